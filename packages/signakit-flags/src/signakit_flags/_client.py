@@ -1,0 +1,356 @@
+"""The client: what an application makes once and keeps."""
+
+from __future__ import annotations
+
+import logging
+import os
+import weakref
+from collections.abc import Callable, Mapping
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from ._runtime.engine import Engine
+from ._runtime.protocol import ConfigFeed, Ingest
+from ._sdk_key import SdkKey, parse_sdk_key, redact
+from ._user_context import SignaKitUserContext
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    import httpx
+
+    from ._types import Attributes, ClientStatus, OnReadyResult
+
+logger = logging.getLogger("signakit_flags")
+
+DEFAULT_CDN_URL = "https://d30l2rkped5b4m.cloudfront.net"
+DEFAULT_EVENTS_URL = "https://60amq9ozsf.execute-api.us-east-2.amazonaws.com/v1/flag-events"
+_EMULATOR_EVENTS_PATH = "/v1/flag-events"
+_USER_AGENT = "$userAgent"
+
+
+class SignaKitClient:
+    """Fetches a project's config, decides flags from it locally, and sends exposures and conversions.
+
+    Make one for the process and keep it: it remembers which exposures were sent. Making one touches no network;
+    ``on_ready()`` or ``on_ready_sync()`` fetches the config and starts polling. After that nothing here raises because
+    of the network or the config, and only ``on_ready``, ``refresh``, ``flush`` and ``close`` wait for it.
+
+    Args:
+        sdk_key: ``sk_{dev|prod}_{orgId}_{projectId}_{random}``.
+        events_url: Where events are posted. Without it ``SIGNAKIT_EVENTS_URL``, then ``SIGNAKIT_EMULATOR_URL`` plus
+            ``/v1/flag-events``, then the service itself.
+        cdn_url: Where configs come from. Without it ``SIGNAKIT_CDN_URL``, then ``SIGNAKIT_EMULATOR_URL``, then the
+            service itself.
+        async_client: Used for every request made on an event loop, instead of one of our own. Never closed by us.
+        sync_client: Used for every request made from threads, instead of one of our own. Never closed by us.
+        polling_interval: Seconds between polls, give or take a tenth; 0 turns polling off.
+        timeout: Seconds that one request may take in all.
+        max_batch_size: Events in one post, at most.
+        max_queue_size: Events waiting, at most; while that many wait, new ones are refused and counted.
+        max_config_size: Bytes of a config, at most, also after decompression.
+        snapshot_path: A file that keeps the last good config, for a start while the CDN is away.
+        bot_detector: Says whether a User-Agent is a bot's, instead of ``signakit_flags.is_bot``.
+
+    Raises:
+        ValueError: The key is missing or malformed, a URL is not http(s), or a number is out of range.
+    """
+
+    def __init__(
+        self,
+        sdk_key: str | None,
+        *,
+        events_url: str | None = None,
+        cdn_url: str | None = None,
+        async_client: httpx.AsyncClient | None = None,
+        sync_client: httpx.Client | None = None,
+        polling_interval: float = 30.0,
+        timeout: float = 10.0,
+        max_batch_size: int = 100,
+        max_queue_size: int = 10_000,
+        max_config_size: int = 32 * 1024 * 1024,
+        snapshot_path: str | os.PathLike[str] | None = None,
+        bot_detector: Callable[[str], bool] | None = None,
+    ) -> None:
+        key = parse_sdk_key(sdk_key)
+        _check_number("polling_interval", polling_interval, at_least=0)
+        _check_number("timeout", timeout, above=0)
+        for name, size in (
+            ("max_batch_size", max_batch_size),
+            ("max_queue_size", max_queue_size),
+            ("max_config_size", max_config_size),
+        ):
+            _check_number(name, size, at_least=1)
+        cdn, events = _urls(cdn_url, events_url)
+        self._describe = redact(key.text)
+        store = None
+        if snapshot_path is not None:
+            from ._runtime.snapshot_store import FileStore  # noqa: PLC0415  # only where it is wanted
+
+            store = FileStore(snapshot_path, key, max_config_size)
+        feed = ConfigFeed(
+            url=f"{cdn}/configs/{key.org_id}/{key.project_id}/{key.environment}/latest.json",
+            key=key,
+            max_size=max_config_size,
+            polling_interval=polling_interval,
+            store=store,
+        )
+        engine = Engine(
+            feed=feed,
+            ingest=Ingest(events, key),
+            max_queue_size=max_queue_size,
+            max_batch_size=max_batch_size,
+            timeout=timeout,
+            max_config_size=max_config_size,
+            async_client=async_client,
+            sync_client=sync_client,
+        )
+        self._start(engine, bot_detector)
+
+    def _start(self, engine: Engine, bot_detector: Callable[[str], bool] | None) -> None:
+        self._engine = engine
+        self._bot_detector = bot_detector
+        self._said_not_ready = False
+        # A client that nobody holds any more stops polling, and ends once its events are sent.
+        weakref.finalize(self, engine.release).atexit = False
+
+    @classmethod
+    def offline(
+        cls,
+        config: Mapping[str, Any] | bytes | str | os.PathLike[str],
+        *,
+        record_events: bool = False,
+        bot_detector: Callable[[str], bool] | None = None,
+    ) -> Self:
+        """Return a client that is ready at once, from a config at hand: no key, no network.
+
+        Args:
+            config: The config as a dict or as JSON bytes, or the path of a JSON file.
+            record_events: Keep events in ``recorded_events`` instead of discarding them. They are never forgotten.
+            bot_detector: As for the client.
+
+        Raises:
+            ValueError: The config cannot be read.
+            OSError: The file cannot be read.
+        """
+        if isinstance(config, Mapping):
+            import msgspec  # noqa: PLC0415  # `import signakit_flags` stays light
+
+            body = msgspec.json.encode(dict(config))
+        elif isinstance(config, (bytes, bytearray, memoryview)):
+            body = bytes(config)
+        else:
+            body = Path(config).read_bytes()
+        limit = max(1, len(body))
+        feed = ConfigFeed(url="", key=_NO_KEY, max_size=limit, polling_interval=0)
+        feed.load_static(body)
+        engine = Engine(
+            feed=feed,
+            ingest=None,
+            max_queue_size=1,
+            max_batch_size=1,
+            timeout=1.0,
+            max_config_size=limit,
+            async_client=None,
+            sync_client=None,
+            record_events=record_events,
+        )
+        client = cls.__new__(cls)
+        client._describe = "offline"  # noqa: SLF001  # an alternative constructor
+        client._start(engine, bot_detector)  # noqa: SLF001  # as above
+        return client
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._describe} {'ready' if self.is_ready else 'not ready'}>"
+
+    # --- deciding ---------------------------------------------------------------------------------------------
+
+    @property
+    def is_ready(self) -> bool:
+        """True once a config is loaded; it never becomes False again."""
+        return self._engine.feed.snapshot is not None
+
+    def create_user_context(self, user_id: str, attributes: Attributes | None = None) -> SignaKitUserContext | None:
+        """Return a context for one user; make one for each request.
+
+        Args:
+            user_id: Stable and unique; the same id always gets the same variation. Any text, the empty one included.
+            attributes: Matched against audience rules; copied. ``"$userAgent"`` takes the request's User-Agent: a bot's
+                gets ``off`` for every flag and sends no events. A value of an unsupported type never matches.
+
+        Returns:
+            The context; None while the client is not ready, which is logged at ERROR once.
+
+        Raises:
+            TypeError: ``user_id`` is no text, or ``attributes`` no mapping.
+        """
+        if not isinstance(user_id, str):
+            raise TypeError(f"user_id must be a str, not {type(user_id).__name__}")
+        engine = self._engine
+        if engine.needs_driver:
+            engine.revive()
+        if engine.feed.snapshot is None:
+            self._say_not_ready()
+            return None
+        is_bot = False
+        if attributes:
+            if not isinstance(attributes, Mapping):
+                raise TypeError(f"attributes must be a mapping, not {type(attributes).__name__}")
+            attributes = dict(attributes)
+            user_agent = attributes.pop(_USER_AGENT, None)
+            if isinstance(user_agent, str) and user_agent:
+                is_bot = self._is_bot(user_agent)
+        return SignaKitUserContext(engine, self, user_id, attributes, is_bot=is_bot)
+
+    def _is_bot(self, user_agent: str) -> bool:
+        if self._bot_detector is None:
+            from ._evaluation.bots import is_bot  # noqa: PLC0415  # reads its data at the first User-Agent
+
+            return is_bot(user_agent)
+        try:
+            return bool(self._bot_detector(user_agent))
+        except Exception as error:  # noqa: BLE001  # the application's own code: a request must not fail by it
+            self._engine.outbox.warnings.once("bot_detector", "bot_detector raised %r; taken for a human", error)
+            return False
+
+    def _say_not_ready(self) -> None:
+        if not self._said_not_ready:
+            self._said_not_ready = True
+            logger.error("no config yet: create_user_context() returns None until on_ready() has one")
+
+    # --- waiting for the network ------------------------------------------------------------------------------
+
+    async def on_ready(self, timeout: float | None = 10.0) -> OnReadyResult:
+        """Fetch the config, and make the running event loop the one that polls and sends events.
+
+        Callers at the same time share one fetch; a later call asks again, with ``If-None-Match``. When the first fetch
+        fails the client goes on trying in the background, and becomes ready by itself. Never raises.
+
+        Args:
+            timeout: Seconds to wait; None waits for as long as one request may take. The fetch goes on afterwards.
+
+        Returns:
+            ``success`` is True when this call got a config, or word that ours is current. When it is False the client
+            may be ready all the same, with an older config; ``reason`` says so.
+        """
+        return await self._engine.fetch(timeout, fresh=False)
+
+    def on_ready_sync(self, timeout: float | None = 10.0) -> OnReadyResult:
+        """Fetch the config, and start polling in a daemon thread; otherwise as ``on_ready``."""
+        return self._engine.fetch_sync(timeout, fresh=False)
+
+    async def refresh(self) -> bool:
+        """Fetch the config now, whatever the poller is at; True when ours is current afterwards. Never raises."""
+        return (await self._engine.fetch(None, fresh=True)).success
+
+    def refresh_sync(self) -> bool:
+        """Fetch the config now, whatever the poller is at; True when ours is current afterwards. Never raises."""
+        return self._engine.fetch_sync(None, fresh=True).success
+
+    async def flush(self, timeout: float | None = None) -> bool:
+        """Send what is waiting, without waiting out a pause between attempts.
+
+        Args:
+            timeout: Seconds to wait; None waits until it is settled, however long the server is away.
+
+        Returns:
+            True when every event accepted before the call was sent; False when time ran out or the server refused one.
+        """
+        return await self._engine.flush(timeout)
+
+    def flush_sync(self, timeout: float | None = None) -> bool:
+        """Send what is waiting; as ``flush``. On the thread of the home loop it sends here, since the loop stands."""
+        return self._engine.flush_sync(timeout)
+
+    def close(self, timeout: float = 2.0) -> None:
+        """Send what is waiting, then stop. Flags can still be decided, events are no longer accepted.
+
+        Args:
+            timeout: Seconds for everything together. What could not be sent by then is lost, which is logged.
+
+        Calling it again is harmless, from another thread too. A client that was never closed does the same at the exit
+        of the process, within 2 seconds for all clients together.
+        """
+        self._engine.close(timeout)
+
+    async def aclose(self, timeout: float = 2.0) -> None:
+        """Send what is waiting, then stop; as ``close``, without blocking the loop."""
+        await self._engine.aclose(timeout)
+
+    def __enter__(self) -> Self:
+        """Wait for the config as ``on_ready_sync`` does; whether it came, ``is_ready`` says."""
+        self.on_ready_sync()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        """Wait for the config as ``on_ready`` does; whether it came, ``is_ready`` says."""
+        await self.on_ready()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    # --- looking in -------------------------------------------------------------------------------------------
+
+    def status(self) -> ClientStatus:
+        """Return the state of the client: config, queue and counters."""
+        return self._engine.status()
+
+    @property
+    def recorded_events(self) -> list[dict[str, Any]]:
+        """Events of an offline client made with ``record_events=True``, as they would be sent; else empty. A copy."""
+        return list(self._engine.recorded or ())
+
+
+def create_instance(sdk_key: str | None, **kwargs: Any) -> SignaKitClient | None:
+    """Return a client, or None, logged at ERROR, where ``SignaKitClient`` raises ``ValueError``."""
+    try:
+        return SignaKitClient(sdk_key, **kwargs)
+    except ValueError as error:
+        logger.error("no SignaKit client: %s", error)  # noqa: TRY400  # a wrong setting needs no traceback
+        return None
+
+
+_NO_KEY = SdkKey("", "development", "", "")
+
+
+def _urls(cdn_url: str | None, events_url: str | None) -> tuple[str, str]:
+    emulator = os.environ.get("SIGNAKIT_EMULATOR_URL", "").strip().rstrip("/")
+    cdn = cdn_url or os.environ.get("SIGNAKIT_CDN_URL", "").strip() or emulator or DEFAULT_CDN_URL
+    events = (
+        events_url
+        or os.environ.get("SIGNAKIT_EVENTS_URL", "").strip()
+        or (emulator + _EMULATOR_EVENTS_PATH if emulator else DEFAULT_EVENTS_URL)
+    )
+    _check_url("cdn_url", cdn)
+    _check_url("events_url", events)
+    return cdn.rstrip("/"), events
+
+
+def _check_url(name: str, url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        fine = parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except ValueError:
+        fine = False
+    if not fine:
+        raise ValueError(f"{name} must be an http(s) URL, not {url!r}")
+
+
+def _check_number(name: str, value: object, *, at_least: float | None = None, above: float | None = None) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value):
+        raise ValueError(f"{name} must be a finite number, not {value!r}")
+    if at_least is not None and value < at_least:
+        raise ValueError(f"{name} must be at least {at_least}, not {value!r}")
+    if above is not None and value <= above:
+        raise ValueError(f"{name} must be more than {above}, not {value!r}")

@@ -1,0 +1,226 @@
+"""Conditions, compiled by the type of their value into closures (PROTOCOL sections 5 and 8).
+
+A test takes the attributes and says whether the condition holds. Values are compared with their JSON types: a bool is
+never a number, ``1`` equals ``1.0``, numeric text is text. An absent (or None) attribute never matches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from .._frozen import MAX_DEPTH, TooDeepError
+
+if TYPE_CHECKING:
+    from .config import Condition, Rule
+
+Test: TypeAlias = Callable[[Mapping[str, Any]], bool]
+
+OPERATORS = frozenset(
+    {
+        "equals",
+        "not_equals",
+        "greater_than",
+        "less_than",
+        "greater_than_or_equals",
+        "less_than_or_equals",
+        "in",
+        "not_in",
+        "contains",
+        "not_contains",
+    }
+)
+
+
+class CompiledCondition:
+    """One condition with its compiled test; the rest is there for ``explain()``."""
+
+    __slots__ = ("attribute", "operator", "test", "value")
+
+    def __init__(self, condition: Condition) -> None:
+        self.attribute = condition.attribute
+        self.operator = condition.operator
+        self.value = condition.value
+        self.test = compile_condition(condition)
+
+
+class CompiledAudiences:
+    """The audiences of one rule.
+
+    Attributes:
+        groups: The conditions of each audience, for ``explain()``.
+        any_of: True when one matching audience is enough.
+        matches: The compiled whole; None when everybody matches.
+    """
+
+    __slots__ = ("any_of", "groups", "matches")
+
+    def __init__(self, rule: Rule) -> None:
+        self.groups = tuple(
+            tuple(CompiledCondition(condition) for condition in audience.conditions or ())
+            for audience in rule.audiences or ()
+        )
+        # An unknown match type means all (PROTOCOL section 8).
+        self.any_of = rule.audience_match_type == "any"
+        tests = [tuple(condition.test for condition in group) for group in self.groups]
+        self.matches: Test | None
+        if self.any_of and len(tests) > 1:
+            self.matches = None if () in tests else _any_group(tuple(tests))
+        else:
+            flat = tuple(test for group in tests for test in group)
+            self.matches = _all(flat) if flat else None
+
+
+def _all(tests: tuple[Test, ...]) -> Test:
+    if len(tests) == 1:
+        return tests[0]
+
+    def matches(attributes: Mapping[str, Any]) -> bool:
+        for test in tests:  # noqa: SIM110  # all() with a generator costs three times as much
+            if not test(attributes):
+                return False
+        return True
+
+    return matches
+
+
+def _any_group(groups: tuple[tuple[Test, ...], ...]) -> Test:
+    tests = tuple(_all(group) for group in groups)
+
+    def matches(attributes: Mapping[str, Any]) -> bool:
+        return any(test(attributes) for test in tests)
+
+    return matches
+
+
+def compile_condition(condition: Condition) -> Test:
+    """Return the test of one condition.
+
+    Raises:
+        TooDeepError: The condition's value is nested too deeply to be compared.
+    """
+    name, value = condition.attribute, condition.value
+    _check_depth(value)
+    if value is None or condition.operator not in OPERATORS:
+        return _never
+    match condition.operator:
+        case "equals":
+            return _equals(name, value)
+        case "not_equals":
+            return _present_and_not(name, _equals(name, value))
+        case "in":
+            return _in(name, value)
+        case "not_in":
+            return _present_and_not(name, _in(name, value))
+        case "contains":
+            return _contains(name, value)
+        case "not_contains":
+            return _present_and_not(name, _contains(name, value))
+        case comparison:
+            return _compare(name, comparison, value)
+
+
+def _never(_attributes: Mapping[str, Any]) -> bool:
+    return False
+
+
+def _present_and_not(name: str, test: Test) -> Test:
+    return lambda attributes: attributes.get(name) is not None and not test(attributes)
+
+
+def is_number(value: object) -> bool:
+    """Say whether ``value`` is a number in JSON's sense: a bool is none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _equals(name: str, value: Any) -> Test:
+    if isinstance(value, str):
+        # Text equals nothing but text, so the type needs no look.
+        return lambda attributes: bool(attributes.get(name) == value)
+    if isinstance(value, bool):
+        return lambda attributes: attributes.get(name) is value
+    return lambda attributes: same_json(attributes.get(name), value)
+
+
+def same_json(left: Any, right: Any) -> bool:
+    """Compare two values as JSON: containers by their items, numbers by value, a bool with a bool alone.
+
+    ``right`` comes from the config and has bounded depth; ``left`` may be anything, even a list that holds itself.
+    """
+    if isinstance(right, bool) or isinstance(left, bool):
+        return left is right
+    if isinstance(right, (int, float)):
+        return isinstance(left, (int, float)) and left == right
+    if isinstance(right, str):
+        return isinstance(left, str) and left == right
+    if isinstance(right, list):
+        return (
+            isinstance(left, (list, tuple))
+            and len(left) == len(right)
+            and all(same_json(a, b) for a, b in zip(left, right, strict=True))
+        )
+    if isinstance(right, dict):
+        return (
+            isinstance(left, dict)
+            and len(left) == len(right)
+            and all(key in left and same_json(left[key], item) for key, item in right.items())
+        )
+    return left is None and right is None
+
+
+def _in(name: str, value: Any) -> Test:
+    if not isinstance(value, list):
+        return _never
+    texts = frozenset(item for item in value if isinstance(item, str))
+    others = [item for item in value if not isinstance(item, str)]
+    if not others:
+        return lambda attributes: _is_text_in(attributes.get(name), texts)
+
+    def test(attributes: Mapping[str, Any]) -> bool:
+        actual = attributes.get(name)
+        if actual is None:
+            return False
+        return _is_text_in(actual, texts) or any(same_json(actual, item) for item in others)
+
+    return test
+
+
+def _is_text_in(actual: object, texts: frozenset[str]) -> bool:
+    return isinstance(actual, str) and actual in texts
+
+
+def _contains(name: str, value: Any) -> Test:
+    if not isinstance(value, str):
+        return _never
+
+    def test(attributes: Mapping[str, Any]) -> bool:
+        actual = attributes.get(name)
+        if isinstance(actual, str):
+            return value in actual
+        if isinstance(actual, (list, tuple)):
+            return any(isinstance(item, str) and item == value for item in actual)
+        return False
+
+    return test
+
+
+def _compare(name: str, operator: str, value: Any) -> Test:
+    if not is_number(value):
+        return _never
+    match operator:
+        case "greater_than":
+            return lambda attributes: is_number(actual := attributes.get(name)) and actual > value
+        case "less_than":
+            return lambda attributes: is_number(actual := attributes.get(name)) and actual < value
+        case "greater_than_or_equals":
+            return lambda attributes: is_number(actual := attributes.get(name)) and actual >= value
+        case _:
+            return lambda attributes: is_number(actual := attributes.get(name)) and actual <= value
+
+
+def _check_depth(value: Any, depth: int = 0) -> None:
+    if isinstance(value, (list, dict)):
+        if depth >= MAX_DEPTH:
+            raise TooDeepError
+        for item in value.values() if isinstance(value, dict) else value:
+            _check_depth(item, depth + 1)

@@ -1,0 +1,143 @@
+"""Why a user gets what they get: the rules walked again, slowly, each thing tried written down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from .bucketing import BUCKETS, bucket
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .._types import Decision
+    from .audience import CompiledCondition
+    from .ruleset import CompiledFlag, CompiledRule, Ruleset, Split
+
+StepKind: TypeAlias = Literal["flag", "allowlist", "audience", "traffic", "range", "default"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that was tried.
+
+    Attributes:
+        kind: ``"flag"`` (is there one, and does it run), ``"allowlist"``, ``"audience"`` (one condition of an
+            audience), ``"traffic"``, ``"range"`` (of a rule) or ``"default"`` (the flag's own allocation).
+        passed: Whether it let the user through.
+        detail: What was compared with what, for a reader.
+        rule: Which rule, by its key or, without one, by its position (``"#1"``); None outside rules.
+        bucket: The user's bucket, 0..9999, where one was taken.
+        threshold: For ``"traffic"``: buckets below it take part, 0..10000.
+    """
+
+    kind: StepKind
+    passed: bool
+    detail: str
+    rule: str | None = None
+    bucket: int | None = None
+    threshold: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A decision and the way to it; ``str()`` reads as a short report. Asking for one sends no exposure.
+
+    Attributes:
+        flag_key: The key asked for.
+        user_id: The user asked about.
+        decision: What ``decide()`` gives this user.
+        steps: Everything that was tried, in order.
+    """
+
+    flag_key: str
+    user_id: str
+    decision: Decision | None
+    steps: tuple[Step, ...]
+
+    def __str__(self) -> str:
+        decision = self.decision
+        if decision is None:
+            verdict = "no decision"
+        else:
+            by = "" if decision.rule_key is None else f", by rule {decision.rule_key} ({decision.rule_type})"
+            verdict = f"{decision.variation_key} ({'enabled' if decision.enabled else 'disabled'}){by}"
+        lines = [f"{self.flag_key} for {_short(self.user_id)}: {verdict}"]
+        for step in self.steps:
+            where = f"rule {step.rule}, {step.kind}" if step.rule is not None else step.kind
+            lines.append(f"  {'yes' if step.passed else 'no ':3} {where}: {step.detail}")
+        return "\n".join(lines)
+
+
+def explain(ruleset: Ruleset, flag_key: str, user_id: str, attributes: Mapping[str, Any]) -> Explanation:
+    """Explain what ``flag_key`` gives a user who is no bot."""
+    flag = ruleset.flags.get(flag_key)
+    if flag is None:
+        detail = "archived" if flag_key in ruleset.archived else "no such flag in the config"
+        return Explanation(flag_key, user_id, None, (Step("flag", False, detail),))  # noqa: FBT003
+    steps = tuple(_steps(flag, user_id, attributes))
+    return Explanation(flag_key, user_id, flag.outcome(user_id, attributes).decision, steps)
+
+
+def _steps(flag: CompiledFlag, user_id: str, attributes: Mapping[str, Any]) -> list[Step]:
+    if not flag.running:
+        return [Step("flag", False, "not running: everyone gets off")]  # noqa: FBT003
+    steps = [Step("flag", True, "running")]  # noqa: FBT003
+    for position, rule in enumerate(flag.rules, start=1):
+        steps += _rule_steps(rule, rule.key if rule.key is not None else f"#{position}", user_id, attributes)
+        if steps[-1].passed:
+            return steps
+    steps.append(_split_step("default", flag.default, user_id, None))
+    return steps
+
+
+def _rule_steps(rule: CompiledRule, name: str, user_id: str, attributes: Mapping[str, Any]) -> list[Step]:
+    steps: list[Step] = []
+    if rule.allowlist is not None:
+        listed = rule.allowlist.get(user_id)
+        detail = "not on it" if listed is None else f"on it, with {listed.decision.variation_key}"
+        steps.append(Step("allowlist", listed is not None, detail, name))
+        if listed is not None:
+            return steps
+    steps += _audience_steps(rule, name, attributes)
+    if rule.audiences.matches is not None and not rule.audiences.matches(attributes):
+        # The last condition shown may have held while the audiences as a whole did not.
+        how = "one" if rule.audiences.any_of else "every one"
+        steps.append(Step("audience", False, f"needs {how} of {len(rule.audiences.groups)}", name))  # noqa: FBT003
+        return steps
+    number = bucket(rule.prefix, user_id)
+    takes_part = number < rule.threshold
+    detail = f"bucket {number} {'<' if takes_part else '>='} {rule.threshold}"
+    steps.append(Step("traffic", takes_part, detail, name, number, max(0, min(rule.threshold, BUCKETS))))
+    if takes_part:
+        steps.append(_split_step("range", rule.split, user_id, name))
+    return steps
+
+
+def _audience_steps(rule: CompiledRule, name: str, attributes: Mapping[str, Any]) -> list[Step]:
+    steps: list[Step] = []
+    for number, group in enumerate(rule.audiences.groups, start=1):
+        for condition in group:
+            detail = f"{number}: {_condition_detail(condition, attributes)}"
+            steps.append(Step("audience", condition.test(attributes), detail, name))
+    return steps
+
+
+def _condition_detail(condition: CompiledCondition, attributes: Mapping[str, Any]) -> str:
+    actual = attributes.get(condition.attribute)
+    got = "it is absent" if actual is None else f"it is {_short(actual)}"
+    return f"{condition.attribute} {condition.operator} {_short(condition.value)}; {got}"
+
+
+def _split_step(kind: Literal["range", "default"], split: Split, user_id: str, rule: str | None) -> Step:
+    number = bucket(split.prefix, user_id)
+    for start, end, outcome in split.ranges:
+        if start <= number <= end:
+            detail = f"bucket {number} in {start}..{end}: {outcome.decision.variation_key}"
+            return Step(kind, True, detail, rule, number)  # noqa: FBT003
+    return Step(kind, False, f"bucket {number} in no range", rule, number)  # noqa: FBT003
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,0 +1,262 @@
+"""The bounded buffer of events and everything that is decided about sending them (PROTOCOL section 8, "batches").
+
+Rules of the state:
+
+- ``_pending`` grows on the right by ``put``, from any thread and without a lock (``deque.append`` is atomic).
+- All else changes under ``_lock``, which ``put`` never takes, so that a decision never waits for a sender.
+- At most one batch is in flight, however many senders there are: ``take`` gives None while there is one. Order is kept.
+- A batch that was interrupted (its loop died, the process goes away) goes back to the front: at least once. The sender
+  that had it may come back later with an answer; ``settle`` does not listen to it, since it no longer is the batch.
+- ``idle`` is True while no sender looks at the buffer. Who puts an event into an idle buffer has to wake one. A sender
+  sets it before it sleeps and looks once more afterwards, so no event can slip in between.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from typing import TYPE_CHECKING
+
+from .payloads import Event, Exposure, Warnings, encode_batch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .exposure_filter import ExposureFilter
+
+logger = logging.getLogger("signakit_flags")
+
+RETRIED = frozenset({408, 429})
+"""Client errors that are worth another try; 5xx are too."""
+
+
+class Batch:
+    """Events that travel together."""
+
+    __slots__ = ("events",)
+
+    def __init__(self, events: list[Event]) -> None:
+        self.events = events
+
+    def encode(self, warnings: Warnings) -> bytes:
+        """Return the body of the post."""
+        return encode_batch(self.events, warnings)
+
+
+class Outbox:
+    """What waits to be sent, for one client.
+
+    Attributes:
+        idle: No sender is at work; who puts an event in has to wake one.
+        closed: Nothing more is accepted.
+        sent: Events that the server took.
+        refused: Events not accepted, since the buffer was full or closed.
+        lost: Events accepted and lost: rejected by the server, or unsent at the end.
+        last_error: Why the last post failed, or None.
+        warnings: What was said about events already.
+    """
+
+    def __init__(self, capacity: int, max_batch_size: int, exposures: ExposureFilter) -> None:
+        self._capacity = capacity
+        self._max_batch_size = max_batch_size
+        self._exposures = exposures
+        self.warnings = Warnings()
+        self._reset()
+
+    def _reset(self) -> None:
+        self._lock = threading.RLock()  # reentrant: close() may come from a signal handler
+        self._pending: deque[Event] = deque()
+        self._in_flight: Batch | None = None
+        self._flying = 0  # len(self._in_flight.events), for `put`
+        self._settled = 0  # events that left the buffer, in order, whatever became of them
+        self._waiters: list[tuple[int, Callable[[], None]]] = []
+        self._full = False
+        self._limit = self._max_batch_size  # halved by 413, doubled by each success
+        self._probe = 0  # events of a rejected batch that are still to go one by one
+        self._probe_rejected = False
+        self._single = False  # the server takes one event a request, and no more
+        self._failing = False
+        self._rejected: set[int] = set()  # statuses already logged
+        self.idle = True
+        self.closed = False
+        self.sent = 0
+        self.refused = 0
+        self.lost = 0
+        self.last_error: str | None = None
+
+    def forget_after_fork(self) -> None:
+        """Start empty, with a lock of our own: what is in here belongs to the parent, which sends it."""
+        closed = self.closed
+        self._reset()
+        self.closed = closed
+
+    # --- the application's side -------------------------------------------------------------------------------
+
+    def put(self, event: Event) -> bool:
+        """Accept an event, or refuse it because the buffer is full or closed. Never waits."""
+        if self.closed or len(self._pending) + self._flying >= self._capacity:
+            self._refuse(event)
+            return False
+        self._pending.append(event)
+        return True
+
+    def _refuse(self, event: Event) -> None:
+        self.refused += 1
+        if isinstance(event, Exposure):
+            self._exposures.forget(event.key)
+        if self.closed:
+            self.warnings.once("closed", "event after close() dropped")
+        elif not self._full:
+            self._full = True
+            logger.warning("event queue full (%d): new events are dropped until some are sent", self._capacity)
+
+    @property
+    def queued(self) -> int:
+        """Events accepted and not yet sent, those in flight included."""
+        return len(self._pending) + self._flying
+
+    @property
+    def in_flight(self) -> bool:
+        """A batch is with the server, or with a sender that is gone."""
+        return self._in_flight is not None
+
+    def when_settled(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` once every event accepted so far has left the buffer; at once if there is none."""
+        with self._lock:
+            if self.queued:
+                self._waiters.append((self._settled + self.queued, callback))
+                return
+        callback()
+
+    def stop_waiting(self, callback: Callable[[], None]) -> None:
+        """Take back a ``when_settled`` that nobody waits for any more."""
+        with self._lock:
+            self._waiters = [waiter for waiter in self._waiters if waiter[1] is not callback]
+
+    # --- the sender's side ------------------------------------------------------------------------------------
+
+    def take(self) -> Batch | None:
+        """Return the next batch, which is then in flight; None when there is nothing to send, or one is in flight."""
+        with self._lock:
+            if self._in_flight is not None or not self._pending:
+                return None
+            size = 1 if self._single or self._probe else self._limit
+            pending = self._pending
+            batch = Batch([pending.popleft() for _ in range(min(size, len(pending)))])
+            self._in_flight = batch
+            self._flying = len(batch.events)
+            if len(pending) < self._capacity // 2:
+                self._full = False
+            return batch
+
+    def settle(self, batch: Batch, status: int | None, reason: str) -> bool:
+        """Take note of what became of a batch.
+
+        Args:
+            batch: What was posted.
+            status: The server's answer; None when there was none.
+            reason: What to log when it failed.
+
+        Returns:
+            True to go on at once; False to wait before the same batch is taken again.
+        """
+        with self._lock:
+            if batch is not self._in_flight:
+                return True  # interrupted meanwhile: somebody else sends these events
+            if status is None or status in RETRIED or status >= 500 or 300 <= status < 400:
+                self._put_back()
+                self._note_failure(reason)
+                return False
+            if status < 300:
+                self._note_success(len(batch.events))
+                callbacks = self._leave(len(batch.events), sent=True)
+            elif status in {400, 413} and len(batch.events) > 1:
+                self._split(status, len(batch.events))
+                return True
+            else:
+                self._note_rejection(batch, status, reason)
+                callbacks = self._leave(len(batch.events), sent=False)
+        for callback in callbacks:
+            callback()
+        return True
+
+    def interrupt(self) -> None:
+        """Take the batch in flight back: its sender is gone, or is no longer trusted to come back."""
+        with self._lock:
+            self._put_back()
+            self.idle = True
+
+    def abandon(self) -> int:
+        """Drop everything, at the very end, and return how many events that were."""
+        with self._lock:
+            self._put_back()
+            count = len(self._pending)
+            self._pending.clear()
+            callbacks = self._leave(count, sent=False)
+        for callback in callbacks:
+            callback()
+        return count
+
+    # --- what follows is called with the lock held -----------------------------------------------------------
+
+    def _put_back(self) -> None:
+        if self._in_flight is not None:
+            self._pending.extendleft(reversed(self._in_flight.events))
+            self._in_flight = None
+            self._flying = 0
+
+    def _leave(self, count: int, *, sent: bool) -> list[Callable[[], None]]:
+        self._in_flight = None
+        self._flying = 0
+        self._settled += count
+        if sent:
+            self.sent += count
+        else:
+            self.lost += count
+        due = [callback for target, callback in self._waiters if target <= self._settled]
+        if due:
+            self._waiters = [waiter for waiter in self._waiters if waiter[0] > self._settled]
+        return due
+
+    def _split(self, status: int, size: int) -> None:
+        self._put_back()
+        if status == 413:
+            self._limit = max(1, size // 2)
+        else:
+            self._probe = size
+            self._probe_rejected = False
+
+    def _note_success(self, size: int) -> None:
+        self.last_error = None
+        if self._failing:
+            self._failing = False
+            logger.info("events are being sent again")
+        if self._probe:
+            self._advance_probe()
+        elif size >= self._limit:
+            self._limit = min(self._max_batch_size, self._limit * 2)
+
+    def _advance_probe(self) -> None:
+        self._probe -= 1
+        if self._probe == 0 and not self._probe_rejected:
+            self._single = True
+            logger.warning("the server takes one event a request only: batches are no longer sent")
+
+    def _note_failure(self, reason: str) -> None:
+        self.last_error = reason
+        if not self._failing:
+            self._failing = True
+            logger.warning("events cannot be sent, and wait: %s", reason)
+
+    def _note_rejection(self, batch: Batch, status: int, reason: str) -> None:
+        self.last_error = reason
+        for event in batch.events:
+            if isinstance(event, Exposure):
+                self._exposures.forget(event.key)
+        if self._probe:
+            self._probe_rejected = True
+            self._advance_probe()
+        if status not in self._rejected:
+            self._rejected.add(status)
+            logger.error("the server refused %d event(s), which are lost: %s", len(batch.events), reason)

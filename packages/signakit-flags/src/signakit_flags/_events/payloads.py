@@ -1,0 +1,284 @@
+"""Events, and what of them goes over the wire (PROTOCOL section 7 and the rows on events in section 8).
+
+An event is made where the application waits, and is made cheaply: it only refers to what it needs. Cutting, cleaning
+and formatting happen here, later, where a batch is encoded.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from itertools import islice
+from math import isfinite
+from typing import Any
+
+logger = logging.getLogger("signakit_flags")
+
+EXPOSURE = "$exposure"
+MAX_EVENT_KEY = 100
+MAX_USER_ID = 256
+MAX_ATTRIBUTES = 50
+MAX_ATTRIBUTE_KEY = 100
+MAX_ATTRIBUTE_TEXT = 1_000
+MAX_ATTRIBUTE_ITEMS = 100
+MAX_METADATA_BYTES = 5_000
+_MAX_DEPTH = 64
+
+
+class Exposure:
+    """A user was shown a variation.
+
+    Attributes:
+        at: When, in seconds since the epoch.
+        user_id: The user, uncut.
+        attributes: The attributes of the user, uncut.
+        flag_key, variation_key, rule_key: What was decided.
+        key: Identity in the exposure filter.
+    """
+
+    __slots__ = ("at", "attributes", "flag_key", "key", "rule_key", "user_id", "variation_key")
+
+    def __init__(
+        self,
+        at: float,
+        user_id: str,
+        attributes: Mapping[str, Any],
+        flag_key: str,
+        variation_key: str,
+        rule_key: str | None,
+        key: int,
+    ) -> None:
+        self.at = at
+        self.user_id = user_id
+        self.attributes = attributes
+        self.flag_key = flag_key
+        self.variation_key = variation_key
+        self.rule_key = rule_key
+        self.key = key
+
+    def payload(self, warnings: Warnings) -> dict[str, Any]:
+        """Return the event as JSON data."""
+        decisions = {self.flag_key: self.variation_key}
+        payload = _payload(EXPOSURE, self.user_id, self.at, self.attributes, decisions, warnings)
+        payload["metadata"] = {
+            "flagKey": self.flag_key,
+            "variationKey": self.variation_key,
+            "ruleKey": self.rule_key,
+        }
+        return payload
+
+
+class Conversion:
+    """A user did something worth counting.
+
+    Attributes:
+        at: When, in seconds since the epoch.
+        user_id, attributes, event_key: Uncut.
+        decisions: What the user's context had decided by then, variation by flag.
+        value: A number, text (the vendor's SDKs pass it on), or None.
+        metadata: JSON data made by ``clean_metadata``, or None.
+    """
+
+    __slots__ = ("at", "attributes", "decisions", "event_key", "metadata", "user_id", "value")
+
+    def __init__(
+        self,
+        at: float,
+        user_id: str,
+        attributes: Mapping[str, Any],
+        event_key: str,
+        decisions: dict[str, str],
+        value: Any,
+        metadata: Any,
+    ) -> None:
+        self.at = at
+        self.user_id = user_id
+        self.attributes = attributes
+        self.event_key = event_key
+        self.decisions = decisions
+        self.value = value
+        self.metadata = metadata
+
+    def payload(self, warnings: Warnings) -> dict[str, Any]:
+        """Return the event as JSON data."""
+        payload = _payload(self.event_key, self.user_id, self.at, self.attributes, self.decisions, warnings)
+        if self.value is not None:
+            value = self.value
+            payload["value"] = str(value) if isinstance(value, str) else json_number(value, warnings)
+        if self.metadata is not None:
+            payload["metadata"] = self.metadata
+        return payload
+
+
+Event = Exposure | Conversion
+
+
+class Warnings:
+    """Says each thing once. Bounded: an application that names attributes by user would fill the memory otherwise."""
+
+    __slots__ = ("_said",)
+
+    _LIMIT = 1_000
+
+    def __init__(self) -> None:
+        self._said: set[str] = set()
+
+    def once(self, topic: str, message: str, *args: object) -> None:
+        """Log ``message`` at WARNING unless something was said on ``topic`` before."""
+        if topic in self._said or len(self._said) >= self._LIMIT:
+            return
+        self._said.add(topic)
+        logger.warning(message, *args)
+
+
+def encode_batch(events: Iterable[Event], warnings: Warnings) -> bytes:
+    """Return the body of a post."""
+    import msgspec  # noqa: PLC0415  # not before the first post: `import signakit_flags` stays light
+
+    payloads = [event.payload(warnings) for event in events]
+    try:
+        return msgspec.json.encode({"events": payloads})
+    except UnicodeEncodeError:
+        # A lone surrogate somewhere. Rare, so only this path pays for looking.
+        return msgspec.json.encode({"events": _replace_surrogates(payloads)})
+
+
+def clean_metadata(metadata: Any, warnings: Warnings) -> Any:
+    """Return ``metadata`` as JSON data of its own, or None when it cannot be sent.
+
+    Copied at once, since the application may go on changing it. Dropped, with a warning, when its compact JSON is
+    over 5,000 bytes of UTF-8 or when it holds something that JSON has no form for.
+    """
+    import msgspec  # noqa: PLC0415  # as above
+
+    try:
+        cleaned = _clean_json(metadata, warnings)
+        size = len(msgspec.json.encode(cleaned))
+    except (TypeError, RecursionError) as error:
+        warnings.once("metadata-type", "metadata of an event dropped: %s", error)
+        return None
+    if size > MAX_METADATA_BYTES:
+        warnings.once(
+            "metadata-size", "metadata of an event dropped: %d bytes, the limit is %d", size, MAX_METADATA_BYTES
+        )
+        return None
+    return cleaned
+
+
+def _clean_json(value: Any, warnings: Warnings, depth: int = 0) -> Any:
+    if isinstance(value, str):
+        return _text(value)
+    if value is None:
+        return None
+    if isinstance(value, (int, float, Decimal)):
+        return json_number(value, warnings)
+    if depth >= _MAX_DEPTH:
+        raise TypeError(f"nested deeper than {_MAX_DEPTH} levels")
+    if isinstance(value, Mapping):
+        return {_text(str(key)): _clean_json(item, warnings, depth + 1) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_clean_json(item, warnings, depth + 1) for item in value]
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
+
+
+def _payload(
+    event_key: str,
+    user_id: str,
+    at: float,
+    attributes: Mapping[str, Any],
+    decisions: dict[str, str],
+    warnings: Warnings,
+) -> dict[str, Any]:
+    payload: dict[str, Any] = {
+        "eventKey": event_key[:MAX_EVENT_KEY],
+        "userId": user_id[:MAX_USER_ID],
+        "timestamp": format_timestamp(at),
+    }
+    sent = sent_attributes(attributes, warnings) if attributes else None
+    if sent:
+        payload["attributes"] = sent
+    if decisions:
+        payload["decisions"] = decisions
+    return payload
+
+
+def sent_attributes(attributes: Mapping[Any, Any], warnings: Warnings) -> dict[str, Any]:
+    """Return the attributes as they are sent: at most 50, cut, of the types that the service takes."""
+    sent: dict[str, Any] = {}
+    for name, value in islice(attributes.items(), MAX_ATTRIBUTES):
+        if value is None:
+            continue
+        if not isinstance(name, str):
+            warnings.once("attribute-name", "an attribute whose name is no text is not sent: %.100r", name)
+        elif isinstance(value, str):
+            sent[name[:MAX_ATTRIBUTE_KEY]] = value[:MAX_ATTRIBUTE_TEXT]
+        elif isinstance(value, (int, float)):
+            sent[name[:MAX_ATTRIBUTE_KEY]] = json_number(value, warnings)
+        elif isinstance(value, (list, tuple)):
+            sent[name[:MAX_ATTRIBUTE_KEY]] = [
+                item[:MAX_ATTRIBUTE_TEXT] if isinstance(item, str) else json_number(item, warnings)
+                for item in value[:MAX_ATTRIBUTE_ITEMS]
+                if isinstance(item, (str, int)) or (isinstance(item, float) and isfinite(item))
+            ]
+        else:
+            warnings.once(
+                f"attribute {name[:MAX_ATTRIBUTE_KEY]}",
+                "attribute %.100r is not sent: %s is no text, number, bool or list of those",
+                name,
+                type(value).__name__,
+            )
+    return sent
+
+
+def json_number(value: float | Decimal, warnings: Warnings) -> int | float | None:
+    """Return a number of a plain type (the encoder knows no subclasses); None, with a warning, when not finite."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return int(value)
+    number = float(value)
+    if not isfinite(number):
+        warnings.once("not-finite", "a number of an event is not finite (%s) and sent as null", number)
+        return None
+    return number
+
+
+def format_timestamp(at: float) -> str:
+    """Return ``YYYY-MM-DDTHH:MM:SS.mmmZ``, in UTC, of seconds since the epoch."""
+    milliseconds = int(at * 1000)
+    seconds, rest = divmod(milliseconds, 1000)
+    return f"{_format_second(seconds)}.{rest:03d}Z"
+
+
+_last_second: tuple[int, str] = (0, "1970-01-01T00:00:00")
+
+
+def _format_second(seconds: int) -> str:
+    # Events of one batch mostly share a second. Read and written as one tuple, so threads cannot mix two of them.
+    global _last_second  # noqa: PLW0603  # a cache of one value
+    last = _last_second
+    if last[0] != seconds:
+        last = (seconds, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)))
+        _last_second = last
+    return last[1]
+
+
+def _text(value: str) -> str:
+    """Return ``value`` with U+FFFD for each lone surrogate, which JSON in UTF-8 cannot hold."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return value
+
+
+def _replace_surrogates(value: Any) -> Any:
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, dict):
+        return {_text(key): _replace_surrogates(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_replace_surrogates(item) for item in value]
+    return value

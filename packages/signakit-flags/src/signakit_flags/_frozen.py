@@ -1,0 +1,90 @@
+"""Read-only JSON containers: one decision serves many users, so its variables must not change under any of them.
+
+``ReadOnlyDict`` is a ``dict`` and ``ReadOnlyList`` a ``list``: ``isinstance``, equality, ``json.dumps`` and every
+other reader work. Copies (``copy()``, ``copy.copy``, ``copy.deepcopy``, pickling) are plain, mutable data.
+``types.MappingProxyType`` was rejected: it is no ``dict``, and ``json.dumps`` and pickle refuse it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+MAX_DEPTH = 64
+"""Levels of nesting that a JSON value in a config may have; deeper ones would overflow the reader's own recursion."""
+
+
+class TooDeepError(ValueError):
+    """A JSON value is nested deeper than ``MAX_DEPTH`` levels."""
+
+    def __init__(self) -> None:
+        super().__init__(f"nested deeper than {MAX_DEPTH} levels")
+
+
+def _refuse(self: object, *_args: object, **_kwargs: object) -> NoReturn:
+    kind = "dict" if isinstance(self, dict) else "list"
+    raise TypeError(f"flag variables are shared between users and read-only; change a copy: {kind}.copy()")
+
+
+class ReadOnlyDict(dict[str, Any]):
+    """A ``dict`` that raises ``TypeError`` when it is changed in place."""
+
+    __slots__ = ()
+
+    __setitem__ = __delitem__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+    __ior__ = _refuse
+
+    def copy(self) -> dict[str, Any]:
+        """Return plain, mutable data, all the way down."""
+        return {key: thaw(value) for key, value in self.items()}
+
+    __copy__ = copy
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Any]:
+        return self.copy()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (self.copy(),)
+
+
+class ReadOnlyList(list[Any]):
+    """A ``list`` that raises ``TypeError`` when it is changed in place."""
+
+    __slots__ = ()
+
+    __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
+    append = clear = extend = insert = pop = remove = reverse = sort = _refuse
+
+    def copy(self) -> list[Any]:
+        """Return plain, mutable data, all the way down."""
+        return [thaw(value) for value in self]
+
+    __copy__ = copy
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> list[Any]:
+        return self.copy()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return list, (self.copy(),)
+
+
+def freeze(value: Any, depth: int = 0) -> Any:
+    """Return ``value`` (decoded JSON) with every container in it read-only.
+
+    Raises:
+        TooDeepError: nested deeper than ``MAX_DEPTH``.
+    """
+    if isinstance(value, dict):
+        if depth >= MAX_DEPTH:
+            raise TooDeepError
+        return ReadOnlyDict((key, freeze(item, depth + 1)) for key, item in value.items())
+    if isinstance(value, list):
+        if depth >= MAX_DEPTH:
+            raise TooDeepError
+        return ReadOnlyList(freeze(item, depth + 1) for item in value)
+    return value
+
+
+def thaw(value: Any) -> Any:
+    """Return ``value`` with every read-only container in it replaced by a plain one."""
+    return value.copy() if isinstance(value, (ReadOnlyDict, ReadOnlyList)) else value

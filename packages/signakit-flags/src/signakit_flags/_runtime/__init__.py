@@ -1,0 +1,1 @@
+"""Everything with a clock, a thread, a loop or a socket."""

@@ -1,0 +1,493 @@
+"""The engine of one client: config feed, outbox, and who drives them.
+
+Rules of the state:
+
+- ``driver`` says who polls and sends: threads, or the home loop. It changes under ``_lock`` and is read without.
+- A flow runs on only while its driver is ``driver``. One that was replaced finishes the request it is at, takes note of
+  the answer, and ends; then the new one is woken. So there is no moment at which nobody or two of them send.
+- The home loop is the one that awaited ``on_ready()``; where only an async client was injected, the first running loop
+  that sends. When it has ended, whoever comes next (a context being made, an event) finds ``driver.alive`` False and
+  moves on to the threads; if something was in flight, the end itself does.
+- After a fork the child takes up new locks, an empty outbox, its own connections and new, unstarted threads.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from .._events.exposure_filter import ExposureFilter
+from .._events.outbox import Outbox
+from .._events.payloads import Conversion, Event, Exposure, clean_metadata
+from .._types import ClientStatus, Decision, OnReadyResult
+from . import process
+from .protocol import ConfigFeed, Flow, Ingest, Send, Ticket, deliver, poll
+from .threads import ThreadDriver
+from .transport import AsyncTransport, SyncTransport
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Mapping
+
+    import httpx
+
+    from .tasks import LoopDriver
+
+logger = logging.getLogger("signakit_flags")
+
+
+class Engine:
+    """Everything behind a client.
+
+    Attributes:
+        feed: The config.
+        outbox: The events.
+        exposures: Which exposures were sent.
+        driver: Who polls and sends.
+        exposures_suppressed: Exposures that were not sent again.
+        recorded: Payloads of the events of an offline client that records them; None otherwise.
+    """
+
+    def __init__(
+        self,
+        *,
+        feed: ConfigFeed,
+        ingest: Ingest | None,
+        max_queue_size: int,
+        max_batch_size: int,
+        timeout: float,
+        max_config_size: int,
+        async_client: httpx.AsyncClient | None,
+        sync_client: httpx.Client | None,
+        record_events: bool = False,
+    ) -> None:
+        self.feed = feed
+        self.exposures = ExposureFilter()
+        self.outbox = Outbox(max_queue_size, max_batch_size, self.exposures)
+        self.exposures_suppressed = 0
+        self.recorded: list[dict[str, Any]] | None = [] if record_events else None
+        self._ingest = ingest
+        self._timeout = timeout
+        self._max_config_size = max_config_size
+        self._async_client = async_client
+        # Only an async client injected: the application wants its events on a loop.
+        self._prefers_loop = async_client is not None and sync_client is None
+        self._sync = SyncTransport(sync_client, timeout=timeout, max_config_size=max_config_size)
+        self._released = False
+        self._closing = False
+        self._stale = False
+        self._inherited: list[ThreadDriver | LoopDriver] = []
+        self._renew()
+        if ingest is not None:
+            process.watch(self)
+
+    def _renew(self) -> None:
+        self._lock = threading.RLock()
+        self._closed = threading.Event()
+        self.driver: ThreadDriver | LoopDriver = self._thread_driver()
+
+    def after_fork(self) -> None:
+        """Become a child's: keep the config and what was exposed, share nothing else with the parent."""
+        self.feed.forget_after_fork()
+        self.outbox.forget_after_fork()
+        self._sync.forget_after_fork()
+        # The parent's driver is kept, unused: collecting it would complain about its tasks and sockets.
+        self._inherited.append(self.driver)
+        closed = self._closed.is_set()
+        self._renew()
+        if closed:
+            self._closed.set()
+        elif self._closing:
+            self._closing = False  # the parent's close() goes on in the parent alone
+            self.outbox.closed = self.feed.closed = False
+        # Due at once: what the parent fetched may be old by the time the child is used.
+        self._stale = True
+
+    @property
+    def needs_driver(self) -> bool:
+        """The loop that polled is gone, or this is a fresh child: call ``revive``."""
+        return self._stale or not self.driver.alive
+
+    # --- who drives -------------------------------------------------------------------------------------------
+
+    def _thread_driver(self) -> ThreadDriver:
+        driver = ThreadDriver(
+            lambda: poll(self.feed, lambda: self._polls(driver)),
+            lambda: self._deliver(driver),
+            self._sync.send,
+            self._handed_over,
+        )
+        return driver
+
+    def _polls(self, driver: ThreadDriver | LoopDriver) -> bool:
+        return self.driver is driver and not self._released
+
+    def _deliver(self, driver: ThreadDriver | LoopDriver) -> Flow:
+        assert self._ingest is not None
+        return deliver(
+            self.outbox,
+            self._ingest,
+            lambda: self.driver is driver and not (self._released and not self.outbox.queued),
+        )
+
+    def _handed_over(self) -> None:
+        """A flow has ended. If its driver was replaced, the new one may have waited for it."""
+        if self._closing or self._released:
+            return
+        driver = self.driver
+        if self.outbox.queued:
+            driver.wake_sender()
+        if self.feed.wanted or (self.feed.polls and not isinstance(driver, ThreadDriver)):
+            driver.wake_poller()
+
+    def adopt(self) -> None:
+        """Make the running loop the home loop, unless another one is and still runs."""
+        import asyncio  # noqa: PLC0415  # `import signakit_flags` stays light
+
+        from .tasks import LoopDriver  # noqa: PLC0415  # as above
+
+        with self._lock:
+            old = self.driver
+            if isinstance(old, LoopDriver) and old.alive:
+                return
+            if isinstance(old, LoopDriver):
+                self._interrupt()
+            transport = AsyncTransport(self._async_client, timeout=self._timeout, max_config_size=self._max_config_size)
+            driver = LoopDriver(
+                lambda: poll(self.feed, lambda: self._polls(driver)),
+                lambda: self._deliver(driver),
+                transport,
+                self._handed_over,
+                lambda: self._leave_loop(driver),
+            )
+            self._stale = False
+            self.driver = driver
+            logger.debug("the home loop is %r", asyncio.get_running_loop())
+        if isinstance(old, ThreadDriver):
+            old.retire()
+        if self.outbox.queued:
+            driver.wake_sender()
+        if self.feed.wanted or self.feed.polls:
+            driver.wake_poller()
+
+    def revive(self) -> None:
+        """See to it that somebody polls: called when a context is made and ``needs_driver``."""
+        driver = self.driver
+        if not driver.alive:
+            self._leave_loop(driver)
+        self._stale = False
+        if self.feed.polls and not self._closing:
+            self.driver.wake_poller()
+
+    def _leave_loop(self, driver: ThreadDriver | LoopDriver) -> None:
+        """Move on to the threads, since the home loop has ended. Something in flight is sent again."""
+        if self.driver is not driver:
+            return  # before the lock: a task that is being collected comes here from anywhere
+        with self._lock:
+            if self.driver is not driver or self._closing:
+                return
+            self._interrupt()
+            self._stale = True
+            self.driver = self._thread_driver()
+        # Only what waits is worth a thread now; polling goes on when the client is next used. An application that
+        # lives on one loop, and ends with it, starts none.
+        if self.outbox.queued:
+            self.driver.wake_sender()
+        if self.feed.wanted:
+            self.driver.wake_poller()
+
+    def _interrupt(self) -> None:
+        self.outbox.interrupt()
+        self.feed.interrupt()
+
+    def release(self) -> None:
+        """End once everything is sent: nobody holds the client any more. Takes no lock, as it may run anywhere."""
+        self._released = True
+        self.driver.retire()
+
+    # --- events -----------------------------------------------------------------------------------------------
+
+    def expose(self, user_id: str, attributes: Mapping[str, Any], decision: Decision, key: int) -> None:
+        """Send an exposure that the filter has not seen."""
+        event = Exposure(
+            time.time(), user_id, attributes, decision.flag_key, decision.variation_key, decision.rule_key, key
+        )
+        if self.exposures.admit(key, event):
+            self._accept(event)
+        else:
+            self.exposures_suppressed += 1
+
+    def track(
+        self,
+        user_id: str,
+        attributes: Mapping[str, Any],
+        event_key: str,
+        decisions: dict[str, str],
+        value: Any,
+        metadata: Any,
+        *,
+        may_adopt: bool = True,
+    ) -> None:
+        """Send a conversion."""
+        cleaned = None if metadata is None else clean_metadata(metadata, self.outbox.warnings)
+        event = Conversion(time.time(), user_id, attributes, event_key, decisions, value, cleaned)
+        self._accept(event, may_adopt=may_adopt)
+
+    def _accept(self, event: Event, *, may_adopt: bool = True) -> None:
+        if self._ingest is None:
+            if self.recorded is not None:
+                self.recorded.append(event.payload(self.outbox.warnings))
+            return
+        if not self.outbox.put(event):
+            return
+        if self.outbox.idle or not self.driver.alive:
+            self._rouse_sender(may_adopt=may_adopt)
+
+    def _rouse_sender(self, *, may_adopt: bool) -> None:
+        process.watch_multiprocessing()
+        driver = self.driver
+        if not driver.alive:
+            self._leave_loop(driver)
+        if self._prefers_loop and may_adopt and isinstance(self.driver, ThreadDriver) and _loop_is_running():
+            self.adopt()
+        self.driver.wake_sender()
+
+    # --- waiting for the network ------------------------------------------------------------------------------
+
+    async def fetch(self, timeout: float | None, *, fresh: bool) -> OnReadyResult:
+        """Fetch the config on the home loop, and wait for it."""
+        if self._ingest is None:
+            return OnReadyResult(success=True)
+        self.adopt()
+        waiter = _AsyncWaiter()
+        ticket = Ticket(waiter.notify)
+        self.feed.ask(ticket, fresh=fresh)
+        self.driver.wake_poller()
+        await waiter.wait(timeout)
+        return ticket.result or _timed_out(timeout)
+
+    def fetch_sync(self, timeout: float | None, *, fresh: bool) -> OnReadyResult:
+        """Fetch the config, wherever polling happens, and wait for it."""
+        if self._ingest is None:
+            return OnReadyResult(success=True)
+        self._sync.prepare()
+        if not self.driver.alive:
+            self._leave_loop(self.driver)
+        done = threading.Event()
+        ticket = Ticket(done.set)
+        self.feed.ask(ticket, fresh=fresh)
+        if self._is_home():
+            self._fetch_here(timeout)
+        else:
+            self.driver.wake_poller()
+            done.wait(timeout)
+        return ticket.result or _timed_out(timeout)
+
+    def _fetch_here(self, timeout: float | None) -> None:
+        """Fetch in the calling thread: it is the home loop's, which cannot go on while we wait."""
+        self.feed.interrupt()
+        begun = self.feed.begin(time.monotonic())
+        if begun is not None:
+            request, fetch = begun
+            self.feed.receive(fetch, self._sync.send(request, timeout))
+
+    async def flush(self, timeout: float | None) -> bool:
+        """Wait until everything accepted so far is settled; True when all of it was sent."""
+        lost = self.outbox.lost
+        waiter = _AsyncWaiter()
+        notify = waiter.notify
+        self.outbox.when_settled(notify)
+        if self.outbox.queued:
+            if not self.driver.alive:
+                self._leave_loop(self.driver)
+            self.driver.wake_sender()
+        settled = await waiter.wait(timeout)
+        if not settled:
+            self.outbox.stop_waiting(notify)
+        return settled and self.outbox.lost == lost
+
+    def flush_sync(self, timeout: float | None) -> bool:
+        """Wait until everything accepted so far is settled; True when all of it was sent."""
+        lost = self.outbox.lost
+        done = threading.Event()
+        notify = done.set
+        self.outbox.when_settled(notify)
+        if self.outbox.queued:
+            if not self.driver.alive:
+                self._leave_loop(self.driver)
+            if self._is_home():
+                self._drain_here(None if timeout is None else time.monotonic() + timeout, done.is_set)
+                self.adopt()
+            else:
+                self.driver.wake_sender()
+                done.wait(timeout)
+        if not done.is_set():
+            self.outbox.stop_waiting(notify)
+        return done.is_set() and self.outbox.lost == lost
+
+    def _is_home(self) -> bool:
+        """The calling thread runs the home loop."""
+        driver = self.driver
+        return not isinstance(driver, ThreadDriver) and driver.is_here
+
+    def _drain_here(self, deadline: float | None, is_done: Callable[[], bool]) -> None:
+        """Send in the calling thread, on the sync client, taking over from whoever was at it."""
+        assert self._ingest is not None
+        with self._lock:
+            old = self.driver
+            if not isinstance(old, ThreadDriver):
+                old.stop()
+                self.driver = self._thread_driver()
+                self._stale = True
+            self._interrupt()
+
+        def goes_on() -> bool:
+            return not is_done() and (deadline is None or time.monotonic() < deadline)
+
+        flow = deliver(self.outbox, self._ingest, goes_on, until_empty=True)
+        answer = None
+        while True:
+            try:
+                action = flow.send(answer)
+            except StopIteration:
+                return
+            remaining = None if deadline is None else max(0.001, deadline - time.monotonic())
+            answer = None
+            if isinstance(action, Send):
+                answer = self._sync.send(action.request, remaining)
+            else:
+                wait = action.seconds or 0.0
+                time.sleep(wait if remaining is None else min(wait, remaining))
+
+    # --- the end ----------------------------------------------------------------------------------------------
+
+    def close(self, timeout: float, *, join: bool = True) -> None:
+        """Send what is waiting, stop, and give up what took longer than ``timeout`` seconds in all.
+
+        Args:
+            timeout: Seconds, for everything together.
+            join: Wait for threads to end, too. At exit they end anyway, and a hanging fetch must not delay it.
+        """
+        deadline = time.monotonic() + timeout
+        if not self._begin_closing():
+            if not self._is_home():
+                self._closed.wait(max(0.0, timeout))
+            return
+        try:
+            driver = self.driver
+            if self.outbox.queued:
+                if driver.works_elsewhere():
+                    done = threading.Event()
+                    self.outbox.when_settled(done.set)
+                    driver.wake_sender()
+                    done.wait(max(0.0, deadline - time.monotonic()))
+                else:
+                    self._drain_here(deadline, lambda: False)
+                    driver = self.driver
+            driver.retire()
+            if join:
+                driver.join(deadline)
+        finally:
+            self._finish_closing()
+
+    async def aclose(self, timeout: float) -> None:
+        """The same, on a loop."""
+        import asyncio  # noqa: PLC0415  # `import signakit_flags` stays light
+
+        deadline = time.monotonic() + timeout
+        if not self._begin_closing():
+            # Rare, and another thread may be the one that closes: looking now and then is simpler than being told.
+            while not self._closed.is_set() and time.monotonic() < deadline:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+            return
+        try:
+            if self.outbox.queued:
+                if not self.driver.alive:
+                    self.adopt()
+                waiter = _AsyncWaiter()
+                self.outbox.when_settled(waiter.notify)
+                self.driver.wake_sender()
+                await waiter.wait(max(0.0, deadline - time.monotonic()))
+            driver = self.driver
+            driver.retire()
+            if not isinstance(driver, ThreadDriver) and driver.is_here:
+                driver.stop()
+                await driver.transport.aclose()
+        finally:
+            self._finish_closing()
+
+    def _begin_closing(self) -> bool:
+        with self._lock:
+            if self._closing:
+                return False
+            self._closing = True
+        self.outbox.closed = True
+        self.feed.close()
+        return True
+
+    def _finish_closing(self) -> None:
+        unsent = self.outbox.abandon()
+        if unsent:
+            logger.warning("%d event(s) could not be sent before close()", unsent)
+        self._sync.close()
+        self._closed.set()
+
+    def status(self) -> ClientStatus:
+        """Return the state of the client."""
+        snapshot, outbox = self.feed.snapshot, self.outbox
+        return ClientStatus(
+            ready=snapshot is not None,
+            source=snapshot.source if snapshot else None,
+            version=snapshot.ruleset.version if snapshot else None,
+            etag=snapshot.etag if snapshot else None,
+            age=max(0.0, time.monotonic() - snapshot.confirmed) if snapshot else None,
+            last_error=self.feed.last_error or outbox.last_error,
+            queued=outbox.queued,
+            sent=outbox.sent,
+            dropped=outbox.refused + outbox.lost,
+            exposures_suppressed=self.exposures_suppressed,
+        )
+
+
+class _AsyncWaiter:
+    """Lets a coroutine wait for a call that may come from any thread."""
+
+    def __init__(self) -> None:
+        import asyncio  # noqa: PLC0415  # `import signakit_flags` stays light
+
+        self._loop = asyncio.get_running_loop()
+        self._future: asyncio.Future[None] = self._loop.create_future()
+
+    def notify(self) -> None:
+        with suppress(RuntimeError):  # the loop is closed, so nobody waits
+            self._loop.call_soon_threadsafe(self._set)
+
+    def _set(self) -> None:
+        if not self._future.done():
+            self._future.set_result(None)
+
+    async def wait(self, timeout: float | None) -> bool:
+        """Wait so many seconds at most, and say whether the call came."""
+        import asyncio  # noqa: PLC0415  # as above
+
+        done, _pending = await asyncio.wait([self._future], timeout=timeout)
+        return bool(done)
+
+
+def _loop_is_running() -> bool:
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None:
+        return False
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _timed_out(timeout: float | None) -> OnReadyResult:
+    return OnReadyResult(success=False, reason=f"no config within {timeout:g} s; it is still being tried")

@@ -1,0 +1,61 @@
+"""Fork and exit: what a client has to do when its process is copied or goes away.
+
+One hook of each kind serves every client of the process, through weak references. All that runs at exit shares one
+deadline, so that ten clients delay an exit no longer than one.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import time
+import weakref
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .engine import Engine
+
+EXIT_DEADLINE = 2.0
+"""Seconds that everything which is still to be sent at exit may take."""
+
+_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
+_hooked = False
+_finalizing_pid: int | None = None
+
+
+def watch(engine: Engine) -> None:
+    """Have ``engine`` told of forks and of the exit."""
+    global _hooked  # noqa: PLW0603  # hooks cannot be removed, so they are set once
+    _engines.add(engine)
+    if not _hooked:
+        _hooked = True
+        atexit.register(_at_exit)
+        if hasattr(os, "register_at_fork"):  # not on Windows
+            os.register_at_fork(after_in_child=_after_fork)
+
+
+def watch_multiprocessing() -> None:
+    """Hook into the exit of a ``multiprocessing`` child, which leaves by ``os._exit`` and skips ``atexit``.
+
+    Called at the first event of a process rather than at a fork: a new child clears the finalizers it inherited.
+    """
+    global _finalizing_pid  # noqa: PLW0603  # one hook a process
+    process = sys.modules.get("multiprocessing.process")
+    if process is None or _finalizing_pid == os.getpid() or process.parent_process() is None:
+        return
+    _finalizing_pid = os.getpid()
+    from multiprocessing.util import Finalize  # noqa: PLC0415  # only where multiprocessing is there already
+
+    Finalize(None, _at_exit, exitpriority=10)
+
+
+def _after_fork() -> None:
+    for engine in list(_engines):
+        engine.after_fork()
+
+
+def _at_exit() -> None:
+    deadline = time.monotonic() + EXIT_DEADLINE
+    for engine in list(_engines):
+        engine.close(deadline - time.monotonic(), join=False)

@@ -1,0 +1,165 @@
+"""The task driver: runs the flows of ``protocol`` on one event loop, the home loop, with the async client.
+
+There is a task only while a request is under way; a wait is a timer of the loop. So an idle client leaves no task
+behind to be cancelled or reported when the loop ends.
+
+State: everything but ``alive`` and the ``wake`` methods belongs to the loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from .protocol import Answer, Flow, Send
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .transport import AsyncTransport
+
+logger = logging.getLogger("signakit_flags")
+
+
+class LoopWorker:
+    """One flow on the loop."""
+
+    def __init__(self, driver: LoopDriver, name: str, make_flow: Callable[[], Flow]) -> None:
+        self._driver = driver
+        self._name = name
+        self._make_flow = make_flow
+        self._flow: Flow | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._again = False
+
+    def wake(self) -> None:
+        """Let the flow go on. Called on the loop's thread."""
+        if self._task is not None:
+            self._again = True
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        # A context of its own: the flow outlives the request whose decision woke it, and must not hold its variables.
+        context = contextvars.Context()
+        self._task = self._driver.loop.create_task(self._run(), name=self._name, context=context)
+
+    async def _run(self) -> None:
+        flow = self._flow = self._flow or self._make_flow()
+        answer: Answer | None = None
+        seconds: float | None = None
+        try:
+            while True:
+                self._again = False
+                action = flow.send(answer)
+                answer = None
+                if isinstance(action, Send):
+                    answer = await self._driver.transport.send(action.request)
+                elif not self._again:
+                    seconds = action.seconds
+                    break
+        except StopIteration:
+            self._flow = None
+            self._task = None
+            self._driver.on_end()
+            return
+        except Exception:
+            # Not foreseen, so a mistake of ours. The next wake-up begins anew.
+            logger.exception("%s failed", self._name)
+            self._flow = None
+            self._task = None
+            return
+        except asyncio.CancelledError:
+            # The loop ends, or somebody cancels every task there is: the threads take over.
+            self._driver.on_loop_end()
+            await self._driver.transport.aclose()
+            raise
+        except GeneratorExit:
+            # The loop was closed under a request, and the task is being collected: nothing can be awaited any more.
+            self._driver.on_loop_end()
+            raise
+        self._task = None
+        if seconds is not None:
+            self._timer = self._driver.loop.call_later(seconds, self.wake, context=contextvars.Context())
+
+    def stop(self) -> None:
+        """Cancel what is under way. Called on the loop's thread."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._task is not None:
+            self._task.cancel()
+
+
+class LoopDriver:
+    """Runs the poller and the sender on the running loop.
+
+    Attributes:
+        loop: The home loop.
+        transport: Requests from it.
+        on_end: Called when a flow has ended by itself.
+        on_loop_end: Called when the loop ends under a flow.
+    """
+
+    def __init__(
+        self,
+        poll: Callable[[], Flow],
+        deliver: Callable[[], Flow],
+        transport: AsyncTransport,
+        on_end: Callable[[], None],
+        on_loop_end: Callable[[], None],
+    ) -> None:
+        self.loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+        self.transport = transport
+        self.on_end = on_end
+        self.on_loop_end = on_loop_end
+        self._poller = LoopWorker(self, "signakit-poller", poll)
+        self._sender = LoopWorker(self, "signakit-sender", deliver)
+
+    @property
+    def alive(self) -> bool:
+        """The loop runs. One that merely pauses counts as ended, since nobody knows whether it will go on."""
+        return self.loop.is_running()
+
+    @property
+    def is_here(self) -> bool:
+        """The calling thread is the one that runs the loop: waiting in it would wait for itself."""
+        return self._thread == threading.get_ident() and self.alive
+
+    def wake_poller(self) -> None:
+        """Let the poller look whether there is something to fetch."""
+        self._call(self._poller.wake)
+
+    def wake_sender(self) -> None:
+        """Let the sender look whether there is something to send."""
+        self._call(self._sender.wake)
+
+    def works_elsewhere(self) -> bool:
+        """Say whether the sender goes on while the calling thread waits for it."""
+        return self.alive and not self.is_here
+
+    def retire(self) -> None:
+        """Let both flows notice that they are no longer wanted."""
+        self.wake_poller()
+        self.wake_sender()
+
+    def stop(self) -> None:
+        """Cancel what is under way; the loop closes its connections when it comes to it."""
+        self._call(self._poller.stop)
+        self._call(self._sender.stop)
+
+    def join(self, deadline: float) -> None:
+        """Do not wait: tasks end with the flows they run."""
+
+    def _call(self, callback: Callable[[], None]) -> None:
+        if self.is_here:
+            callback()
+            return
+        with suppress(RuntimeError):  # closed just now: the next one to look moves on to the threads
+            self.loop.call_soon_threadsafe(callback, context=contextvars.Context())

@@ -1,0 +1,102 @@
+"""The public values: what goes in, what comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+AttributeValue: TypeAlias = str | int | float | bool | Sequence[str] | None
+"""What one attribute may hold when it is handed in. ``None`` counts as absent (PROTOCOL section 5)."""
+
+Attributes: TypeAlias = Mapping[str, AttributeValue]
+"""Attributes as a parameter: any mapping will do; it is copied."""
+
+UserAttributes: TypeAlias = dict[str, str | int | float | bool | list[str]]
+"""Attributes of a user, matched against audience rules. ``"$userAgent"`` takes the request's User-Agent."""
+
+VariableValue: TypeAlias = str | int | float | bool | dict[str, Any] | list[Any] | None
+"""Value of a flag variable: text, a number, a boolean, or JSON. ``None`` where the dashboard says ``null``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What one user gets for one flag.
+
+    Attributes:
+        flag_key: The key asked for.
+        variation_key: The variation the user is in; ``"off"`` when nothing else holds.
+        enabled: True unless the variation is ``"off"``.
+        rule_key: The rule that decided; None for the default allocation and for a flag that is not running.
+        rule_type: ``"ab-test"``, ``"multi-armed-bandit"`` or ``"targeted"`` (an unknown type is passed on as it is);
+            None together with ``rule_key``.
+        variables: The variation's value, else the default, of each variable the flag defines. A read-only ``dict``,
+            shared between users: changing it raises ``TypeError``; ``variables.copy()`` gives mutable data.
+    """
+
+    flag_key: str
+    variation_key: str
+    enabled: bool
+    rule_key: str | None
+    rule_type: str | None
+    variables: dict[str, VariableValue]
+
+
+Decisions: TypeAlias = dict[str, Decision]
+"""What ``decide_all()`` returns: decisions by flag key."""
+
+
+@dataclass(frozen=True, slots=True)
+class OnReadyResult:
+    """What ``on_ready()`` and ``on_ready_sync()`` return; they never raise.
+
+    Attributes:
+        success: True when this call got the config, or word that ours is current (200 or 304).
+        reason: Why not, when ``success`` is False. The client may still be ready, with an older config.
+    """
+
+    success: bool
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrackEventOptions:
+    """The optional parts of a tracked event.
+
+    Attributes:
+        value: A number such as a revenue or a score.
+        metadata: Free JSON, at most 5,000 bytes; larger is dropped with a warning.
+    """
+
+    value: float | None = None
+    metadata: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClientStatus:
+    """The state of a client at one moment. ``dataclasses.asdict(status)`` is JSON.
+
+    Attributes:
+        ready: True when flags can be decided.
+        source: Where the config came from: ``"cdn"``, ``"snapshot"`` (the file of ``snapshot_path``), ``"static"``
+            (``SignaKitClient.offline``), or None before there is one.
+        version: The config's version number, if it has one.
+        etag: The config's ETag, if the CDN sent one.
+        age: Seconds since the config was last known to be current; None before there is one.
+        last_error: Why the last fetch or post failed; None after one that succeeded.
+        queued: Events accepted and not yet sent, those in flight included.
+        sent: Events the server took.
+        dropped: Events lost: refused because the queue was full, rejected by the server, or unsent at close.
+        exposures_suppressed: Exposures not sent because the same one had been sent before.
+    """
+
+    ready: bool
+    source: str | None
+    version: int | None
+    etag: str | None
+    age: float | None
+    last_error: str | None
+    queued: int
+    sent: int
+    dropped: int
+    exposures_suppressed: int

@@ -7,6 +7,7 @@ so any thread may read it.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import floor
 from typing import TYPE_CHECKING, Any
 
@@ -149,6 +150,7 @@ class CompiledFlag:
         return self.default.outcome(user_id) or self.fallback
 
 
+@dataclass(slots=True, eq=False)
 class Ruleset:
     """Everything that can be asked of one config.
 
@@ -159,15 +161,10 @@ class Ruleset:
         problems: One line for each flag left out and each unknown operator; the reader of the ruleset logs them.
     """
 
-    __slots__ = ("archived", "flags", "problems", "version")
-
-    def __init__(
-        self, flags: dict[str, CompiledFlag], archived: frozenset[str], version: int | None, problems: list[str]
-    ) -> None:
-        self.flags = flags
-        self.archived = archived
-        self.version = version
-        self.problems = problems
+    flags: dict[str, CompiledFlag]
+    archived: frozenset[str]
+    version: int | None
+    problems: list[str]
 
 
 def compile_ruleset(config: Config) -> Ruleset:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .payloads import Event, Exposure, Warnings, encode_batch
@@ -31,13 +32,11 @@ RETRIED = frozenset({408, 429})
 """Client errors that are worth another try; 5xx are too."""
 
 
+@dataclass(slots=True, eq=False)
 class Batch:
     """Events that travel together."""
 
-    __slots__ = ("events",)
-
-    def __init__(self, events: list[Event]) -> None:
-        self.events = events
+    events: list[Event]
 
     def encode(self, warnings: Warnings) -> bytes:
         """Return the body of the post."""
@@ -61,7 +60,7 @@ class Outbox:
         self._capacity = capacity
         self._max_batch_size = max_batch_size
         self._exposures = exposures
-        self.warnings = Warnings()
+        self.warnings: Warnings = Warnings()
         self._reset()
 
     def _reset(self) -> None:
@@ -78,11 +77,11 @@ class Outbox:
         self._single = False  # the server takes one event a request, and no more
         self._failing = False
         self._rejected: set[int] = set()  # statuses already logged
-        self.idle = True
-        self.closed = False
-        self.sent = 0
-        self.refused = 0
-        self.lost = 0
+        self.idle: bool = True
+        self.closed: bool = False
+        self.sent: int = 0
+        self.refused: int = 0
+        self.lost: int = 0
         self.last_error: str | None = None
 
     def forget_after_fork(self) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from itertools import islice
 from math import isfinite
@@ -27,6 +28,7 @@ MAX_METADATA_BYTES = 5_000
 _MAX_DEPTH = 64
 
 
+@dataclass(slots=True, eq=False)
 class Exposure:
     """A user was shown a variation.
 
@@ -38,25 +40,13 @@ class Exposure:
         key: Identity in the exposure filter.
     """
 
-    __slots__ = ("at", "attributes", "flag_key", "key", "rule_key", "user_id", "variation_key")
-
-    def __init__(
-        self,
-        at: float,
-        user_id: str,
-        attributes: Mapping[str, Any],
-        flag_key: str,
-        variation_key: str,
-        rule_key: str | None,
-        key: int,
-    ) -> None:
-        self.at = at
-        self.user_id = user_id
-        self.attributes = attributes
-        self.flag_key = flag_key
-        self.variation_key = variation_key
-        self.rule_key = rule_key
-        self.key = key
+    at: float
+    user_id: str
+    attributes: Mapping[str, Any]
+    flag_key: str
+    variation_key: str
+    rule_key: str | None
+    key: int
 
     def payload(self, warnings: Warnings) -> dict[str, Any]:
         """Return the event as JSON data."""
@@ -70,6 +60,7 @@ class Exposure:
         return payload
 
 
+@dataclass(slots=True, eq=False)
 class Conversion:
     """A user did something worth counting.
 
@@ -81,25 +72,13 @@ class Conversion:
         metadata: JSON data made by ``clean_metadata``, or None.
     """
 
-    __slots__ = ("at", "attributes", "decisions", "event_key", "metadata", "user_id", "value")
-
-    def __init__(
-        self,
-        at: float,
-        user_id: str,
-        attributes: Mapping[str, Any],
-        event_key: str,
-        decisions: dict[str, str],
-        value: Any,
-        metadata: Any,
-    ) -> None:
-        self.at = at
-        self.user_id = user_id
-        self.attributes = attributes
-        self.event_key = event_key
-        self.decisions = decisions
-        self.value = value
-        self.metadata = metadata
+    at: float
+    user_id: str
+    attributes: Mapping[str, Any]
+    event_key: str
+    decisions: dict[str, str]
+    value: Any
+    metadata: Any
 
     def payload(self, warnings: Warnings) -> dict[str, Any]:
         """Return the event as JSON data."""

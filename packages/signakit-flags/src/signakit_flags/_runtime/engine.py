@@ -65,10 +65,10 @@ class Engine:
         sync_client: httpx.Client | None,
         record_events: bool = False,
     ) -> None:
-        self.feed = feed
-        self.exposures = ExposureFilter()
-        self.outbox = Outbox(max_queue_size, max_batch_size, self.exposures)
-        self.exposures_suppressed = 0
+        self.feed: ConfigFeed = feed
+        self.exposures: ExposureFilter = ExposureFilter()
+        self.outbox: Outbox = Outbox(max_queue_size, max_batch_size, self.exposures)
+        self.exposures_suppressed: int = 0
         self.recorded: list[dict[str, Any]] | None = [] if record_events else None
         self._ingest = ingest
         self._timeout = timeout

@@ -190,7 +190,7 @@ class ConfigFeed:
         self._failing = False
         self._started = False
         self.forget_after_fork()
-        self.closed = False
+        self.closed: bool = False
 
     def forget_after_fork(self) -> None:
         """Take up our own lock and nobody's waits; the config stays."""

@@ -114,11 +114,11 @@ class LoopDriver:
         on_end: Callable[[], None],
         on_loop_end: Callable[[], None],
     ) -> None:
-        self.loop = asyncio.get_running_loop()
+        self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
-        self.transport = transport
-        self.on_end = on_end
-        self.on_loop_end = on_loop_end
+        self.transport: AsyncTransport = transport
+        self.on_end: Callable[[], None] = on_end
+        self.on_loop_end: Callable[[], None] = on_loop_end
         self._poller = LoopWorker(self, "signakit-poller", poll)
         self._sender = LoopWorker(self, "signakit-sender", deliver)
 

@@ -7,7 +7,7 @@ never a number, ``1`` equals ``1.0``, numeric text is text. An absent (or None) 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from .._frozen import MAX_DEPTH, TooDeepError
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from .config import Condition, Rule
 
 Test: TypeAlias = Callable[[Mapping[str, Any]], bool]
+
+NO_VALUE: Final = object()
+"""The value of a condition that has none; such a condition never matches (PROTOCOL section 8)."""
 
 OPERATORS = frozenset(
     {
@@ -40,7 +43,7 @@ class CompiledCondition:
     def __init__(self, condition: Condition) -> None:
         self.attribute = condition.attribute
         self.operator = condition.operator
-        self.value = condition.value
+        self.value = condition.value  # NO_VALUE where it has none
         self.test = compile_condition(condition)
 
 
@@ -101,7 +104,7 @@ def compile_condition(condition: Condition) -> Test:
     """
     name, value = condition.attribute, condition.value
     _check_depth(value)
-    if value is None or condition.operator not in OPERATORS:
+    if value is NO_VALUE or condition.operator not in OPERATORS:
         return _never
     match condition.operator:
         case "equals":
@@ -139,6 +142,8 @@ def _equals(name: str, value: Any) -> Test:
         return lambda attributes: bool(attributes.get(name) == value)
     if isinstance(value, bool):
         return lambda attributes: attributes.get(name) is value
+    if value is None:
+        return _never  # what is null is absent, and what is absent never matches
     return lambda attributes: same_json(attributes.get(name), value)
 
 

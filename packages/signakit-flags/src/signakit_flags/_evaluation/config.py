@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from .audience import NO_VALUE
+
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -32,11 +34,11 @@ class Allocation(msgspec.Struct, frozen=True):
 
 
 class Condition(msgspec.Struct, frozen=True):
-    """One test of one attribute. ``value`` None means that the condition has none, and never matches."""
+    """One test of one attribute. ``value`` is ``NO_VALUE`` where it has none, which is not the same as null."""
 
     attribute: str
     operator: str
-    value: Any = None
+    value: Any = NO_VALUE
 
 
 class Audience(msgspec.Struct, frozen=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from .audience import NO_VALUE
 from .bucketing import BUCKETS, bucket
 
 if TYPE_CHECKING:
@@ -126,7 +127,8 @@ def _audience_steps(rule: CompiledRule, name: str, attributes: Mapping[str, Any]
 def _condition_detail(condition: CompiledCondition, attributes: Mapping[str, Any]) -> str:
     actual = attributes.get(condition.attribute)
     got = "it is absent" if actual is None else f"it is {_short(actual)}"
-    return f"{condition.attribute} {condition.operator} {_short(condition.value)}; {got}"
+    value = "(no value)" if condition.value is NO_VALUE else _short(condition.value)
+    return f"{condition.attribute} {condition.operator} {value}; {got}"
 
 
 def _split_step(kind: Literal["range", "default"], split: Split, user_id: str, rule: str | None) -> Step:

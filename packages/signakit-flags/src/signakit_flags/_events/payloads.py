@@ -124,6 +124,18 @@ def encode_batch(events: Iterable[Event], warnings: Warnings) -> bytes:
         return msgspec.json.encode({"events": _replace_surrogates(payloads)})
 
 
+def as_sent(event: Event, warnings: Warnings) -> list[dict[str, Any]]:
+    """Return the event as the server would read it, in a list of one; an empty list where there is no such form."""
+    import msgspec  # noqa: PLC0415  # as above
+
+    try:
+        events: list[dict[str, Any]] = msgspec.json.decode(encode_batch([event], warnings))["events"]
+    except Exception:
+        logger.exception("an event cannot be encoded")
+        return []
+    return events
+
+
 def clean_metadata(metadata: Any, warnings: Warnings) -> Any:
     """Return ``metadata`` as JSON data of its own, or None when it cannot be sent.
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._events.exposure_filter import ExposureFilter
 from .._events.outbox import Outbox
-from .._events.payloads import Conversion, Event, Exposure, clean_metadata
+from .._events.payloads import Conversion, Event, Exposure, as_sent, clean_metadata
 from .._types import ClientStatus, Decision, OnReadyResult
 from . import process
 from .protocol import ConfigFeed, Flow, Ingest, Send, Ticket, deliver, poll
@@ -240,7 +240,7 @@ class Engine:
     def _accept(self, event: Event, *, may_adopt: bool = True) -> None:
         if self._ingest is None:
             if self.recorded is not None:
-                self.recorded.append(event.payload(self.outbox.warnings))
+                self.recorded += as_sent(event, self.outbox.warnings)
             return
         if not self.outbox.put(event):
             return

@@ -15,7 +15,7 @@ import pytest
 from signakit_flags import SignaKitClient
 from support.configs import SDK_KEY, config, flag, rule, whole
 from support.faces import AsyncFace, Face, SyncFace
-from support.server import FlagServer, body, closed_port_url, status, wait_until
+from support.server import FlagServer, Handler, body, closed_port_url, status, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,15 +118,23 @@ def test_a_bot_sends_nothing(face: Face, server: FlagServer) -> None:
 
 
 def test_events_that_come_while_one_is_on_its_way_leave_as_one_batch(face: Face, server: FlagServer) -> None:
-    server.events_latency = 0.1
+    gate = threading.Event()
+
+    def wait_then_accept(handler: Handler) -> None:
+        gate.wait(5)
+        handler.accept(handler.posted)
+
+    server.events_faults = [wait_then_accept]
     client = face.client(max_batch_size=30)
     face.on_ready(client)
-    for number in range(50):
+    face.decide(client, "exp", user="u0")
+    assert wait_until(lambda: server.posts == 1)
+    for number in range(1, 51):
         face.decide(client, "exp", user=f"u{number}")
+    gate.set()
     assert face.flush(client)
-    assert max(map(len, server.batches)) == 30
-    assert len(server.batches) <= 4
-    assert [event["userId"] for event in server.events] == [f"u{number}" for number in range(50)]
+    assert [len(batch) for batch in server.batches] == [1, 30, 20]
+    assert [event["userId"] for event in server.events] == [f"u{number}" for number in range(51)]
 
 
 def test_a_conversion_carries_what_the_context_has_decided(face: Face, server: FlagServer) -> None:

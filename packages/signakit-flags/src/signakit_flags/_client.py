@@ -190,20 +190,22 @@ class SignaKitClient:
         if not isinstance(user_id, str):
             raise TypeError(f"user_id must be a str, not {type(user_id).__name__}")
         engine = self._engine
-        if engine.needs_driver:
+        if engine.stale or (engine.home is not None and not engine.home.is_running()):
             engine.revive()
         if engine.feed.snapshot is None:
             self._say_not_ready()
             return None
+        if not attributes:
+            return SignaKitUserContext(engine, self, user_id, {}, False)  # noqa: FBT003
+        # A look at the type costs a quarter of asking an abstract class, and nearly everyone passes a dict.
+        if type(attributes) is not dict and not isinstance(attributes, Mapping):
+            raise TypeError(f"attributes must be a mapping, not {type(attributes).__name__}")
+        own = dict(attributes)
         is_bot = False
-        if attributes:
-            if not isinstance(attributes, Mapping):
-                raise TypeError(f"attributes must be a mapping, not {type(attributes).__name__}")
-            attributes = dict(attributes)
-            user_agent = attributes.pop(_USER_AGENT, None)
-            if isinstance(user_agent, str) and user_agent:
-                is_bot = self._is_bot(user_agent)
-        return SignaKitUserContext(engine, self, user_id, attributes, is_bot=is_bot)
+        if _USER_AGENT in own:
+            user_agent = own.pop(_USER_AGENT)
+            is_bot = isinstance(user_agent, str) and bool(user_agent) and self._is_bot(user_agent)
+        return SignaKitUserContext(engine, self, user_id, own, is_bot)
 
     def _is_bot(self, user_agent: str) -> bool:
         if self._bot_detector is None:

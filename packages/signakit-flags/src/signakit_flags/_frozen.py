@@ -68,20 +68,25 @@ class ReadOnlyList(list[Any]):
         return list, (self.copy(),)
 
 
-def freeze(value: Any, depth: int = 0) -> Any:
-    """Return ``value`` (decoded JSON) with every container in it read-only.
+def check_depth(value: Any, depth: int = 0) -> None:
+    """Make sure that ``value`` (decoded JSON) can be walked.
 
     Raises:
-        TooDeepError: nested deeper than ``MAX_DEPTH``.
+        TooDeepError: It is nested deeper than ``MAX_DEPTH``.
     """
+    if isinstance(value, (dict, list)):
+        if depth >= MAX_DEPTH:
+            raise TooDeepError
+        for item in value.values() if isinstance(value, dict) else value:
+            check_depth(item, depth + 1)
+
+
+def freeze(value: Any) -> Any:
+    """Return ``value`` (decoded JSON of checked depth) with every container in it read-only."""
     if isinstance(value, dict):
-        if depth >= MAX_DEPTH:
-            raise TooDeepError
-        return ReadOnlyDict((key, freeze(item, depth + 1)) for key, item in value.items())
+        return ReadOnlyDict((key, freeze(item)) for key, item in value.items())
     if isinstance(value, list):
-        if depth >= MAX_DEPTH:
-            raise TooDeepError
-        return ReadOnlyList(freeze(item, depth + 1) for item in value)
+        return ReadOnlyList(freeze(item) for item in value)
     return value
 
 

@@ -6,13 +6,13 @@ import logging
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from ._types import Attributes, Decision, Decisions, VariableValue
+from ._types import Decision, Decisions, VariableValue
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ._evaluation.explanation import Explanation
-    from ._evaluation.ruleset import Ruleset
+    from ._evaluation.ruleset import CompiledFlag, Ruleset
     from ._runtime.engine import Engine
 
 logger = logging.getLogger("signakit_flags")
@@ -34,12 +34,17 @@ class SignaKitUserContext:
     __slots__ = ("_attributes", "_decisions", "_engine", "_is_bot", "_owner", "_ruleset", "_user_id")
 
     def __init__(
-        self, engine: Engine, owner: object, user_id: str, attributes: Attributes | None, *, is_bot: bool
+        self,
+        engine: Engine,
+        owner: object,
+        user_id: str,
+        attributes: Mapping[str, Any],
+        is_bot: bool,  # noqa: FBT001
     ) -> None:
         self._engine = engine
         self._owner = owner  # the client, kept alive: one that is collected stops sending
         self._user_id = user_id
-        self._attributes: Mapping[str, Any] = attributes or {}
+        self._attributes = attributes
         self._is_bot = is_bot
         self._ruleset: Ruleset | None = None
         self._decisions: Decisions = {}
@@ -77,7 +82,16 @@ class SignaKitUserContext:
         decision = self._decisions.get(flag_key)
         if decision is not None:
             return decision
-        return self._evaluate(flag_key)
+        if self._is_bot:
+            return self._bot_decision(flag_key)
+        ruleset = self._ruleset or self._pinned()
+        if ruleset is None:
+            return None
+        flag = ruleset.compiled.get(flag_key) or ruleset.flag(flag_key)
+        if flag is None:
+            _check_key(flag_key, "flag_key")
+            return None
+        return self._evaluate(flag)
 
     def decide_all(self) -> Decisions:
         """Decide every flag that is not archived, and send an exposure for each that has one to send.
@@ -91,9 +105,14 @@ class SignaKitUserContext:
         ruleset = self._pinned()
         if ruleset is None:
             return {}
+        if self._is_bot:
+            return {flag_key: self._bot_decision(flag_key) for flag_key in ruleset.flags}
+        decided, compiled = self._decisions, ruleset.compiled
         decisions: Decisions = {}
         for flag_key in ruleset.flags:
-            decision = self.decide(flag_key)
+            flag = compiled.get(flag_key) or ruleset.flag(flag_key)
+            assert flag is not None
+            decision = decided.get(flag_key) or self._evaluate(flag)
             if decision is not None:
                 decisions[flag_key] = decision
         return decisions
@@ -192,27 +211,21 @@ class SignaKitUserContext:
                 ruleset = self._ruleset = snapshot.ruleset
         return ruleset
 
-    def _evaluate(self, flag_key: str) -> Decision | None:
-        ruleset = self._ruleset or self._pinned()
-        if self._is_bot:
-            return self._bot_decision(flag_key)
-        flag = None if ruleset is None else ruleset.flags.get(flag_key)
-        if flag is None:
-            _check_key(flag_key, "flag_key")
-            return None
+    def _evaluate(self, flag: CompiledFlag) -> Decision | None:
         try:
             outcome = flag.fixed or flag.outcome(self._user_id, self._attributes)
         except Exception as error:  # noqa: BLE001  # an attribute with an __eq__ of its own may raise anything
             self._engine.outbox.warnings.once(
-                "evaluation", "flag %r not decided: an attribute raised %r", flag_key, error
+                "evaluation", "flag %r not decided: an attribute raised %r", flag.key, error
             )
             return None
         decision = outcome.decision
-        self._decisions[flag_key] = decision
-        if outcome.exposure is not None:
+        self._decisions[flag.key] = decision
+        exposure = outcome.exposure
+        if exposure is not None:
             engine = self._engine
-            key = hash((self._user_id, outcome.exposure))
-            if engine.exposures.seen(key):
+            key = hash((self._user_id, exposure))
+            if key in engine.exposures.recent or engine.exposures.seen(key):
                 engine.exposures_suppressed += 1
             else:
                 engine.expose(self._user_id, self._attributes, decision, key)

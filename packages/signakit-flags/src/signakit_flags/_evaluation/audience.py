@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from .._frozen import MAX_DEPTH, TooDeepError
-
 if TYPE_CHECKING:
     from .config import Condition, Rule
 
@@ -77,6 +75,9 @@ class CompiledAudiences:
 def _all(tests: tuple[Test, ...]) -> Test:
     if len(tests) == 1:
         return tests[0]
+    if len(tests) == 2:
+        first, second = tests
+        return lambda attributes: first(attributes) and second(attributes)
 
     def matches(attributes: Mapping[str, Any]) -> bool:
         for test in tests:  # noqa: SIM110  # all() with a generator costs three times as much
@@ -97,13 +98,8 @@ def _any_group(groups: tuple[tuple[Test, ...], ...]) -> Test:
 
 
 def compile_condition(condition: Condition) -> Test:
-    """Return the test of one condition.
-
-    Raises:
-        TooDeepError: The condition's value is nested too deeply to be compared.
-    """
+    """Return the test of one condition."""
     name, value = condition.attribute, condition.value
-    _check_depth(value)
     if value is NO_VALUE or condition.operator not in OPERATORS:
         return _never
     match condition.operator:
@@ -139,7 +135,7 @@ def is_number(value: object) -> bool:
 def _equals(name: str, value: Any) -> Test:
     if isinstance(value, str):
         # Text equals nothing but text, so the type needs no look.
-        return lambda attributes: bool(attributes.get(name) == value)
+        return lambda attributes: attributes.get(name) == value
     if isinstance(value, bool):
         return lambda attributes: attributes.get(name) is value
     if value is None:
@@ -179,19 +175,17 @@ def _in(name: str, value: Any) -> Test:
     texts = frozenset(item for item in value if isinstance(item, str))
     others = [item for item in value if not isinstance(item, str)]
     if not others:
-        return lambda attributes: _is_text_in(attributes.get(name), texts)
+        return lambda attributes: isinstance(actual := attributes.get(name), str) and actual in texts
 
     def test(attributes: Mapping[str, Any]) -> bool:
         actual = attributes.get(name)
         if actual is None:
             return False
-        return _is_text_in(actual, texts) or any(same_json(actual, item) for item in others)
+        if isinstance(actual, str):
+            return actual in texts
+        return any(same_json(actual, item) for item in others)
 
     return test
-
-
-def _is_text_in(actual: object, texts: frozenset[str]) -> bool:
-    return isinstance(actual, str) and actual in texts
 
 
 def _contains(name: str, value: Any) -> Test:
@@ -221,11 +215,3 @@ def _compare(name: str, operator: str, value: Any) -> Test:
             return lambda attributes: is_number(actual := attributes.get(name)) and actual >= value
         case _:
             return lambda attributes: is_number(actual := attributes.get(name)) and actual <= value
-
-
-def _check_depth(value: Any, depth: int = 0) -> None:
-    if isinstance(value, (list, dict)):
-        if depth >= MAX_DEPTH:
-            raise TooDeepError
-        for item in value.values() if isinstance(value, dict) else value:
-            _check_depth(item, depth + 1)

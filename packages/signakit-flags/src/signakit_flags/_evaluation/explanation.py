@@ -72,7 +72,7 @@ class Explanation:
 
 def explain(ruleset: Ruleset, flag_key: str, user_id: str, attributes: Mapping[str, Any]) -> Explanation:
     """Explain what ``flag_key`` gives a user who is no bot."""
-    flag = ruleset.flags.get(flag_key)
+    flag = ruleset.flag(flag_key)
     if flag is None:
         detail = "archived" if flag_key in ruleset.archived else "no such flag in the config"
         return Explanation(flag_key, user_id, None, (Step("flag", False, detail),))  # noqa: FBT003

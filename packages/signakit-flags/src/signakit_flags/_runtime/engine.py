@@ -48,6 +48,9 @@ class Engine:
         outbox: The events.
         exposures: Which exposures were sent.
         driver: Who polls and sends.
+        home: The home loop, or None while threads drive; plain, as every context that is made looks at it.
+        stale: Nobody polls, since the home loop ended or this is a fresh child. Then, or when ``home`` does not run,
+            ``revive`` is to be called.
         exposures_suppressed: Exposures that were not sent again.
         recorded: Payloads of the events of an offline client that records them; None otherwise.
     """
@@ -79,7 +82,7 @@ class Engine:
         self._sync = SyncTransport(sync_client, timeout=timeout, max_config_size=max_config_size)
         self._released = False
         self._closing = False
-        self._stale = False
+        self.stale: bool = False
         self._inherited: list[ThreadDriver | LoopDriver] = []
         self._renew()
         if ingest is not None:
@@ -89,6 +92,7 @@ class Engine:
         self._lock = threading.RLock()
         self._closed = threading.Event()
         self.driver: ThreadDriver | LoopDriver = self._thread_driver()
+        self.home: asyncio.AbstractEventLoop | None = None
 
     def after_fork(self) -> None:
         """Become a child's: keep the config and what was exposed, share nothing else with the parent."""
@@ -105,12 +109,7 @@ class Engine:
             self._closing = False  # the parent's close() goes on in the parent alone
             self.outbox.closed = self.feed.closed = False
         # Due at once: what the parent fetched may be old by the time the child is used.
-        self._stale = True
-
-    @property
-    def needs_driver(self) -> bool:
-        """The loop that polled is gone, or this is a fresh child: call ``revive``."""
-        return self._stale or not self.driver.alive
+        self.stale = True
 
     # --- who drives -------------------------------------------------------------------------------------------
 
@@ -164,8 +163,9 @@ class Engine:
                 self._handed_over,
                 lambda: self._leave_loop(driver),
             )
-            self._stale = False
+            self.stale = False
             self.driver = driver
+            self.home = driver.loop
             logger.debug("the home loop is %r", asyncio.get_running_loop())
         if isinstance(old, ThreadDriver):
             old.retire()
@@ -175,11 +175,11 @@ class Engine:
             driver.wake_poller()
 
     def revive(self) -> None:
-        """See to it that somebody polls: called when a context is made and ``needs_driver``."""
+        """See to it that somebody polls: called when a context is made and nobody does."""
         driver = self.driver
         if not driver.alive:
             self._leave_loop(driver)
-        self._stale = False
+        self.stale = False
         if self.feed.polls and not self._closing:
             self.driver.wake_poller()
 
@@ -191,8 +191,9 @@ class Engine:
             if self.driver is not driver or self._closing:
                 return
             self._interrupt()
-            self._stale = True
+            self.stale = True
             self.driver = self._thread_driver()
+            self.home = None
         # Only what waits is worth a thread now; polling goes on when the client is next used. An application that
         # lives on one loop, and ends with it, starts none.
         if self.outbox.queued:
@@ -342,7 +343,7 @@ class Engine:
             if not isinstance(old, ThreadDriver):
                 old.stop()
                 self.driver = self._thread_driver()
-                self._stale = True
+                self.stale = True
             self._interrupt()
 
         def goes_on() -> bool:

@@ -1,0 +1,122 @@
+"""Smoke test of installed wheels, for a bare environment that holds nothing but what the wheel asks for.
+
+    python tools/smoke.py [PACKAGE]
+
+Makes a decision with `signakit_flags`, then imports every module of PACKAGE (default: `signakit_flags`). The checkout
+must not be importable: the tested package is the installed one.
+"""
+
+import importlib
+import pkgutil
+import sys
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+
+SLOW_IMPORTS = {"asyncio", "httpx", "msgspec", "ssl"}
+OPTIONAL_MODULES = {"pytest_plugin", "testing"}  # the extras that they need may be absent
+
+EVERYONE_ON = {"ranges": [{"variation": "on", "start": 0, "end": 9999}]}
+HALVES = {
+    "ranges": [
+        {"variation": "control", "start": 0, "end": 4999},
+        {"variation": "treatment", "start": 5000, "end": 9999},
+    ]
+}
+CONFIG = {
+    "projectId": "smoke",
+    "environmentKey": "development",
+    "sdkKey": "sk_dev_org_smoke_key",
+    "version": 1,
+    "generatedAt": "2026-01-01T00:00:00.000Z",
+    "flags": [
+        {
+            "id": "1",
+            "key": "dark-mode",
+            "salt": "dark-mode",
+            "status": "active",
+            "running": True,
+            "variations": [{"key": "off"}, {"key": "on"}],
+            "allocation": EVERYONE_ON,
+        },
+        {
+            "id": "2",
+            "key": "new-checkout",
+            "salt": "new-checkout",
+            "status": "active",
+            "running": True,
+            "variations": [{"key": "control"}, {"key": "treatment", "variables": {"button": "Buy now"}}],
+            "variables": [{"key": "button", "type": "string", "defaultValue": "Buy"}],
+            "allocation": {"ranges": []},
+            "rules": [
+                {
+                    "ruleKey": "pro-plan",
+                    "ruleType": "ab-test",
+                    "trafficPercentage": 100,
+                    "variationAllocation": HALVES,
+                    "audiences": [{"conditions": [{"attribute": "plan", "operator": "equals", "value": "pro"}]}],
+                }
+            ],
+        },
+    ],
+}
+
+
+def main(package: str = "signakit_flags") -> None:
+    check_import_is_light()
+    check_decisions()
+    names = import_every_module(package)
+    assert (files(package) / "py.typed").is_file(), f"{package} has no py.typed"
+    print(f"smoke: {package} on Python {sys.version.split()[0]}: {len(names)} modules, a decision of each kind")
+
+
+def check_import_is_light() -> None:
+    import signakit_flags  # noqa: PLC0415 - what this import pulls in is what is tested
+
+    pulled_in = SLOW_IMPORTS & set(sys.modules)
+    assert not pulled_in, f"import signakit_flags imports {sorted(pulled_in)}"
+    location = Path(signakit_flags.__file__).resolve()
+    assert location.is_relative_to(Path(sys.prefix).resolve()), f"not the installed package: {location}"
+
+
+def check_decisions() -> None:
+    from signakit_flags import SignaKitClient  # noqa: PLC0415 - must come after the check of the first import
+
+    with SignaKitClient.offline(CONFIG) as client:
+        assert client.is_ready
+        user = client.create_user_context("user-1", {"plan": "pro"})
+        assert user is not None
+
+        switch = user.decide("dark-mode")
+        assert switch is not None
+        assert (switch.variation_key, switch.enabled, switch.rule_key) == ("on", True, None)
+
+        # MurmurHash3 of "new-checkout:variation:user-1" modulo 10,000 is bucket 7701.
+        test = user.decide("new-checkout")
+        assert test is not None
+        assert (test.variation_key, test.rule_key, test.rule_type) == ("treatment", "pro-plan", "ab-test")
+        assert test.variables == {"button": "Buy now"}
+
+        assert user.decide("unknown") is None
+        assert "new-checkout" in str(user.explain("new-checkout"))
+
+
+def import_every_module(package: str) -> list[str]:
+    imported = [package]
+    for module in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
+        if module.name.endswith(".__main__"):
+            continue
+        try:
+            importlib.import_module(module.name)
+        except ModuleNotFoundError as error:
+            ours = (error.name or "").partition(".")[0] in {package, "signakit_flags"}
+            if ours or module.name.rpartition(".")[2] not in OPTIONAL_MODULES:
+                raise
+        else:
+            imported.append(module.name)
+    assert version(package.replace("_", "-")), package
+    return imported
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

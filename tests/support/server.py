@@ -26,6 +26,7 @@ class FlagServer:
         config_requests: Headers of each GET, in lower case.
         batches: The events of each POST that was taken, in order of arrival.
         posts: Number of POSTs, those refused included.
+        written: Bytes that faults without an end have sent.
     """
 
     def __init__(self) -> None:
@@ -39,18 +40,41 @@ class FlagServer:
         self.post_headers: list[dict[str, str]] = []
         self.batches: list[list[dict[str, Any]]] = []
         self.posts = 0
+        self.written = 0
         self.config_body = b'{"flags": []}'
         self.etag: str | None = None
         self.gzip = False
         self.events_latency = 0.0
         self.release = threading.Event()
+        self._connections: set[socket.socket] = set()
+        # Bound and never listening: keeps the port ours, and refusing, while the server is down.
+        self._reserved = socket.socket()
+        self._reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        self._reserved.bind(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._reserved.getsockname()[1]}"
+        self._server: Listener | None = None
+        self.up()
+
+    def up(self) -> None:
+        """Listen, again after ``down()``."""
         handler = type("BoundHandler", (Handler,), {"owner": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
-        self._server.request_queue_size = 128
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self._server = Listener(self._reserved.getsockname(), handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
+
+    def down(self) -> None:
+        """Refuse connections and break those there are, as a host that goes away; the port stays ours."""
+        if self._server is None:
+            return
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+        self._server = None
+        with self._lock:
+            connections = list(self._connections)
+        for connection in connections:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     @property
     def events_url(self) -> str:
@@ -79,9 +103,17 @@ class FlagServer:
 
     def close(self) -> None:
         self.release.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._thread.join()
+        self._reserved.close()
+
+
+class Listener(ThreadingHTTPServer):
+    allow_reuse_port = True
+    daemon_threads = True
+    request_queue_size = 128
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -92,12 +124,16 @@ class Handler(BaseHTTPRequestHandler):
     def setup(self) -> None:
         super().setup()
         self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with self.owner._lock:
+            self.owner._connections.add(self.connection)
 
     def handle(self) -> None:
         with contextlib.suppress(ConnectionError, TimeoutError):
             super().handle()
 
     def finish(self) -> None:
+        with self.owner._lock:
+            self.owner._connections.discard(self.connection)
         with contextlib.suppress(ConnectionError, ValueError):
             super().finish()
 

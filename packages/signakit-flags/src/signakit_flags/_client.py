@@ -196,7 +196,7 @@ class SignaKitClient:
             self._say_not_ready()
             return None
         if not attributes:
-            return SignaKitUserContext(engine, self, user_id, {}, False)  # noqa: FBT003
+            return SignaKitUserContext(engine, user_id, {}, False)  # noqa: FBT003
         # A look at the type costs a quarter of asking an abstract class, and nearly everyone passes a dict.
         if type(attributes) is not dict and not isinstance(attributes, Mapping):
             raise TypeError(f"attributes must be a mapping, not {type(attributes).__name__}")
@@ -205,7 +205,7 @@ class SignaKitClient:
         if _USER_AGENT in own:
             user_agent = own.pop(_USER_AGENT)
             is_bot = isinstance(user_agent, str) and bool(user_agent) and self._is_bot(user_agent)
-        return SignaKitUserContext(engine, self, user_id, own, is_bot)
+        return SignaKitUserContext(engine, user_id, own, is_bot)
 
     def _is_bot(self, user_agent: str) -> bool:
         if self._bot_detector is None:

@@ -31,18 +31,16 @@ class SignaKitUserContext:
     A context may be used from several threads; a flag may then be evaluated twice, with the same result.
     """
 
-    __slots__ = ("_attributes", "_decisions", "_engine", "_is_bot", "_owner", "_ruleset", "_user_id")
+    __slots__ = ("_attributes", "_decisions", "_engine", "_is_bot", "_ruleset", "_user_id")
 
     def __init__(
         self,
         engine: Engine,
-        owner: object,
         user_id: str,
         attributes: Mapping[str, Any],
         is_bot: bool,  # noqa: FBT001
     ) -> None:
         self._engine = engine
-        self._owner = owner  # the client, kept alive: one that is collected stops sending
         self._user_id = user_id
         self._attributes = attributes
         self._is_bot = is_bot
@@ -224,7 +222,7 @@ class SignaKitUserContext:
         exposure = outcome.exposure
         if exposure is not None:
             engine = self._engine
-            key = hash((self._user_id, exposure))
+            key = hash(self._user_id) ^ exposure  # both are 64 bits of keyed hash, so are all bits of this
             if key in engine.exposures.recent or engine.exposures.seen(key):
                 engine.exposures_suppressed += 1
             else:

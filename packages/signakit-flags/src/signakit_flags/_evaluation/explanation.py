@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .._types import Decision
-    from .audience import CompiledCondition
+    from .audience import CompiledAudiences, CompiledCondition
     from .ruleset import CompiledFlag, CompiledRule, Ruleset, Split
 
 StepKind: TypeAlias = Literal["flag", "allowlist", "audience", "traffic", "range", "default"]
@@ -100,12 +100,13 @@ def _rule_steps(rule: CompiledRule, name: str, user_id: str, attributes: Mapping
         steps.append(Step("allowlist", listed is not None, detail, name))
         if listed is not None:
             return steps
-    steps += _audience_steps(rule, name, attributes)
-    if rule.audiences.matches is not None and not rule.audiences.matches(attributes):
-        # The last condition shown may have held while the audiences as a whole did not.
-        how = "one" if rule.audiences.any_of else "every one"
-        steps.append(Step("audience", False, f"needs {how} of {len(rule.audiences.groups)}", name))  # noqa: FBT003
-        return steps
+    if rule.audiences is not None:
+        steps += _audience_steps(rule.audiences, name, attributes)
+        if not rule.audiences.match(attributes):
+            # The last condition shown may have held while the audiences as a whole did not.
+            how = "one" if rule.audiences.any_of else "every one"
+            steps.append(Step("audience", False, f"needs {how} of {len(rule.audiences.groups)}", name))  # noqa: FBT003
+            return steps
     number = bucket(rule.prefix, user_id)
     takes_part = number < rule.threshold
     detail = f"bucket {number} {'<' if takes_part else '>='} {rule.threshold}"
@@ -115,9 +116,9 @@ def _rule_steps(rule: CompiledRule, name: str, user_id: str, attributes: Mapping
     return steps
 
 
-def _audience_steps(rule: CompiledRule, name: str, attributes: Mapping[str, Any]) -> list[Step]:
+def _audience_steps(audiences: CompiledAudiences, name: str, attributes: Mapping[str, Any]) -> list[Step]:
     steps: list[Step] = []
-    for number, group in enumerate(rule.audiences.groups, start=1):
+    for number, group in enumerate(audiences.groups, start=1):
         for condition in group:
             detail = f"{number}: {_condition_detail(condition, attributes)}"
             steps.append(Step("audience", condition.test(attributes), detail, name))

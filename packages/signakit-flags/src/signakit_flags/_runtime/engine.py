@@ -263,6 +263,7 @@ class Engine:
         """Fetch the config on the home loop, and wait for it."""
         if self._ingest is None:
             return OnReadyResult(success=True)
+        _prepare()
         self.adopt()
         waiter = _AsyncWaiter()
         ticket = Ticket(waiter.notify)
@@ -275,7 +276,7 @@ class Engine:
         """Fetch the config, wherever polling happens, and wait for it."""
         if self._ingest is None:
             return OnReadyResult(success=True)
-        self._sync.prepare()
+        _prepare()
         if not self.driver.alive:
             self._leave_loop(self.driver)
         done = threading.Event()
@@ -389,7 +390,7 @@ class Engine:
                 else:
                     self._drain_here(deadline, lambda: False)
                     driver = self.driver
-            driver.retire()
+            driver.stop()
             if join:
                 driver.join(deadline)
         finally:
@@ -414,9 +415,8 @@ class Engine:
                 self.driver.wake_sender()
                 await waiter.wait(max(0.0, deadline - time.monotonic()))
             driver = self.driver
-            driver.retire()
+            driver.stop()
             if not isinstance(driver, ThreadDriver) and driver.is_here:
-                driver.stop()
                 await driver.transport.aclose()
         finally:
             self._finish_closing()
@@ -488,6 +488,17 @@ def _loop_is_running() -> bool:
     except RuntimeError:
         return False
     return True
+
+
+def _prepare() -> None:
+    """Import what a fetch needs, in the calling thread, which waits anyway.
+
+    An import holds a lock that a fork copies: were a thread of ours in the midst of one, a child that needs the same
+    module would wait for ever.
+    """
+    from .._evaluation import config, ruleset  # noqa: F401, PLC0415  # as said
+
+    SyncTransport.prepare()
 
 
 def _timed_out(timeout: float | None) -> OnReadyResult:

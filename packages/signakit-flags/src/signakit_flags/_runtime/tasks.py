@@ -121,6 +121,7 @@ class LoopDriver:
         self.on_loop_end: Callable[[], None] = on_loop_end
         self._poller = LoopWorker(self, "signakit-poller", poll)
         self._sender = LoopWorker(self, "signakit-sender", deliver)
+        self._last: asyncio.Task[None] | None = None
 
     @property
     def alive(self) -> bool:
@@ -150,9 +151,14 @@ class LoopDriver:
         self.wake_sender()
 
     def stop(self) -> None:
-        """Cancel what is under way; the loop closes its connections when it comes to it."""
-        self._call(self._poller.stop)
-        self._call(self._sender.stop)
+        """Cancel what is under way and close the connections, as soon as the loop comes to it."""
+        self._call(self._stop)
+
+    def _stop(self) -> None:
+        self._poller.stop()
+        self._sender.stop()
+        # Kept, since a loop holds its tasks weakly.
+        self._last = self.loop.create_task(self.transport.aclose(), name="signakit-close")
 
     def join(self, deadline: float) -> None:
         """Do not wait: tasks end with the flows they run."""

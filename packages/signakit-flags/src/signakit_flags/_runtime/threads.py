@@ -127,6 +127,10 @@ class ThreadDriver:
         self._poller.nudge()
         self._sender.nudge()
 
+    def stop(self) -> None:
+        """Let both flows end: a request that is under way cannot be broken off."""
+        self.retire()
+
     def join(self, deadline: float) -> None:
         """Wait for both threads to end, until ``deadline`` in seconds of ``time.monotonic()``."""
         for worker in (self._poller, self._sender):

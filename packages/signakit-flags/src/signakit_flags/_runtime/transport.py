@@ -118,7 +118,7 @@ class SyncTransport:
 
     @staticmethod
     def prepare() -> None:
-        """Import httpx in the calling thread: it waits for the network anyway, and the import then is done with."""
+        """Import httpx in the calling thread."""
         import httpx  # noqa: F401, PLC0415  # as said
 
     def send(self, request: Request, timeout: float | None = None) -> Answer:

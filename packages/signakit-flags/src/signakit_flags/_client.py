@@ -47,7 +47,8 @@ class SignaKitClient:
         async_client: Used for every request made on an event loop, instead of one of our own. Never closed by us.
         sync_client: Used for every request made from threads, instead of one of our own. Never closed by us.
         polling_interval: Seconds between polls, give or take a tenth; 0 turns polling off.
-        timeout: Seconds that one request may take in all.
+        timeout: Seconds that one request may take: in all on a loop; from a thread for each of connecting, sending and
+            the first bytes of the answer, and for its body.
         max_batch_size: Events in one post, at most.
         max_queue_size: Events waiting, at most; while that many wait, new ones are refused and counted.
         max_config_size: Bytes of a config, at most, also after decompression.
@@ -328,15 +329,26 @@ _NO_KEY = SdkKey("", "development", "", "")
 
 def _urls(cdn_url: str | None, events_url: str | None) -> tuple[str, str]:
     emulator = os.environ.get("SIGNAKIT_EMULATOR_URL", "").strip().rstrip("/")
-    cdn = cdn_url or os.environ.get("SIGNAKIT_CDN_URL", "").strip() or emulator or DEFAULT_CDN_URL
-    events = (
-        events_url
-        or os.environ.get("SIGNAKIT_EVENTS_URL", "").strip()
-        or (emulator + _EMULATOR_EVENTS_PATH if emulator else DEFAULT_EVENTS_URL)
+    cdn = _first_url(
+        ("cdn_url", cdn_url),
+        ("SIGNAKIT_CDN_URL", os.environ.get("SIGNAKIT_CDN_URL")),
+        ("SIGNAKIT_EMULATOR_URL", emulator),
+        ("the default", DEFAULT_CDN_URL),
     )
-    _check_url("cdn_url", cdn)
-    _check_url("events_url", events)
+    events = _first_url(
+        ("events_url", events_url),
+        ("SIGNAKIT_EVENTS_URL", os.environ.get("SIGNAKIT_EVENTS_URL")),
+        ("SIGNAKIT_EMULATOR_URL", emulator and emulator + _EMULATOR_EVENTS_PATH),
+        ("the default", DEFAULT_EVENTS_URL),
+    )
     return cdn.rstrip("/"), events
+
+
+def _first_url(*choices: tuple[str, str | None]) -> str:
+    """Return the first URL that is given, checked; an error names where it came from."""
+    name, url = next((name, url.strip()) for name, url in choices if url and url.strip())
+    _check_url(name, url)
+    return url
 
 
 def _check_url(name: str, url: str) -> None:

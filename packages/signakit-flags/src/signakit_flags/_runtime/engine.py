@@ -240,7 +240,7 @@ class Engine:
 
     def _accept(self, event: Event, *, may_adopt: bool = True) -> None:
         if self._ingest is None:
-            if self.recorded is not None:
+            if self.recorded is not None and not self.outbox.closed:
                 self.recorded += as_sent(event, self.outbox.warnings)
             return
         if not self.outbox.put(event):
@@ -502,4 +502,5 @@ def _prepare() -> None:
 
 
 def _timed_out(timeout: float | None) -> OnReadyResult:
-    return OnReadyResult(success=False, reason=f"no config within {timeout:g} s; it is still being tried")
+    waited = "" if timeout is None else f" within {timeout:g} s"
+    return OnReadyResult(success=False, reason=f"no config{waited}; it is still being tried")

@@ -8,9 +8,9 @@ import pytest
 
 from conformance.vectors import load, number, our_answer, overrides, strict
 from signakit_flags import SignaKitClient
-from signakit_flags._evaluation.audience import NO_VALUE, compile_condition
+from signakit_flags._evaluation.audience import compile_condition
 from signakit_flags._evaluation.bucketing import bucket
-from signakit_flags._evaluation.config import Condition
+from signakit_flags._evaluation.config import NO_VALUE, Condition
 
 if TYPE_CHECKING:
     from signakit_flags import Decision

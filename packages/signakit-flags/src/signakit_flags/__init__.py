@@ -2,12 +2,12 @@
 
 from ._client import SignaKitClient, create_instance
 from ._evaluation.bots import is_bot
-from ._evaluation.explanation import Explanation
 from ._sdk_key import parse_sdk_key
 from ._types import (
     ClientStatus,
     Decision,
     Decisions,
+    Explanation,
     OnReadyResult,
     TrackEventOptions,
     UserAttributes,

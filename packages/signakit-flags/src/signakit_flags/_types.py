@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 AttributeValue: TypeAlias = str | int | float | bool | Sequence[str] | None
 """What one attribute may hold when it is handed in. ``None`` counts as absent (PROTOCOL section 5)."""
@@ -100,3 +100,64 @@ class ClientStatus:
     sent: int
     dropped: int
     exposures_suppressed: int
+
+
+StepKind: TypeAlias = Literal["flag", "allowlist", "audience", "traffic", "range", "default"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that was tried.
+
+    Attributes:
+        kind: ``"flag"`` (is there one, and does it run), ``"allowlist"``, ``"audience"`` (one condition of an
+            audience), ``"traffic"``, ``"range"`` (of a rule) or ``"default"`` (the flag's own allocation).
+        passed: Whether it let the user through.
+        detail: What was compared with what, for a reader.
+        rule: Which rule, by its key or, without one, by its position (``"#1"``); None outside rules.
+        bucket: The user's bucket, 0..9999, where one was taken.
+        threshold: For ``"traffic"``: buckets below it take part, 0..10000.
+    """
+
+    kind: StepKind
+    passed: bool
+    detail: str
+    rule: str | None = None
+    bucket: int | None = None
+    threshold: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A decision and the way to it; ``str()`` reads as a short report. Asking for one sends no exposure.
+
+    Attributes:
+        flag_key: The key asked for.
+        user_id: The user asked about.
+        decision: What ``decide()`` gives this user.
+        steps: Everything that was tried, in order.
+    """
+
+    flag_key: str
+    user_id: str
+    decision: Decision | None
+    steps: tuple[Step, ...]
+
+    def __str__(self) -> str:
+        decision = self.decision
+        if decision is None:
+            verdict = "no decision"
+        else:
+            by = "" if decision.rule_key is None else f", by rule {decision.rule_key} ({decision.rule_type})"
+            verdict = f"{decision.variation_key} ({'enabled' if decision.enabled else 'disabled'}){by}"
+        lines = [f"{self.flag_key} for {short(self.user_id)}: {verdict}"]
+        for step in self.steps:
+            where = f"rule {step.rule}, {step.kind}" if step.rule is not None else step.kind
+            lines.append(f"  {'yes' if step.passed else 'no ':3} {where}: {step.detail}")
+        return "\n".join(lines)
+
+
+def short(value: object) -> str:
+    """Return ``repr(value)``, cut to 80 characters."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -6,12 +6,11 @@ import logging
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from ._types import Decision, Decisions, VariableValue
+from ._types import Decision, Decisions, Explanation, Step, VariableValue
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ._evaluation.explanation import Explanation
     from ._evaluation.ruleset import CompiledFlag, Ruleset
     from ._runtime.engine import Engine
 
@@ -165,7 +164,7 @@ class SignaKitUserContext:
 
         Meant for people: much slower than ``decide``. ``str()`` of it is a short report.
         """
-        from ._evaluation.explanation import Explanation, Step, explain  # noqa: PLC0415  # rarely needed
+        from ._evaluation.explanation import explain  # noqa: PLC0415  # rarely needed
 
         ruleset = self._pinned()
         if self._is_bot:

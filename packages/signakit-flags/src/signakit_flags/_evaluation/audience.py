@@ -7,15 +7,14 @@ never a number, ``1`` equals ``1.0``, numeric text is text. An absent (or None) 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from .config import NO_VALUE
 
 if TYPE_CHECKING:
     from .config import Condition, Rule
 
 Test: TypeAlias = Callable[[Mapping[str, Any]], bool]
-
-NO_VALUE: Final = object()
-"""The value of a condition that has none; such a condition never matches (PROTOCOL section 8)."""
 
 OPERATORS = frozenset(
     {

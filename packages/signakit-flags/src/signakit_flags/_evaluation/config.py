@@ -6,13 +6,14 @@ list of flags is refused whole. Fields that evaluation never needs (``id``, ``ge
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
-from .audience import NO_VALUE
-
 _BOM = b"\xef\xbb\xbf"
+
+NO_VALUE: Final = object()
+"""The value of a condition that has none; such a condition never matches (PROTOCOL section 8)."""
 
 
 class ConfigError(ValueError):

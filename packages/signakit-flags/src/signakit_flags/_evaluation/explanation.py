@@ -2,72 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal
 
-from .audience import NO_VALUE
+from .._types import Explanation, Step, short
 from .bucketing import BUCKETS, bucket
+from .config import NO_VALUE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .._types import Decision
     from .audience import CompiledAudiences, CompiledCondition
     from .ruleset import CompiledFlag, CompiledRule, Ruleset, Split
-
-StepKind: TypeAlias = Literal["flag", "allowlist", "audience", "traffic", "range", "default"]
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One thing that was tried.
-
-    Attributes:
-        kind: ``"flag"`` (is there one, and does it run), ``"allowlist"``, ``"audience"`` (one condition of an
-            audience), ``"traffic"``, ``"range"`` (of a rule) or ``"default"`` (the flag's own allocation).
-        passed: Whether it let the user through.
-        detail: What was compared with what, for a reader.
-        rule: Which rule, by its key or, without one, by its position (``"#1"``); None outside rules.
-        bucket: The user's bucket, 0..9999, where one was taken.
-        threshold: For ``"traffic"``: buckets below it take part, 0..10000.
-    """
-
-    kind: StepKind
-    passed: bool
-    detail: str
-    rule: str | None = None
-    bucket: int | None = None
-    threshold: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """A decision and the way to it; ``str()`` reads as a short report. Asking for one sends no exposure.
-
-    Attributes:
-        flag_key: The key asked for.
-        user_id: The user asked about.
-        decision: What ``decide()`` gives this user.
-        steps: Everything that was tried, in order.
-    """
-
-    flag_key: str
-    user_id: str
-    decision: Decision | None
-    steps: tuple[Step, ...]
-
-    def __str__(self) -> str:
-        decision = self.decision
-        if decision is None:
-            verdict = "no decision"
-        else:
-            by = "" if decision.rule_key is None else f", by rule {decision.rule_key} ({decision.rule_type})"
-            verdict = f"{decision.variation_key} ({'enabled' if decision.enabled else 'disabled'}){by}"
-        lines = [f"{self.flag_key} for {_short(self.user_id)}: {verdict}"]
-        for step in self.steps:
-            where = f"rule {step.rule}, {step.kind}" if step.rule is not None else step.kind
-            lines.append(f"  {'yes' if step.passed else 'no ':3} {where}: {step.detail}")
-        return "\n".join(lines)
 
 
 def explain(ruleset: Ruleset, flag_key: str, user_id: str, attributes: Mapping[str, Any]) -> Explanation:
@@ -127,8 +72,8 @@ def _audience_steps(audiences: CompiledAudiences, name: str, attributes: Mapping
 
 def _condition_detail(condition: CompiledCondition, attributes: Mapping[str, Any]) -> str:
     actual = attributes.get(condition.attribute)
-    got = "it is absent" if actual is None else f"it is {_short(actual)}"
-    value = "(no value)" if condition.value is NO_VALUE else _short(condition.value)
+    got = "it is absent" if actual is None else f"it is {short(actual)}"
+    value = "(no value)" if condition.value is NO_VALUE else short(condition.value)
     return f"{condition.attribute} {condition.operator} {value}; {got}"
 
 
@@ -139,8 +84,3 @@ def _split_step(kind: Literal["range", "default"], split: Split, user_id: str, r
             detail = f"bucket {number} in {start}..{end}: {outcome.decision.variation_key}"
             return Step(kind, True, detail, rule, number)  # noqa: FBT003
     return Step(kind, False, f"bucket {number} in no range", rule, number)  # noqa: FBT003
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."

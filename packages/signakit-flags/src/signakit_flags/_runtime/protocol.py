@@ -40,7 +40,7 @@ LONGEST_RETRY_AFTER = 3_600.0
 # Not frozen: nobody else sees them, and a frozen dataclass takes 0.6 ms longer to make, each, at every import.
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True)
 class Request:
     """A request to be made."""
 
@@ -50,7 +50,7 @@ class Request:
     body: bytes | None = None
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True)
 class Response:
     """A complete answer. ``body`` is empty where nobody reads it."""
 
@@ -60,7 +60,7 @@ class Response:
     body: bytes = b""
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True)
 class Failure:
     """No complete answer came, and why."""
 
@@ -70,14 +70,14 @@ class Failure:
 Answer: TypeAlias = Response | Failure
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True)
 class Send:
     """Make the request and send its answer back into the generator."""
 
     request: Request
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True)
 class Sleep:
     """Wait until woken, or for so many seconds; None is for ever."""
 
@@ -386,7 +386,7 @@ def poll(feed: ConfigFeed, is_mine: Callable[[], bool]) -> Flow:
 # --- events ----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True)
 class Ingest:
     """Where events go.
 

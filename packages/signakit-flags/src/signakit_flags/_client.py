@@ -6,13 +6,13 @@ import logging
 import os
 import weakref
 from collections.abc import Callable, Mapping
-from math import isfinite
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ._runtime.engine import Engine
 from ._runtime.protocol import ConfigFeed, Ingest
 from ._sdk_key import SdkKey, parse_sdk_key, redact
+from ._types import short
 from ._user_context import SignaKitUserContext
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class SignaKitClient:
             ("max_queue_size", max_queue_size),
             ("max_config_size", max_config_size),
         ):
-            _check_number(name, size, at_least=1)
+            _check_number(name, size, at_least=1, whole=True)
         cdn, events = _urls(cdn_url, events_url)
         self._describe = redact(key.text)
         store = None
@@ -196,7 +196,7 @@ class SignaKitClient:
         if engine.feed.snapshot is None:
             self._say_not_ready()
             return None
-        if not attributes:
+        if attributes is None:
             return SignaKitUserContext(engine, user_id, {}, False)  # noqa: FBT003
         # A look at the type costs a quarter of asking an abstract class, and nearly everyone passes a dict.
         if type(attributes) is not dict and not isinstance(attributes, Mapping):
@@ -324,6 +324,7 @@ def create_instance(sdk_key: str | None, **kwargs: Any) -> SignaKitClient | None
         return None
 
 
+_HUGE = 1e15
 _NO_KEY = SdkKey("", "development", "", "")
 
 
@@ -346,24 +347,27 @@ def _urls(cdn_url: str | None, events_url: str | None) -> tuple[str, str]:
 
 def _first_url(*choices: tuple[str, str | None]) -> str:
     """Return the first URL that is given, checked; an error names where it came from."""
-    name, url = next((name, url.strip()) for name, url in choices if url and url.strip())
+    name, url = next((name, url) for name, url in choices if url and str(url).strip())
     _check_url(name, url)
-    return url
+    return url.strip()
 
 
-def _check_url(name: str, url: str) -> None:
+def _check_url(name: str, url: object) -> None:
     try:
-        parts = urlsplit(url)
-        fine = parts.scheme in {"http", "https"} and bool(parts.hostname)
+        parts = urlsplit(str(url).strip())
+        fine = isinstance(url, str) and parts.scheme in {"http", "https"} and bool(parts.hostname)
     except ValueError:
         fine = False
     if not fine:
         raise ValueError(f"{name} must be an http(s) URL, not {url!r}")
 
 
-def _check_number(name: str, value: object, *, at_least: float | None = None, above: float | None = None) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value):
-        raise ValueError(f"{name} must be a finite number, not {value!r}")
+def _check_number(
+    name: str, value: object, *, at_least: float | None = None, above: float | None = None, whole: bool = False
+) -> None:
+    kinds = int if whole else (int, float)
+    if isinstance(value, bool) or not isinstance(value, kinds) or not -_HUGE < value < _HUGE:
+        raise ValueError(f"{name} must be a finite {'whole ' if whole else ''}number, not {short(value)}")
     if at_least is not None and value < at_least:
         raise ValueError(f"{name} must be at least {at_least}, not {value!r}")
     if above is not None and value <= above:

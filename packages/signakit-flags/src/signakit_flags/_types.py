@@ -158,6 +158,9 @@ class Explanation:
 
 
 def short(value: object) -> str:
-    """Return ``repr(value)``, cut to 80 characters."""
-    text = repr(value)
+    """Return ``repr(value)``, cut to 80 characters; never raises."""
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001  # an attribute may have a __repr__ that raises, or be nested too deeply
+        return f"<{type(value).__name__}>"
     return text if len(text) <= 80 else f"{text[:77]}..."

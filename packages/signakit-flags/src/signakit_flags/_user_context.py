@@ -6,6 +6,7 @@ import logging
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from ._frozen import ReadOnlyDict
 from ._types import Decision, Decisions, Explanation, Step, VariableValue
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ logger = logging.getLogger("signakit_flags")
 T = TypeVar("T")
 
 OFF = "off"
+_BEYOND_DOUBLES = 2**1023
+_NO_VARIABLES = ReadOnlyDict()
 
 
 class SignaKitUserContext:
@@ -153,7 +156,8 @@ class SignaKitUserContext:
             whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
             return int(value) if whole else default  # type: ignore[arg-type]  # a number, by the line above
         if isinstance(default, float):
-            return float(value) if isinstance(value, (int, float)) else default
+            fits = isinstance(value, float) or (isinstance(value, int) and abs(value) < _BEYOND_DOUBLES)
+            return float(value) if fits else default  # type: ignore[arg-type]  # as above
         for kind in (str, dict, list):
             if isinstance(default, kind):
                 return value if isinstance(value, kind) else default
@@ -166,6 +170,7 @@ class SignaKitUserContext:
         """
         from ._evaluation.explanation import explain  # noqa: PLC0415  # rarely needed
 
+        _check_key(flag_key, "flag_key")
         ruleset = self._pinned()
         if self._is_bot:
             step = Step("flag", passed=False, detail="the visitor is a bot: everything is off")
@@ -173,7 +178,11 @@ class SignaKitUserContext:
         if ruleset is None:
             step = Step("flag", passed=False, detail="the client has no config yet")
             return Explanation(flag_key, self._user_id, None, (step,))
-        return explain(ruleset, flag_key, self._user_id, self._attributes)
+        try:
+            return explain(ruleset, flag_key, self._user_id, self._attributes)
+        except Exception as error:  # noqa: BLE001  # as in `_evaluate`: an attribute may raise anything
+            step = Step("flag", passed=False, detail=f"not decided: an attribute raised {type(error).__name__}")
+            return Explanation(flag_key, self._user_id, None, (step,))
 
     async def track_event(
         self, event_key: str, value: float | Decimal | None = None, metadata: Mapping[str, Any] | None = None
@@ -231,7 +240,7 @@ class SignaKitUserContext:
     @staticmethod
     def _bot_decision(flag_key: str) -> Decision:
         _check_key(flag_key, "flag_key")
-        return Decision(flag_key, OFF, enabled=False, rule_key=None, rule_type=None, variables={})
+        return Decision(flag_key, OFF, enabled=False, rule_key=None, rule_type=None, variables=_NO_VARIABLES)
 
     def _track(self, event_key: str, value: Any, metadata: Any, *, may_adopt: bool) -> None:
         _check_key(event_key, "event_key")

@@ -142,8 +142,7 @@ def is_number(value: object) -> bool:
 
 def _equals(name: str, value: Any) -> Test:
     if isinstance(value, str):
-        # Text equals nothing but text, so the type needs no look.
-        return lambda attributes: attributes.get(name) == value
+        return lambda attributes: isinstance(actual := attributes.get(name), str) and actual == value
     if isinstance(value, bool):
         return lambda attributes: attributes.get(name) is value
     if value is None:

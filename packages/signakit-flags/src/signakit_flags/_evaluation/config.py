@@ -94,14 +94,17 @@ class Flag(msgspec.Struct, frozen=True):
     rules: list[Rule] | None = None
 
 
+_NO_RAW = msgspec.Raw(b"null")
+
+
 class _Document(msgspec.Struct):
     flags: list[Flag]
-    version: Any = None
+    version: msgspec.Raw = _NO_RAW
 
 
 class _LooseDocument(msgspec.Struct):
     flags: list[msgspec.Raw]
-    version: Any = None
+    version: msgspec.Raw = _NO_RAW
 
 
 class _Named(msgspec.Struct):
@@ -125,6 +128,7 @@ class Config(msgspec.Struct, frozen=True):
 _decode_document = msgspec.json.Decoder(_Document).decode
 _decode_loosely = msgspec.json.Decoder(_LooseDocument).decode
 _decode_flag = msgspec.json.Decoder(Flag).decode
+_decode_integer = msgspec.json.Decoder(int).decode
 _decode_name = msgspec.json.Decoder(_Named).decode
 
 
@@ -170,5 +174,8 @@ def _name(raw: msgspec.Raw, index: int) -> str:
         return f"number {index}"
 
 
-def _version(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+def _version(raw: msgspec.Raw) -> int | None:
+    try:
+        return _decode_integer(raw)
+    except msgspec.ValidationError:
+        return None

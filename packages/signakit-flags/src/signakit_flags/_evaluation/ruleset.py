@@ -213,8 +213,10 @@ def _check(flag: Flag, unknown: set[str]) -> None:
 
 
 def _threshold(percentage: float) -> int:
-    # In just this order, in doubles: 0.07 % is 6 buckets of 10,000 with it, as in the vendor's SDKs.
-    return floor((percentage / 100) * BUCKETS)
+    if percentage >= 100:
+        return BUCKETS
+    # In just this order, in doubles: 0.57 % is 56 buckets of 10,000 with it, as in the vendor's SDKs.
+    return floor((max(percentage, 0.0) / 100) * BUCKETS)
 
 
 def _allowlist(rule: Rule, outcome_of: Callable[[str], Outcome]) -> dict[str, Outcome] | None:

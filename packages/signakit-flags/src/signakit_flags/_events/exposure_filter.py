@@ -36,7 +36,9 @@ class ExposureFilter:
             return True
         if key not in self._older:
             return False
-        self.recent[key] = None  # still in use: keep it for another generation
+        recent = self.recent
+        recent[key] = None  # still in use: keep it for another generation
+        self._age(recent)
         return True
 
     def admit(self, key: int, claim: object) -> bool:
@@ -50,12 +52,15 @@ class ExposureFilter:
         if recent.setdefault(key, claim) is not claim:
             return False
         recent[key] = None  # the claim was only needed for the race; holding it would hold the event
+        self._age(recent)
+        return True
+
+    def _age(self, recent: dict[int, object]) -> None:
         if len(recent) >= self._capacity and recent is self.recent:
             # Two threads may both come here: the second then ages a nearly empty generation, and some exposures are
             # sent twice. A lock on this path would cost every caller instead.
             self._older = recent
             self.recent = {}
-        return True
 
     def forget(self, key: int) -> None:
         """Let ``key`` be sent again: its exposure was lost."""

@@ -145,7 +145,7 @@ class Outbox:
             batch = Batch([pending.popleft() for _ in range(min(size, len(pending)))])
             self._in_flight = batch
             self._flying = len(batch.events)
-            if len(pending) < self._capacity // 2:
+            if len(pending) <= self._capacity // 2:
                 self._full = False
             return batch
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import islice
-from math import isfinite
+from math import isfinite, nan
 from typing import Any
 
 logger = logging.getLogger("signakit_flags")
@@ -85,7 +85,7 @@ class Conversion:
         payload = _payload(self.event_key, self.user_id, self.at, self.attributes, self.decisions, warnings)
         if self.value is not None:
             value = self.value
-            payload["value"] = str(value) if isinstance(value, str) else json_number(value, warnings)
+            payload["value"] = _plain(value) if isinstance(value, str) else json_number(value, warnings)
         if self.metadata is not None:
             payload["metadata"] = self.metadata
         return payload
@@ -147,7 +147,7 @@ def clean_metadata(metadata: Any, warnings: Warnings) -> Any:
     try:
         cleaned = _clean_json(metadata, warnings)
         size = len(msgspec.json.encode(cleaned))
-    except (TypeError, RecursionError) as error:
+    except Exception as error:  # noqa: BLE001  # whatever the application put in: tracking never raises for it
         warnings.once("metadata-type", "metadata of an event dropped: %s", error)
         return None
     if size > MAX_METADATA_BYTES:
@@ -160,7 +160,7 @@ def clean_metadata(metadata: Any, warnings: Warnings) -> Any:
 
 def _clean_json(value: Any, warnings: Warnings, depth: int = 0) -> Any:
     if isinstance(value, str):
-        return _text(value)
+        return _text(_plain(value))
     if value is None:
         return None
     if isinstance(value, (int, float, Decimal)):
@@ -229,7 +229,10 @@ def json_number(value: float | Decimal, warnings: Warnings) -> int | float | Non
         return value
     if isinstance(value, int):
         return int(value)
-    number = float(value)
+    try:
+        number = float(value)
+    except ValueError:  # Decimal("sNaN")
+        number = nan
     if not isfinite(number):
         warnings.once("not-finite", "a number of an event is not finite (%s) and sent as null", number)
         return None
@@ -254,6 +257,11 @@ def _format_second(seconds: int) -> str:
         last = (seconds, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)))
         _last_second = last
     return last[1]
+
+
+def _plain(value: str) -> str:
+    """Return text of a subclass as plain text: the encoder knows no subclasses, and ``str()`` may say anything."""
+    return str.__str__(value)
 
 
 def _text(value: str) -> str:

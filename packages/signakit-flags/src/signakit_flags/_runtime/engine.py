@@ -135,7 +135,10 @@ class Engine:
 
     def _handed_over(self) -> None:
         """A flow has ended. If its driver was replaced, the new one may have waited for it."""
-        if self._closing or self._released:
+        if self._closing:
+            return
+        if self._released and not self.outbox.queued and not self.feed.fetching:
+            self._sync.close()
             return
         driver = self.driver
         if self.outbox.queued:

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
+from datetime import UTC
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from .._types import OnReadyResult
@@ -119,10 +120,12 @@ def parse_retry_after(value: str | None) -> float | None:
     value = value.strip()
     if value.isascii() and value.isdigit():
         return min(float(value[:10]), LONGEST_RETRY_AFTER)
-    from email.utils import parsedate_to_datetime  # noqa: PLC0415  # rare, and heavy to import
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415  # as above
 
     try:
-        seconds = parsedate_to_datetime(value).timestamp() - time.time()
+        date = parsedate_to_datetime(value)
+        # The form without a zone is in UTC, too (RFC 9110, 5.6.7).
+        seconds = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - time.time()
     except (ValueError, TypeError, OverflowError):
         return None
     return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
@@ -216,6 +219,11 @@ class ConfigFeed:
                 queue.append(ticket)
                 return
         ticket.resolve(OnReadyResult(success=False, reason="the client is closed"))
+
+    @property
+    def fetching(self) -> bool:
+        """A fetch is in flight."""
+        return self._fetch is not None
 
     @property
     def wanted(self) -> bool:

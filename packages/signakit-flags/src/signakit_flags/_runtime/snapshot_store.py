@@ -71,7 +71,7 @@ class FileStore:
                 return None
             etag = header["etag"] if isinstance(header["etag"], str) else None
             return Stored(body, etag, max(0.0, time.time() - float(header["saved"])))
-        except (ValueError, TypeError, KeyError, RecursionError):
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             logger.warning("snapshot file %s is damaged and ignored", self._path)
             return None
 

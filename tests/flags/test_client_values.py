@@ -1,0 +1,418 @@
+"""What a client is made of: keys, URLs, numbers, the environment, and offline clients. Nothing here is fetched."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import logging
+import math
+import threading
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from signakit_flags import OnReadyResult, SignaKitClient, create_instance
+from support.configs import SDK_KEY, config, flag, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+CDN = "https://d30l2rkped5b4m.cloudfront.net"
+EVENTS = "https://60amq9ozsf.execute-api.us-east-2.amazonaws.com/v1/flag-events"
+PATH = "/configs/org1/1234/development/latest.json"
+CONFIG = config(flag("f", allocation=whole("on")), version=7)
+BODY = json.dumps(CONFIG).encode()
+
+
+def urls(client: SignaKitClient) -> tuple[str, str]:
+    """Where configs come from and where events go."""
+    engine = client._engine
+    assert engine._ingest is not None
+    return engine.feed._url, engine._ingest.url
+
+
+def variation(client: SignaKitClient) -> str:
+    context = client.create_user_context("u")
+    assert context is not None
+    return context.variation("f")
+
+
+def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records]
+
+
+# --- arguments -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", [None, "", " ", "sk_dev_org1_1234", "pk_dev_org1_1234_x", "sk_dev_o/../rg_1_x"])
+def test_a_missing_or_malformed_key_is_a_value_error(key: str | None) -> None:
+    with pytest.raises(ValueError, match="SDK key"):
+        SignaKitClient(key)
+
+
+@pytest.mark.parametrize("name", ["polling_interval", "timeout", "max_batch_size", "max_queue_size", "max_config_size"])
+@pytest.mark.parametrize("value", [-1, -0.5, math.nan, math.inf, -math.inf, "30", None, True, [1]])
+def test_a_number_that_is_out_of_range_or_none_is_a_value_error(name: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be"):
+        SignaKitClient(SDK_KEY, **{name: value})
+
+
+@pytest.mark.parametrize("name", ["timeout", "max_batch_size", "max_queue_size", "max_config_size"])
+def test_zero_is_out_of_range_where_nothing_would_work(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be"):
+        SignaKitClient(SDK_KEY, **{name: 0})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("polling_interval", 0),
+        ("polling_interval", 0.25),
+        ("timeout", 0.1),
+        ("max_batch_size", 1),
+        ("max_queue_size", 1),
+    ],
+)
+def test_numbers_within_range_are_taken(name: str, value: float) -> None:
+    assert not SignaKitClient(SDK_KEY, **{name: value}).is_ready
+
+
+@pytest.mark.parametrize("name", ["max_batch_size", "max_queue_size", "max_config_size"])
+def test_a_size_that_is_no_whole_number_is_a_value_error(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be"):
+        SignaKitClient(SDK_KEY, **{name: 1.5})
+
+
+def test_a_number_beyond_every_double_is_a_value_error() -> None:
+    with pytest.raises(ValueError, match="polling_interval must be"):
+        SignaKitClient(SDK_KEY, polling_interval=10**400)
+
+
+BAD_URLS = [
+    "example.com",
+    "//example.com",
+    "/configs",
+    "ftp://example.com",
+    "file:///etc/passwd",
+    "javascript:alert(1)",
+    "unix:///run/x.sock",
+    "http://",
+    "https://",
+    "http:///path",
+    "http://[::1",
+    "HTTPX://example.com",
+]
+
+
+@pytest.mark.parametrize("name", ["cdn_url", "events_url"])
+@pytest.mark.parametrize("url", BAD_URLS)
+def test_a_url_that_is_not_http_is_a_value_error_that_names_where_it_came_from(
+    name: str, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ValueError, match=rf"{name} must be an http\(s\) URL"):
+        SignaKitClient(SDK_KEY, **{name: url})
+    for variable in (f"SIGNAKIT_{name.upper()}", "SIGNAKIT_EMULATOR_URL"):
+        with monkeypatch.context() as patch:
+            patch.setenv(variable, url)
+            with pytest.raises(ValueError, match=rf"{variable} must be an http\(s\) URL"):
+                SignaKitClient(SDK_KEY)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://localhost:8000", "HTTPS://Example.com/base", "http://[::1]:80", "http://10.0.0.1"]
+)
+def test_http_urls_are_taken(url: str) -> None:
+    assert urls(SignaKitClient(SDK_KEY, cdn_url=url, events_url=url)) == (url + PATH, url)
+
+
+def test_a_url_that_is_no_text_is_a_type_or_value_error() -> None:
+    with pytest.raises((TypeError, ValueError)):
+        SignaKitClient(SDK_KEY, cdn_url=5)  # type: ignore[arg-type]  # what is tested
+
+
+def test_everything_but_the_key_is_given_by_name() -> None:
+    with pytest.raises(TypeError):
+        SignaKitClient(SDK_KEY, "https://events.example")  # type: ignore[misc]  # what is tested
+
+
+# --- where configs come from and events go ---------------------------------------------------------------------------
+
+
+def test_without_any_setting_it_is_the_service_itself() -> None:
+    assert urls(SignaKitClient(SDK_KEY)) == (CDN + PATH, EVENTS)
+
+
+@pytest.mark.parametrize(
+    ("key", "path"),
+    [
+        ("sk_prod_Org-2_99_x_y", "/configs/Org-2/99/production/latest.json"),
+        (" sk_dev_org1_1234_abcdef\n", PATH),
+    ],
+)
+def test_the_key_names_the_config(key: str, path: str) -> None:
+    assert urls(SignaKitClient(key))[0] == CDN + path
+
+
+EMULATOR, OTHER_CDN, OTHER_EVENTS = "http://emulator:4000", "http://cdn:1", "http://events:2/in"
+
+
+@pytest.mark.parametrize(
+    ("environment", "arguments", "cdn", "events"),
+    [
+        ({"EMULATOR": EMULATOR}, {}, EMULATOR, f"{EMULATOR}/v1/flag-events"),
+        ({"EMULATOR": f" {EMULATOR}/ "}, {}, EMULATOR, f"{EMULATOR}/v1/flag-events"),
+        ({"CDN": OTHER_CDN}, {}, OTHER_CDN, EVENTS),
+        ({"EVENTS": OTHER_EVENTS}, {}, CDN, OTHER_EVENTS),
+        ({"CDN": f"{OTHER_CDN}/", "EVENTS": f" {OTHER_EVENTS}\n"}, {}, OTHER_CDN, OTHER_EVENTS),
+        ({"CDN": OTHER_CDN, "EMULATOR": EMULATOR}, {}, OTHER_CDN, f"{EMULATOR}/v1/flag-events"),
+        ({"EVENTS": OTHER_EVENTS, "EMULATOR": EMULATOR}, {}, EMULATOR, OTHER_EVENTS),
+        ({"CDN": "", "EVENTS": " ", "EMULATOR": ""}, {}, CDN, EVENTS),
+        (
+            {"CDN": OTHER_CDN, "EMULATOR": EMULATOR},
+            {"cdn_url": "http://mine"},
+            "http://mine",
+            f"{EMULATOR}/v1/flag-events",
+        ),
+        ({"EVENTS": OTHER_EVENTS, "EMULATOR": EMULATOR}, {"events_url": "http://mine/e"}, EMULATOR, "http://mine/e"),
+        ({"EMULATOR": EMULATOR}, {"cdn_url": "http://a", "events_url": "http://b"}, "http://a", "http://b"),
+        ({"CDN": "ftp://broken"}, {"cdn_url": "http://mine"}, "http://mine", EVENTS),
+        ({}, {"cdn_url": "http://mine///"}, "http://mine", EVENTS),
+        ({}, {"cdn_url": "", "events_url": " "}, CDN, EVENTS),
+        ({}, {"cdn_url": " http://mine/\n"}, "http://mine", EVENTS),
+    ],
+)
+def test_arguments_come_before_their_variables_and_those_before_the_emulator(
+    environment: dict[str, str],
+    arguments: dict[str, str],
+    cdn: str,
+    events: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(f"SIGNAKIT_{name}_URL", value)
+    assert urls(SignaKitClient(SDK_KEY, **arguments)) == (cdn + PATH, events)
+
+
+def test_the_environment_is_read_when_the_client_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = SignaKitClient(SDK_KEY)
+    monkeypatch.setenv("SIGNAKIT_EMULATOR_URL", EMULATOR)
+    assert urls(client) == (CDN + PATH, EVENTS)
+
+
+# --- create_instance -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("key", "arguments", "message"),
+    [
+        (None, {}, "SDK key missing"),
+        ("", {}, "SDK key missing"),
+        ("garbage", {}, "malformed"),
+        (SDK_KEY, {"polling_interval": -1}, "polling_interval"),
+        (SDK_KEY, {"cdn_url": "ftp://x"}, "cdn_url"),
+    ],
+)
+def test_create_instance_gives_none_and_logs_why(
+    key: str | None, arguments: dict[str, Any], message: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert create_instance(key, **arguments) is None
+    (record,) = caplog.records
+    assert (record.levelno, record.exc_info) == (logging.ERROR, None)
+    assert message in record.getMessage()
+
+
+def test_create_instance_gives_a_client_and_passes_its_arguments_on() -> None:
+    client = create_instance(SDK_KEY, cdn_url="http://mine")
+    assert client is not None
+    assert urls(client)[0] == "http://mine" + PATH
+
+
+def test_create_instance_does_not_hide_a_mistake_in_the_call() -> None:
+    with pytest.raises(TypeError):
+        create_instance(SDK_KEY, pollinginterval=1)
+
+
+# --- before anything is fetched --------------------------------------------------------------------------------------
+
+
+def test_making_a_client_starts_no_thread_and_touches_no_file(tmp_path: Path) -> None:
+    before = threading.enumerate()
+    client = SignaKitClient(SDK_KEY, snapshot_path=tmp_path / "snapshot")
+    assert client.create_user_context("u") is None
+    assert client.status().ready is False
+    assert threading.enumerate() == before
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_client_that_is_not_ready_gives_no_context_and_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
+    client = SignaKitClient(SDK_KEY)
+    assert not client.is_ready
+    assert [client.create_user_context("u", {"plan": "pro"}) for _ in range(3)] == [None] * 3
+    assert [(record.levelno, record.name) for record in caplog.records] == [(logging.ERROR, "signakit_flags")]
+    with pytest.raises(TypeError):
+        client.create_user_context(None)  # type: ignore[arg-type]  # what is tested
+
+
+def test_the_status_of_a_new_client_is_empty_and_json() -> None:
+    status = SignaKitClient(SDK_KEY).status()
+    assert json.loads(json.dumps(dataclasses.asdict(status))) == {
+        "ready": False,
+        "source": None,
+        "version": None,
+        "etag": None,
+        "age": None,
+        "last_error": None,
+        "queued": 0,
+        "sent": 0,
+        "dropped": 0,
+        "exposures_suppressed": 0,
+    }
+
+
+def test_a_client_that_was_never_used_can_be_closed_again_and_again() -> None:
+    client = SignaKitClient(SDK_KEY)
+    client.close()
+    client.close()
+    asyncio.run(client.aclose())
+    assert client.on_ready_sync() == OnReadyResult(success=False, reason="the client is closed")
+    assert not client.refresh_sync()
+
+
+def test_no_representation_shows_the_key() -> None:
+    client = SignaKitClient("sk_prod_org1_1234_S3cr3t", snapshot_path="s")
+    shown = f"{client!r} {client} {client.status()} {client._engine.feed._key!r} {client._engine._ingest!r}"
+    assert repr(client) == "<SignaKitClient sk_prod_*** not ready>"
+    assert "S3cr3t" not in shown
+    assert "org1" not in shown
+
+
+# --- offline ---------------------------------------------------------------------------------------------------------
+
+
+class Named:
+    """A path that is neither text nor a Path."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __fspath__(self) -> str:
+        return str(self._path)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda _path: CONFIG,
+        lambda _path: MappingProxyType(CONFIG),
+        lambda _path: BODY,
+        lambda _path: b"\xef\xbb\xbf" + BODY,
+        lambda _path: bytearray(BODY),
+        lambda _path: memoryview(BODY),
+        lambda path: path,
+        str,
+        Named,
+    ],
+    ids=["dict", "mapping", "bytes", "BOM", "bytearray", "memoryview", "Path", "str", "PathLike"],
+)
+def test_an_offline_client_is_ready_at_once(form: Callable[[Path], Any], tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_bytes(BODY)
+    client = SignaKitClient.offline(form(path))
+    assert client.is_ready
+    assert variation(client) == "on"
+    assert repr(client) == "<SignaKitClient offline ready>"
+    status = client.status()
+    assert (status.ready, status.source, status.version, status.etag, status.last_error) == (
+        True,
+        "static",
+        7,
+        None,
+        None,
+    )
+    assert json.loads(json.dumps(dataclasses.asdict(status)))["source"] == "static"
+
+
+def test_an_offline_client_needs_neither_key_nor_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIGNAKIT_CDN_URL", "ftp://broken")
+    assert variation(SignaKitClient.offline(CONFIG)) == "on"
+
+
+@pytest.mark.parametrize("body", [b"", b"garbage", b"[]", b'{"flags": 1}', {"flags": None}, {}])
+def test_a_config_that_cannot_be_read_is_a_value_error(body: Any, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="config is not"):
+        SignaKitClient.offline(body)
+    if isinstance(body, bytes):
+        (tmp_path / "config.json").write_bytes(body)
+        with pytest.raises(ValueError, match="config is not"):
+            SignaKitClient.offline(tmp_path / "config.json")
+
+
+def test_a_file_that_cannot_be_read_is_an_os_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        SignaKitClient.offline(tmp_path / "nowhere.json")
+    with pytest.raises(OSError):
+        SignaKitClient.offline(tmp_path)
+
+
+def test_the_dict_may_be_changed_afterwards() -> None:
+    data = config(flag("f", allocation=whole("on")))
+    client = SignaKitClient.offline(data)
+    data["flags"].clear()
+    assert variation(client) == "on"
+
+
+def test_the_verbs_that_wait_answer_at_once_without_a_thread() -> None:
+    before = threading.enumerate()
+    client = SignaKitClient.offline(CONFIG)
+    assert client.on_ready_sync() == OnReadyResult(success=True)
+    assert client.refresh_sync()
+    assert client.flush_sync()
+    with client as same:
+        assert same is client
+    client.close()
+    assert variation(client) == "on", "flags can still be decided after close()"
+    assert threading.enumerate() == before
+
+
+def test_they_do_so_on_a_loop() -> None:
+    async def use() -> None:
+        async with SignaKitClient.offline(CONFIG) as client:
+            assert await client.on_ready() == OnReadyResult(success=True)
+            assert await client.refresh()
+            assert await client.flush(timeout=0)
+            assert variation(client) == "on"
+        await client.aclose()
+
+    asyncio.run(use())
+
+
+def test_events_are_discarded_unless_they_are_to_be_recorded() -> None:
+    for record in (False, True):
+        client = SignaKitClient.offline(CONFIG, record_events=record)
+        variation(client)
+        assert len(client.recorded_events) == record
+        assert (client.status().queued, client.status().sent, client.status().dropped) == (0, 0, 0)
+
+
+def test_the_recorded_events_are_a_copy() -> None:
+    client = SignaKitClient.offline(CONFIG, record_events=True)
+    variation(client)
+    client.recorded_events.clear()
+    assert len(client.recorded_events) == 1
+
+
+def test_an_ordinary_client_records_nothing() -> None:
+    assert SignaKitClient(SDK_KEY).recorded_events == []
+
+
+class Mine(SignaKitClient):
+    """A subclass of an application's."""
+
+
+def test_a_subclass_has_offline_clients_of_its_own_class() -> None:
+    client = Mine.offline(CONFIG)
+    assert type(client) is Mine
+    assert repr(client) == "<Mine offline ready>"

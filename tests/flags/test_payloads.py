@@ -1,0 +1,451 @@
+"""What of an event goes over the wire (PROTOCOL section 7, and the rows on events in section 8)."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import sys
+from decimal import Decimal
+from enum import IntEnum, StrEnum
+from fractions import Fraction
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from signakit_flags._events.payloads import (
+    Conversion,
+    Event,
+    Exposure,
+    Warnings,
+    clean_metadata,
+    encode_batch,
+    format_timestamp,
+    json_number,
+    sent_attributes,
+)
+
+AT = 1_700_000_000.25
+SMILE = "\N{GRINNING FACE}"
+HIGH, LOW = chr(0xD83D), chr(0xDE00)  # of a pair; each alone is no text
+
+
+class Text(str):
+    __slots__ = ()
+
+
+class Whole(int):
+    pass
+
+
+class Real(float):
+    pass
+
+
+class Plan(StrEnum):
+    PRO = "pro"
+
+
+class Level(IntEnum):
+    HIGH = 3
+
+
+def exposure(
+    user_id: str = "u", *, attributes: Any = None, flag_key: str = "f", rule_key: str | None = "r"
+) -> Exposure:
+    return Exposure(AT, user_id, attributes or {}, flag_key, "on", rule_key, 1)
+
+
+def conversion(
+    event_key: str = "buy",
+    *,
+    user_id: str = "u",
+    attributes: Any = None,
+    decisions: dict[str, str] | None = None,
+    value: Any = None,
+    metadata: Any = None,
+) -> Conversion:
+    cleaned = None if metadata is None else clean_metadata(metadata, Warnings())
+    return Conversion(AT, user_id, attributes or {}, event_key, decisions or {}, value, cleaned)
+
+
+def wire(*events: Event, warnings: Warnings | None = None) -> list[dict[str, Any]]:
+    body = json.loads(encode_batch(events, warnings or Warnings()))
+    assert list(body) == ["events"]
+    return body["events"]
+
+
+def sent(**attributes: Any) -> dict[str, Any]:
+    """The attributes of an event as the server reads them."""
+    return wire(conversion(attributes=attributes))[0].get("attributes", {})
+
+
+def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records]
+
+
+# --- shape -----------------------------------------------------------------------------------------------------------
+
+
+def test_an_exposure_says_who_saw_which_variation_of_which_flag() -> None:
+    assert wire(exposure(attributes={"plan": "pro"})) == [
+        {
+            "eventKey": "$exposure",
+            "userId": "u",
+            "timestamp": "2023-11-14T22:13:20.250Z",
+            "attributes": {"plan": "pro"},
+            "decisions": {"f": "on"},
+            "metadata": {"flagKey": "f", "variationKey": "on", "ruleKey": "r"},
+        }
+    ]
+
+
+def test_an_exposure_of_the_default_allocation_has_a_rule_key_of_null() -> None:
+    assert wire(exposure(rule_key=None))[0]["metadata"]["ruleKey"] is None
+
+
+def test_a_conversion_leaves_out_what_is_empty() -> None:
+    assert wire(conversion()) == [{"eventKey": "buy", "userId": "u", "timestamp": "2023-11-14T22:13:20.250Z"}]
+
+
+def test_a_conversion_carries_decisions_value_and_metadata() -> None:
+    (event,) = wire(conversion(decisions={"f": "on", "g": "off"}, value=9.5, metadata={"sku": "A1"}))
+    assert (event["decisions"], event["value"], event["metadata"]) == ({"f": "on", "g": "off"}, 9.5, {"sku": "A1"})
+
+
+def test_a_batch_keeps_the_order_of_its_events() -> None:
+    assert [event["eventKey"] for event in wire(conversion("a"), exposure(), conversion("b"))] == [
+        "a",
+        "$exposure",
+        "b",
+    ]
+
+
+# --- cutting ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("letter", ["k", "é", SMILE, "e\u0301"])
+def test_event_key_and_user_id_are_cut_by_code_points(letter: str) -> None:
+    (event,) = wire(conversion(letter * 300, user_id=letter * 300))
+    assert event["eventKey"] == (letter * 300)[:100]
+    assert event["userId"] == (letter * 300)[:256]
+
+
+def test_what_is_just_short_enough_is_not_cut() -> None:
+    (event,) = wire(conversion("k" * 100, user_id="u" * 256, attributes={"n" * 100: "v" * 1000}))
+    assert (len(event["eventKey"]), len(event["userId"])) == (100, 256)
+    assert event["attributes"] == {"n" * 100: "v" * 1000}
+
+
+def test_names_and_text_of_attributes_are_cut_by_code_points() -> None:
+    assert sent(**{SMILE * 101: SMILE * 1001}) == {SMILE * 100: SMILE * 1000}
+
+
+def test_lists_are_cut_to_a_hundred_items_each_cut_to_a_thousand() -> None:
+    assert sent(a=["é" * 1001] * 101) == {"a": ["é" * 1000] * 100}
+
+
+def test_at_most_the_first_fifty_attributes_are_sent() -> None:
+    assert list(sent(**{f"a{number}": number for number in range(60)})) == [f"a{number}" for number in range(50)]
+
+
+def test_exactly_fifty_attributes_are_all_sent() -> None:
+    assert len(sent(**{f"a{number}": number for number in range(50)})) == 50
+
+
+def test_an_exposure_is_cut_where_its_metadata_is_not() -> None:
+    (event,) = wire(exposure("u" * 300, flag_key="f" * 300))
+    assert len(event["userId"]) == 256
+    assert event["metadata"]["flagKey"] == "f" * 300
+    assert event["decisions"] == {"f" * 300: "on"}
+
+
+def test_the_attributes_of_the_user_are_left_as_they_are() -> None:
+    attributes = {"a": ["x" * 2000] * 200, "b": None}
+    wire(conversion(attributes=attributes))
+    assert attributes == {"a": ["x" * 2000] * 200, "b": None}
+
+
+# --- attributes ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("", ""),
+        ("text", "text"),
+        (0, 0),
+        (1.5, 1.5),
+        (True, True),
+        (2**53 + 1, 2**53 + 1),
+        (10**30, 10**30),
+        ([], []),
+        (["a", 1, 2.5, False], ["a", 1, 2.5, False]),
+        (("a", "b"), ["a", "b"]),
+        (["a", None, {"b": 1}, ["c"], object(), math.nan, math.inf, "d"], ["a", "d"]),
+        (Text("t"), "t"),
+        (Whole(3), 3),
+        (Real(2.5), 2.5),
+        (Plan.PRO, "pro"),
+        (Level.HIGH, 3),
+        ([Text("t"), Whole(3), Real(2.5), Plan.PRO, Level.HIGH], ["t", 3, 2.5, "pro", 3]),
+    ],
+)
+def test_text_numbers_bools_and_lists_of_those_are_sent(value: Any, expected: Any) -> None:
+    assert json.dumps(sent(a=value)) == json.dumps({"a": expected})
+
+
+def test_an_attribute_of_none_is_left_out_silently(caplog: pytest.LogCaptureFixture) -> None:
+    assert sent(a=None, b=1) == {"b": 1}
+    assert "attributes" not in wire(conversion(attributes={"a": None}))[0]
+    assert said(caplog) == []
+
+
+@pytest.mark.parametrize("value", [{"k": 1}, {"a"}, b"bytes", object(), 1j, Decimal("1.5"), Fraction(1, 2), range(3)])
+def test_an_attribute_of_another_type_is_left_out_with_one_warning_for_its_name(
+    value: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    warnings = Warnings()
+    for _ in range(3):
+        assert sent_attributes({"odd": value, "plan": "pro"}, warnings) == {"plan": "pro"}
+    assert len(said(caplog)) == 1
+    assert "'odd' is not sent" in said(caplog)[0]
+    sent_attributes({"other": value}, warnings)
+    assert len(said(caplog)) == 2
+
+
+@pytest.mark.parametrize("name", [5, None, ("a",), b"a"])
+def test_an_attribute_whose_name_is_no_text_is_left_out_with_one_warning(
+    name: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    warnings = Warnings()
+    for _ in range(2):
+        assert sent_attributes({name: 1, "plan": "pro"}, warnings) == {"plan": "pro"}
+    assert len(said(caplog)) == 1
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, Real("nan")])
+def test_a_number_that_is_not_finite_is_sent_as_null_with_one_warning(
+    value: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    warnings = Warnings()
+    event = Conversion(AT, "u", {"a": value}, "e", {}, value, clean_metadata({"x": [value]}, warnings))
+    for _ in range(2):
+        (payload,) = wire(event, warnings=warnings)
+        assert (payload["attributes"], payload["value"], payload["metadata"]) == ({"a": None}, None, {"x": [None]})
+    assert len(said(caplog)) == 1
+    assert "not finite" in said(caplog)[0]
+
+
+# --- lone surrogates -------------------------------------------------------------------------------------------------
+
+
+def test_lone_surrogates_are_replaced_wherever_they_are() -> None:
+    bad, good = f"a{HIGH}b", "a\ufffdb"
+    event = Conversion(
+        AT, bad, {bad: bad, "list": [bad]}, bad, {"f": "on"}, None, clean_metadata({bad: [bad]}, Warnings())
+    )
+    (payload,) = wire(event)
+    assert (payload["eventKey"], payload["userId"]) == (good, good)
+    assert payload["attributes"] == {good: good, "list": [good]}
+    assert payload["metadata"] == {good: [good]}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (LOW, "\ufffd"),
+        (HIGH, "\ufffd"),
+        (HIGH + HIGH, "\ufffd\ufffd"),
+        (LOW + HIGH, "\ufffd\ufffd"),
+        (f"{HIGH}x", "\ufffdx"),
+        (f"{SMILE}{HIGH}", f"{SMILE}\ufffd"),
+    ],
+)
+def test_each_lone_surrogate_becomes_one_replacement_character(text: str, expected: str) -> None:
+    assert wire(conversion(user_id=text))[0]["userId"] == expected
+
+
+def test_one_bad_event_leaves_the_others_of_its_batch_alone() -> None:
+    assert [event["userId"] for event in wire(exposure("a"), exposure(HIGH), exposure("é"))] == [
+        "a",
+        "\ufffd",
+        "é",
+    ]
+
+
+# --- value -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (0, "0"),
+        (1, "1"),
+        (1.0, "1.0"),
+        (-2.5, "-2.5"),
+        (True, "true"),
+        (12345678901234567890, "12345678901234567890"),
+        (Decimal("99.99"), "99.99"),
+        (Decimal(3), "3.0"),
+        (Whole(3), "3"),
+        (Real(2.5), "2.5"),
+        (Level.HIGH, "3"),
+        ("12", '"12"'),
+        (Text("12"), '"12"'),
+    ],
+)
+def test_a_value_is_sent_as_the_number_it_is(value: Any, expected: str) -> None:
+    body = encode_batch([conversion(value=value)], Warnings()).decode()
+    assert f'"value":{expected}}}' in body
+
+
+@pytest.mark.parametrize("value", [Decimal("NaN"), Decimal("Infinity"), Decimal("1e999")])
+def test_a_decimal_that_is_not_finite_is_sent_as_null(value: Decimal) -> None:
+    assert wire(conversion(value=value))[0]["value"] is None
+
+
+@pytest.mark.parametrize(("value", "plain"), [(Whole(3), int), (Real(3), float), (True, bool), (Level.HIGH, int)])
+def test_a_number_is_made_plain_for_the_encoder(value: float, plain: type) -> None:
+    assert type(json_number(value, Warnings())) is plain
+
+
+def test_a_signaling_nan_is_sent_as_null() -> None:
+    assert wire(conversion(value=Decimal("sNaN")))[0]["value"] is None
+
+
+# --- metadata --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [{}, {"sku": "A1", "qty": 2, "gift": False, "note": None}, {"a": {"b": [1, 2.5, {"c": "x"}]}}, [1, 2], "abc"],
+)
+def test_metadata_is_sent_as_it_is(metadata: Any) -> None:
+    assert wire(conversion(metadata=metadata))[0]["metadata"] == metadata
+
+
+@pytest.mark.parametrize(
+    ("metadata", "expected"),
+    [
+        ({"a": ("x", 1)}, {"a": ["x", 1]}),
+        (MappingProxyType({"a": MappingProxyType({"b": 1})}), {"a": {"b": 1}}),
+        ({1: "a", None: "b", 2.5: "c"}, {"1": "a", "None": "b", "2.5": "c"}),
+        ({"a": Plan.PRO}, {"a": "pro"}),
+        ({"a": Decimal("1.5"), "b": Whole(3), "c": Real(2.5), "d": Level.HIGH}, {"a": 1.5, "b": 3, "c": 2.5, "d": 3}),
+        ({Text("k"): 1}, {"k": 1}),
+        ({"x": math.nan}, {"x": None}),
+    ],
+)
+def test_metadata_is_made_json(metadata: Any, expected: Any) -> None:
+    assert wire(conversion(metadata=metadata))[0]["metadata"] == expected
+
+
+def test_text_of_a_subclass_is_text_in_metadata() -> None:
+    assert wire(conversion(metadata={"a": Text("t")}))[0]["metadata"] == {"a": "t"}
+
+
+def test_metadata_is_copied_at_once() -> None:
+    metadata = {"a": [1]}
+    event = conversion(metadata=metadata)
+    metadata["a"].append(2)
+    assert wire(event)[0]["metadata"] == {"a": [1]}
+
+
+@pytest.mark.parametrize(
+    ("letter", "size"), [("x", 1), ("é", 2), ("日", 3), (SMILE, 4), ('"', 2), ("\\", 2), ("\n", 2), ("\x01", 6)]
+)
+def test_metadata_may_be_five_thousand_bytes_of_compact_json_and_not_one_more(
+    letter: str, size: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    room = 5000 - len('{"k":""}')
+    fits = letter * (room // size) + "x" * (room % size)
+    assert clean_metadata({"k": fits}, Warnings()) == {"k": fits}
+    assert said(caplog) == []
+    assert clean_metadata({"k": fits + "x"}, Warnings()) is None
+    assert said(caplog) == ["metadata of an event dropped: 5001 bytes, the limit is 5000"]
+
+
+def test_an_event_goes_out_without_the_metadata_that_was_dropped() -> None:
+    assert wire(conversion(value=1, metadata={"k": "x" * 5000})) == wire(conversion(value=1))
+
+
+def self_containing() -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    value["again"] = [value, value]
+    return value
+
+
+def nested(depth: int) -> Any:
+    value: Any = 1
+    for _ in range(depth):
+        value = {"k": value}
+    return value
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [{"a": object()}, {"a": {1, 2}}, {"a": b"x"}, {"a": 1j}, self_containing(), nested(65), nested(100_000)],
+    ids=["object", "set", "bytes", "complex", "self", "deep", "deeper"],
+)
+def test_metadata_that_json_has_no_form_for_is_dropped_with_one_warning(
+    metadata: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    warnings = Warnings()
+    for _ in range(2):
+        assert clean_metadata(metadata, warnings) is None
+    assert len(said(caplog)) == 1
+    assert said(caplog)[0].startswith("metadata of an event dropped: ")
+
+
+def test_metadata_may_be_nested_up_to_a_limit() -> None:
+    assert clean_metadata(nested(64), Warnings()) == nested(64)
+
+
+@pytest.mark.parametrize("number", [10**5000, Decimal("sNaN")], ids=["integer of 5001 digits", "signaling NaN"])
+def test_no_number_in_metadata_raises(number: Any) -> None:
+    clean_metadata({"a": number}, Warnings())
+
+
+# --- warnings --------------------------------------------------------------------------------------------------------
+
+
+def test_warnings_are_said_once_a_topic_and_bounded(caplog: pytest.LogCaptureFixture) -> None:
+    warnings = Warnings()
+    with caplog.at_level(logging.WARNING, "signakit_flags"):
+        for number in range(3000):
+            warnings.once(f"topic {number // 2}", "said %d", number)
+    assert len(said(caplog)) == 1000
+    assert said(caplog)[:2] == ["said 0", "said 2"]
+
+
+def test_attributes_named_by_user_do_not_fill_the_memory() -> None:
+    warnings = Warnings()
+    for number in range(5000):
+        sent_attributes({f"user {number}": {}}, warnings)
+    assert sys.getsizeof(warnings._said) < 100_000
+
+
+# --- timestamps ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("at", "text"),
+    [
+        (0, "1970-01-01T00:00:00.000Z"),
+        (0.5, "1970-01-01T00:00:00.500Z"),
+        (1_700_000_000, "2023-11-14T22:13:20.000Z"),
+        (1_700_000_000.9999, "2023-11-14T22:13:20.999Z"),
+        (951_782_400, "2000-02-29T00:00:00.000Z"),
+        (4_102_444_799.125, "2099-12-31T23:59:59.125Z"),
+    ],
+)
+def test_a_timestamp_is_utc_with_milliseconds(at: float, text: str) -> None:
+    assert format_timestamp(at) == text
+    assert format_timestamp(at) == text
+
+
+def test_timestamps_are_right_in_any_order() -> None:
+    first, second = "2023-11-14T22:13:20.500Z", "2023-11-14T22:13:21.000Z"
+    assert [format_timestamp(1_700_000_000.5 + step) for step in (0, 0.5, 0, 0.5)] == [first, second, first, second]

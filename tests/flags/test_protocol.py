@@ -1,0 +1,808 @@
+"""Fetching and sending as generators and state, driven by hand: no thread, no loop, no network."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from signakit_flags import OnReadyResult, parse_sdk_key
+from signakit_flags._evaluation.config import ConfigError
+from signakit_flags._events.exposure_filter import ExposureFilter
+from signakit_flags._events.outbox import Outbox
+from signakit_flags._events.payloads import Conversion, Warnings
+from signakit_flags._runtime.protocol import (
+    FIRST_BACKOFF,
+    LONGEST_BACKOFF,
+    LONGEST_RETRY_AFTER,
+    Answer,
+    Backoff,
+    ConfigFeed,
+    Failure,
+    Flow,
+    Ingest,
+    Request,
+    Response,
+    Send,
+    Sleep,
+    Ticket,
+    deliver,
+    parse_retry_after,
+    poll,
+)
+from signakit_flags._runtime.snapshot_store import FileStore
+from support.configs import SDK_KEY, audience, condition, config, flag, rule, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+KEY = parse_sdk_key(SDK_KEY)
+URL = "http://127.0.0.1:9/configs/latest.json"
+CONFIG = config(flag("f", allocation=whole("on")), version=1)
+LIMIT = 100_000
+
+
+def ok(data: Any = CONFIG, etag: str | None = '"1"', **fields: Any) -> Response:
+    body = data if isinstance(data, bytes) else json.dumps(data).encode()
+    return Response(200, etag, body=body, **fields)
+
+
+def new_feed(interval: float = 30.0, store: FileStore | None = None) -> ConfigFeed:
+    return ConfigFeed(url=URL, key=KEY, max_size=LIMIT, polling_interval=interval, store=store)
+
+
+class Waiting(Ticket):
+    """A ticket that counts how often it was resolved."""
+
+    def __init__(self) -> None:
+        self.resolved = 0
+        super().__init__(self._count)
+
+    def _count(self) -> None:
+        self.resolved += 1
+
+
+def ask(feed: ConfigFeed, *, fresh: bool = False) -> Waiting:
+    ticket = Waiting()
+    feed.ask(ticket, fresh=fresh)
+    return ticket
+
+
+def begin(feed: ConfigFeed, *, after: float = 0.0) -> tuple[Request, object]:
+    begun = feed.begin(time.monotonic() + after)
+    assert begun is not None
+    return begun
+
+
+def fetch(feed: ConfigFeed, answer: Answer) -> OnReadyResult:
+    ticket = ask(feed)
+    _request, identity = begin(feed)
+    feed.receive(identity, answer)
+    assert ticket.resolved == 1
+    assert ticket.result is not None
+    return ticket.result
+
+
+def etag_asked(feed: ConfigFeed) -> str | None:
+    """Return the ETag that the next request asks with; the fetch is given up."""
+    ask(feed)
+    request, _identity = begin(feed)
+    feed.interrupt()
+    return request.headers.get("If-None-Match")
+
+
+def version(feed: ConfigFeed) -> int | None:
+    return feed.snapshot.ruleset.version if feed.snapshot else None
+
+
+def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records]
+
+
+# --- waiting between attempts ----------------------------------------------------------------------------------------
+
+
+def test_waits_double_with_jitter_up_to_a_limit() -> None:
+    columns = list(
+        zip(*([backoff.next() for _ in range(12)] for backoff in (Backoff() for _ in range(200))), strict=True)
+    )
+    for failures, delays in enumerate(columns):
+        base = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2**failures)
+        assert base / 2 <= min(delays) < max(delays) <= base
+        assert max(delays) - min(delays) > base / 4, "processes that fail together must drift apart"
+    assert max(columns[-1]) <= LONGEST_BACKOFF
+
+
+def test_waits_stay_finite_after_any_number_of_failures() -> None:
+    backoff = Backoff()
+    assert all(0 < backoff.next() <= LONGEST_BACKOFF for _ in range(5000))
+
+
+def test_a_success_begins_anew() -> None:
+    backoff = Backoff()
+    for _ in range(8):
+        backoff.next()
+    backoff.reset()
+    assert backoff.next() <= FIRST_BACKOFF
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_server_that_asks_for_more_time_gets_it(status: int) -> None:
+    assert Backoff().next(Response(status, retry_after="120")) == 120
+
+
+@pytest.mark.parametrize("answer", [None, Failure("x"), Response(503), Response(503, retry_after="0")])
+def test_a_server_that_asks_for_no_time_gets_the_usual(answer: Answer | None) -> None:
+    assert FIRST_BACKOFF / 2 <= Backoff().next(answer) <= FIRST_BACKOFF
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("0", 0),
+        ("1", 1),
+        (" 120 ", 120),
+        ("007", 7),
+        ("3600", 3600),
+        ("3601", LONGEST_RETRY_AFTER),
+        ("9" * 10_000, LONGEST_RETRY_AFTER),
+        (None, None),
+        ("", None),
+        (" ", None),
+        ("-1", None),
+        ("1.5", None),
+        ("1e3", None),
+        ("soon", None),
+        ("٣", None),
+        ("²", None),
+        ("Wed, 99 Foo 2015 07:28:00 GMT", None),
+        ("Wed, 21 Oct 2015 07:28:00 +9999", None),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", LONGEST_RETRY_AFTER),
+    ],
+)
+def test_retry_after_is_read_in_seconds_and_bounded(header: str | None, seconds: float | None) -> None:
+    assert parse_retry_after(header) == seconds
+
+
+def test_retry_after_may_be_a_date() -> None:
+    at = datetime.now(UTC) + timedelta(seconds=90)
+    for header in (format_datetime(at, usegmt=True), at.strftime("%A, %d-%b-%y %H:%M:%S GMT")):
+        seconds = parse_retry_after(header)
+        assert seconds is not None
+        assert 80 < seconds <= 90
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the time zone of the process cannot be set here")
+@pytest.mark.parametrize("zone", ["UTC-9", "UTC+5"])
+def test_the_oldest_form_of_a_date_is_utc_too(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    header = (datetime.now(UTC) + timedelta(seconds=90)).strftime("%a %b %d %H:%M:%S %Y")
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", zone)
+        time.tzset()
+        seconds = parse_retry_after(header)
+    time.tzset()
+    assert seconds is not None
+    assert 80 < seconds <= 90
+
+
+# --- one fetch -------------------------------------------------------------------------------------------------------
+
+
+def test_a_request_asks_for_json_and_without_an_etag_at_first() -> None:
+    feed = new_feed()
+    ask(feed)
+    request, _identity = begin(feed)
+    assert (request.method, request.url, request.body) == ("GET", URL, None)
+    assert request.headers == {"Accept": "application/json"}
+
+
+def test_a_config_is_taken_over_with_its_etag() -> None:
+    feed = new_feed()
+    assert feed.snapshot is None
+    before = time.monotonic()
+    assert fetch(feed, ok()) == OnReadyResult(success=True)
+    assert feed.snapshot is not None
+    assert (feed.snapshot.source, feed.snapshot.etag, version(feed), feed.last_error) == ("cdn", '"1"', 1, None)
+    assert before <= feed.snapshot.confirmed <= time.monotonic()
+    assert etag_asked(feed) == '"1"'
+
+
+def test_a_304_confirms_what_we_have() -> None:
+    feed = new_feed()
+    fetch(feed, ok())
+    first = feed.snapshot
+    assert first is not None
+    assert fetch(feed, Response(304, '"other"')) == OnReadyResult(success=True)
+    assert feed.snapshot is not None
+    assert feed.snapshot.ruleset is first.ruleset
+    assert feed.snapshot.etag == '"1"'
+    assert feed.snapshot.confirmed >= first.confirmed
+
+
+def test_a_304_without_a_config_is_a_failure() -> None:
+    feed = new_feed()
+    assert fetch(feed, Response(304)) == OnReadyResult(success=False, reason="the CDN answered HTTP 304")
+    assert feed.snapshot is None
+
+
+FAILURES: list[tuple[Answer, str]] = [
+    (Failure("no answer within 10 s"), "no answer within 10 s"),
+    *((Response(status), f"the CDN answered HTTP {status}") for status in (201, 204, 206, 301, 302, 308, 400, 401)),
+    *((Response(status), f"the CDN answered HTTP {status}") for status in (403, 404, 410, 429, 500, 503)),
+    (ok(b"<html>not found</html>", '"2"'), "config is not valid JSON"),
+    (ok(b"", '"2"'), "config is not valid JSON"),
+    (ok([], '"2"'), "config is not an object with a list of flags"),
+    (ok({"flags": None}, '"2"'), "config is not an object with a list of flags"),
+    (ok(b'{"flags":' + b"[" * (LIMIT - 100), '"2"'), "nested too deeply"),
+    (ok(b" " * LIMIT + json.dumps(CONFIG).encode(), '"2"'), f"config is larger than {LIMIT} bytes"),
+]
+
+
+@pytest.mark.parametrize(("answer", "reason"), FAILURES)
+def test_without_a_config_a_failure_says_why(answer: Answer, reason: str) -> None:
+    feed = new_feed()
+    result = fetch(feed, answer)
+    assert not result.success
+    assert reason in (result.reason or "")
+    assert reason in (feed.last_error or "")
+    assert feed.snapshot is None
+    assert etag_asked(feed) is None
+
+
+@pytest.mark.parametrize(("answer", "reason"), FAILURES)
+def test_with_one_a_failure_leaves_it_and_its_etag_and_says_so(answer: Answer, reason: str) -> None:
+    feed = new_feed()
+    fetch(feed, ok())
+    before = feed.snapshot
+    result = fetch(feed, answer)
+    assert not result.success
+    assert reason in (result.reason or "")
+    assert (result.reason or "").endswith("; serving the config fetched before")
+    assert feed.snapshot is before
+    assert etag_asked(feed) == '"1"'
+
+
+def test_an_etag_is_taken_only_together_with_a_body_that_was_compiled() -> None:
+    feed = new_feed()
+    fetch(feed, ok(b"garbage", '"bad"'))
+    assert etag_asked(feed) is None
+    fetch(feed, ok())
+    fetch(feed, ok(b"garbage", '"bad"'))
+    assert etag_asked(feed) == '"1"'
+    fetch(feed, ok(config(version=2), '"2"'))
+    assert (etag_asked(feed), version(feed)) == ('"2"', 2)
+
+
+def test_a_config_without_an_etag_clears_the_one_we_had() -> None:
+    feed = new_feed()
+    fetch(feed, ok())
+    fetch(feed, ok(config(version=2), None))
+    assert (etag_asked(feed), version(feed)) == (None, 2)
+
+
+def test_a_config_of_exactly_the_largest_size_is_taken() -> None:
+    body = json.dumps(CONFIG).encode()
+    assert fetch(new_feed(), ok(body + b" " * (LIMIT - len(body)))).success
+
+
+def test_a_success_clears_the_last_error() -> None:
+    feed = new_feed()
+    fetch(feed, Response(500))
+    assert feed.last_error == "the CDN answered HTTP 500"
+    fetch(feed, ok())
+    assert feed.last_error is None
+
+
+# --- one fetch for everyone ------------------------------------------------------------------------------------------
+
+
+def test_callers_at_the_same_time_share_one_fetch() -> None:
+    feed = new_feed()
+    early = [ask(feed) for _ in range(3)]
+    assert feed.wanted
+    _request, identity = begin(feed)
+    assert not feed.wanted
+    late = [ask(feed) for _ in range(2)]
+    assert feed.begin(time.monotonic()) is None
+    assert feed.wait(time.monotonic()) is None
+    feed.receive(identity, ok())
+    assert [ticket.result for ticket in early + late] == [OnReadyResult(success=True)] * 5
+    assert not feed.wanted
+
+
+def test_who_wants_a_fresh_one_waits_for_the_next_fetch() -> None:
+    feed = new_feed()
+    first = ask(feed)
+    _request, identity = begin(feed)
+    fresh = ask(feed, fresh=True)
+    feed.receive(identity, Response(500))
+    assert (first.resolved, fresh.resolved) == (1, 0)
+    assert feed.wait(time.monotonic()) == 0.0
+    _request, identity = begin(feed)
+    feed.receive(identity, ok())
+    assert (first.resolved, fresh.resolved) == (1, 1)
+    assert fresh.result == OnReadyResult(success=True)
+
+
+def test_who_wants_a_fresh_one_shares_a_fetch_that_has_not_begun() -> None:
+    feed = new_feed()
+    tickets = [ask(feed), ask(feed, fresh=True)]
+    _request, identity = begin(feed)
+    feed.receive(identity, ok())
+    assert [ticket.resolved for ticket in tickets] == [1, 1]
+
+
+def test_an_interrupted_fetch_is_made_again_for_those_who_wait() -> None:
+    feed = new_feed()
+    first = ask(feed)
+    _request, stale = begin(feed)
+    second = ask(feed, fresh=True)
+    feed.interrupt()
+    assert feed.wanted
+    assert feed.wait(time.monotonic()) == 0.0
+    _request, identity = begin(feed)
+    feed.receive(stale, ok(config(version=99)))
+    assert feed.snapshot is None
+    assert (first.resolved, second.resolved) == (0, 0)
+    feed.receive(identity, ok())
+    assert (first.resolved, second.resolved, version(feed)) == (1, 1, 1)
+    feed.receive(identity, ok(config(version=99)))
+    assert version(feed) == 1
+
+
+def test_closing_tells_everyone_who_waits_and_ends_fetching() -> None:
+    feed = new_feed()
+    flying = ask(feed)
+    _request, identity = begin(feed)
+    waiting = ask(feed, fresh=True)
+    feed.close()
+    late = ask(feed)
+    closed = OnReadyResult(success=False, reason="the client is closed")
+    assert [ticket.result for ticket in (flying, waiting, late)] == [closed] * 3
+    feed.receive(identity, ok())
+    assert feed.snapshot is None
+    assert feed.begin(time.monotonic() + 1e6) is None
+    assert not feed.polls
+    feed.close()
+    assert [ticket.resolved for ticket in (flying, waiting, late)] == [1, 1, 1]
+
+
+def test_after_a_fork_the_config_stays_and_nobody_waits() -> None:
+    feed = new_feed()
+    fetch(feed, ok())
+    ticket = ask(feed)
+    _request, identity = begin(feed)
+    feed.forget_after_fork()
+    assert version(feed) == 1
+    assert not feed.wanted
+    feed.receive(identity, ok(config(version=2)))
+    assert (version(feed), ticket.resolved) == (1, 0)
+    request, _identity = begin(feed)  # due at once
+    assert request.headers["If-None-Match"] == '"1"'
+
+
+# --- polling ---------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_fetched_before_somebody_asks() -> None:
+    feed = new_feed()
+    assert not feed.polls
+    assert feed.wait(time.monotonic()) is None
+    assert feed.begin(time.monotonic() + 1e6) is None
+
+
+def test_the_next_poll_is_due_after_the_interval_give_or_take_a_tenth() -> None:
+    waits = []
+    for _ in range(100):
+        feed = new_feed(30.0)
+        fetch(feed, ok())
+        wait = feed.wait(time.monotonic())
+        assert wait is not None
+        waits.append(wait)
+    assert 26.5 < min(waits) < max(waits) <= 33
+    assert max(waits) - min(waits) > 2, "processes that start together must drift apart"
+
+
+def test_a_poll_begins_when_it_is_due_and_not_before() -> None:
+    feed = new_feed(30.0)
+    fetch(feed, ok())
+    assert feed.begin(time.monotonic() + 26) is None
+    request, identity = begin(feed, after=34)
+    assert request.headers["If-None-Match"] == '"1"'
+    feed.receive(identity, Response(304))
+    assert feed.begin(time.monotonic() + 26) is None
+
+
+@pytest.mark.parametrize("interval", [0, 30])
+def test_a_first_fetch_that_failed_is_tried_again_with_growing_waits(interval: float) -> None:
+    feed = new_feed(interval)
+    fetch(feed, Response(500))
+    bounds = []
+    for _ in range(5):
+        wait = feed.wait(time.monotonic())
+        assert wait is not None
+        bounds.append(wait)
+        _request, identity = begin(feed, after=wait + 0.1)
+        feed.receive(identity, Failure("x"))
+    assert all(0.2 * 2**n < wait <= 0.5 * 2**n for n, wait in enumerate(bounds))
+
+
+def test_a_failed_poll_waits_as_long_as_the_cdn_asks_for() -> None:
+    feed = new_feed(30.0)
+    fetch(feed, Response(503, retry_after="300"))
+    wait = feed.wait(time.monotonic())
+    assert wait is not None
+    assert 290 < wait <= 300
+
+
+def test_an_interval_of_zero_polls_no_more_once_there_is_a_config() -> None:
+    feed = new_feed(0)
+    fetch(feed, Response(500))
+    assert feed.polls
+    fetch(feed, ok())
+    assert not feed.polls
+    assert feed.wait(time.monotonic()) is None
+    assert feed.begin(time.monotonic() + 1e6) is None
+    fetch(feed, Response(500))
+    assert not feed.polls
+
+
+# --- what is logged --------------------------------------------------------------------------------------------------
+
+
+def test_an_outage_is_logged_once_and_its_end_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "signakit_flags")
+    feed = new_feed()
+    for answer in (Response(500), Failure("x"), Response(404), ok(), ok(), Failure("y"), Response(304)):
+        fetch(feed, answer)
+    assert messages(caplog) == [
+        "config cannot be fetched, and is tried again: the CDN answered HTTP 500",
+        "config is being fetched again",
+        "config cannot be fetched, and is tried again: y",
+        "config is being fetched again",
+    ]
+
+
+def test_a_problem_of_a_config_is_logged_once_however_often_it_is_fetched(caplog: pytest.LogCaptureFixture) -> None:
+    odd = rule(audiences=[audience(condition("v", "regex", "x"))])
+    feed = new_feed()
+    for number in range(3):
+        fetch(feed, ok(config(flag("bad", salt=5), flag("f", odd), version=number)))
+    fetch(feed, ok(config(flag("worse", salt=5))))
+    assert [line.split(":")[1] for line in messages(caplog)] == [
+        " flag 'bad' skipped",
+        " unknown operator 'regex'",
+        " flag 'worse' skipped",
+    ]
+
+
+def test_problems_are_logged_up_to_a_bound(caplog: pytest.LogCaptureFixture) -> None:
+    feed = new_feed()
+    for number in range(15):
+        fetch(feed, ok(config(*({"key": f"{number}-{index}"} for index in range(100)))))
+    assert len(messages(caplog)) == 1000
+
+
+# --- the snapshot file -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FileStore:
+    return FileStore(tmp_path / "snapshot", KEY, LIMIT)
+
+
+def test_a_config_that_was_fetched_is_stored_and_what_cannot_be_read_is_not(store: FileStore) -> None:
+    feed = new_feed(store=store)
+    fetch(feed, ok())
+    fetch(feed, ok(b"garbage", '"2"'))
+    fetch(feed, Response(304))
+    stored = store.load()
+    assert stored is not None
+    assert (json.loads(stored.body), stored.etag) == (CONFIG, '"1"')
+
+
+def test_a_stored_config_serves_while_the_cdn_is_away(store: FileStore) -> None:
+    store.save(json.dumps(CONFIG).encode(), '"s"')
+    feed = new_feed(0, store)
+    result = fetch(feed, Failure("nobody there"))
+    assert result == OnReadyResult(success=False, reason="nobody there; serving the config of the snapshot file")
+    assert feed.snapshot is not None
+    assert (feed.snapshot.source, feed.snapshot.etag, version(feed)) == ("snapshot", '"s"', 1)
+    assert feed.polls, "a snapshot is no reason to stop trying, even without polling"
+
+
+def test_the_etag_of_a_stored_config_may_save_the_download(store: FileStore) -> None:
+    store.save(json.dumps(CONFIG).encode(), '"s"')
+    feed = new_feed(0, store)
+    ticket = ask(feed)
+    request, identity = begin(feed)
+    assert request.headers["If-None-Match"] == '"s"'
+    feed.receive(identity, Response(304))
+    assert ticket.result == OnReadyResult(success=True)
+    assert feed.snapshot is not None
+    assert feed.snapshot.source == "cdn"
+    assert not feed.polls
+
+
+def test_the_age_of_a_stored_config_counts_from_when_it_was_saved(store: FileStore, tmp_path: Path) -> None:
+    store.save(json.dumps(CONFIG).encode(), None)
+    path = tmp_path / "snapshot"
+    header, body = path.read_bytes().split(b"\n", 1)
+    fields = json.loads(header)
+    path.write_bytes(json.dumps(fields | {"saved": fields["saved"] - 500}).encode() + b"\n" + body)
+    feed = new_feed(store=store)
+    ask(feed)
+    begin(feed)
+    assert feed.snapshot is not None
+    assert 499 < time.monotonic() - feed.snapshot.confirmed < 600
+
+
+def test_a_stored_config_that_cannot_be_read_is_ignored(store: FileStore, caplog: pytest.LogCaptureFixture) -> None:
+    store.save(b"garbage", '"s"')
+    feed = new_feed(store=store)
+    assert etag_asked(feed) is None
+    assert feed.snapshot is None
+    assert len(messages(caplog)) == 1
+    assert messages(caplog)[0].startswith("snapshot file ignored: config is not valid JSON")
+
+
+def test_a_stored_config_never_replaces_one_that_was_fetched(store: FileStore) -> None:
+    feed = new_feed(store=store)
+    fetch(feed, ok(config(version=2), None))
+    store.save(json.dumps(CONFIG).encode(), '"s"')
+    fetch(feed, Failure("x"))
+    assert version(feed) == 2
+
+
+# --- a config that was handed in -------------------------------------------------------------------------------------
+
+
+def test_a_static_config_is_there_at_once() -> None:
+    feed = new_feed(0)
+    feed.load_static(json.dumps(CONFIG).encode())
+    assert feed.snapshot is not None
+    assert (feed.snapshot.source, feed.snapshot.etag) == ("static", None)
+
+
+def test_a_static_config_that_cannot_be_read_raises() -> None:
+    with pytest.raises(ConfigError):
+        new_feed(0).load_static(b"{}")
+
+
+# --- the flow that polls ---------------------------------------------------------------------------------------------
+
+
+def test_the_poller_sleeps_fetches_and_sleeps_until_the_next_poll() -> None:
+    feed = new_feed(30.0)
+    flow = poll(feed, lambda: True)
+    assert next(flow) == Sleep(None)
+    ticket = ask(feed)
+    action = flow.send(None)
+    assert isinstance(action, Send)
+    assert action.request.method == "GET"
+    action = flow.send(ok())
+    assert ticket.result == OnReadyResult(success=True)
+    assert isinstance(action, Sleep)
+    assert action.seconds is not None
+    assert 26.5 < action.seconds <= 33
+
+
+def test_the_poller_goes_on_at_once_for_who_wants_a_fresh_config() -> None:
+    feed = new_feed()
+    flow = poll(feed, lambda: True)
+    ask(feed)
+    next(flow)
+    fresh = ask(feed, fresh=True)
+    assert isinstance(flow.send(Failure("x")), Send)
+    flow.send(ok())
+    assert fresh.result == OnReadyResult(success=True)
+
+
+def test_the_poller_waits_out_a_failure_unless_it_is_asked() -> None:
+    feed = new_feed()
+    flow = poll(feed, lambda: True)
+    ask(feed)
+    next(flow)
+    action = flow.send(Failure("x"))
+    assert isinstance(action, Sleep)
+    assert action.seconds is not None
+    assert action.seconds <= 0.5
+    assert isinstance(flow.send(None), Sleep), "woken for nothing"
+    ask(feed)
+    assert isinstance(flow.send(None), Send)
+
+
+def test_the_poller_ends_when_it_is_no_longer_the_one_after_taking_note_of_the_answer() -> None:
+    feed = new_feed()
+    mine = True
+    flow = poll(feed, lambda: mine)
+    ask(feed)
+    next(flow)
+    mine = False
+    with pytest.raises(StopIteration):
+        flow.send(ok())
+    assert version(feed) == 1
+
+
+def test_the_poller_ends_when_the_feed_is_closed() -> None:
+    feed = new_feed()
+    flow = poll(feed, lambda: True)
+    next(flow)
+    feed.close()
+    with pytest.raises(StopIteration):
+        flow.send(None)
+
+
+# --- the flow that sends ---------------------------------------------------------------------------------------------
+
+INGEST = Ingest("http://127.0.0.1:9/v1/flag-events", KEY)
+
+
+def event(key: str) -> Conversion:
+    return Conversion(0.0, "u", {}, key, {}, None, None)
+
+
+class Sender:
+    """An outbox and the flow over it."""
+
+    def __init__(self, *keys: str, until_empty: bool = False, outbox: Outbox | None = None) -> None:
+        self.outbox = outbox or Outbox(100, 10, ExposureFilter())
+        self.mine = True
+        self.put(*keys)
+        self.outbox.idle = False
+        self.flow: Flow = deliver(self.outbox, INGEST, lambda: self.mine, until_empty=until_empty)
+
+    def put(self, *keys: str) -> None:
+        for key in keys:
+            self.outbox.put(event(key))
+
+    def answer(self, answer: Answer | None = None) -> str | Sleep | None:
+        """Give an answer; return the keys of the next post, the next wait, or None at the end."""
+        try:
+            action = self.flow.send(answer)
+        except StopIteration:
+            return None
+        if isinstance(action, Sleep):
+            return action
+        assert action.request.body is not None
+        return "".join(item["eventKey"] for item in json.loads(action.request.body)["events"])
+
+
+@pytest.fixture
+def waits() -> Iterator[list[float]]:
+    """Waits after failures, to be compared with what they should be at most."""
+    seen: list[float] = []
+    yield seen
+    for failures, seconds in enumerate(seen):
+        base = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2**failures)
+        assert base / 2 <= seconds <= base
+
+
+def test_a_post_carries_the_key_and_the_events() -> None:
+    request = INGEST.request(b"{}")
+    assert (request.method, request.url, request.body) == ("POST", "http://127.0.0.1:9/v1/flag-events", b"{}")
+    assert request.headers == {"Content-Type": "application/json", "X-SDK-Key": SDK_KEY}
+
+
+def test_the_sender_posts_what_waits_then_sleeps_idle_until_it_is_woken() -> None:
+    sender = Sender("a", "b")
+    assert sender.answer() == "ab"
+    sender.put("c")
+    assert sender.answer(Response(200)) == "c"
+    assert not sender.outbox.idle
+    assert sender.answer(Response(200)) == Sleep(None)
+    assert sender.outbox.idle
+    sender.put("d")
+    assert sender.answer() == "d"
+    assert not sender.outbox.idle
+
+
+def test_a_failure_is_waited_out_with_growing_waits_and_a_success_begins_anew(waits: list[float]) -> None:
+    sender = Sender("a")
+    assert sender.answer() == "a"
+    for answer in (Failure("x"), Response(500), Response(429), Response(408)):
+        pause = sender.answer(answer)
+        assert isinstance(pause, Sleep)
+        assert pause.seconds is not None
+        waits.append(pause.seconds)
+        assert sender.answer() == "a"
+    assert not sender.outbox.idle
+    assert sender.answer(Response(200)) == Sleep(None)
+    sender.put("b")
+    assert sender.answer() == "b"
+    pause = sender.answer(Failure("x"))
+    assert isinstance(pause, Sleep)
+    assert pause.seconds is not None
+    assert pause.seconds <= FIRST_BACKOFF
+
+
+def test_the_sender_waits_as_long_as_the_server_asks_for() -> None:
+    sender = Sender("a")
+    sender.answer()
+    assert sender.answer(Response(429, retry_after="45")) == Sleep(45.0)
+
+
+@pytest.mark.parametrize(("status", "following"), [(413, "a"), (400, "a"), (401, "c")])
+def test_after_a_refusal_the_sender_goes_on_at_once(status: int, following: str) -> None:
+    sender = Sender("a", "b")
+    sender.answer()
+    sender.put("c")
+    assert sender.answer(Response(status)) == following
+
+
+def test_a_sender_that_empties_ends_instead_of_sleeping() -> None:
+    sender = Sender("a", until_empty=True)
+    assert [sender.answer(), sender.answer(Response(200))] == ["a", None]
+    assert sender.outbox.idle
+
+
+def test_a_sender_with_nothing_to_do_ends_when_the_outbox_is_closed() -> None:
+    sender = Sender("a")
+    sender.answer()
+    sender.outbox.closed = True
+    assert sender.answer(Response(200)) is None
+    assert sender.outbox.sent == 1
+
+
+def test_a_sender_that_was_replaced_takes_note_of_the_answer_and_ends() -> None:
+    sender = Sender("a")
+    sender.answer()
+    sender.put("b")
+    sender.mine = False
+    assert sender.answer(Response(200)) is None
+    assert (sender.outbox.sent, sender.outbox.queued, sender.outbox.idle) == (1, 1, True)
+
+
+def test_a_sender_that_is_thrown_away_leaves_the_outbox_idle() -> None:
+    sender = Sender("a")
+    sender.answer()
+    sender.flow.close()
+    assert sender.outbox.idle
+
+
+class Broken(Conversion):
+    __slots__ = ()
+
+    def payload(self, warnings: Warnings) -> dict[str, Any]:
+        raise RuntimeError("no payload")
+
+
+def test_an_event_that_cannot_be_encoded_is_lost_alone(caplog: pytest.LogCaptureFixture) -> None:
+    sender = Sender("a")
+    sender.outbox.put(Broken(0.0, "u", {}, "b", {}, None, None))
+    sender.put("c")
+    assert [sender.answer(), sender.answer(Response(200)), sender.answer(Response(200))] == ["a", "c", Sleep(None)]
+    assert (sender.outbox.sent, sender.outbox.lost) == (2, 1)
+    assert "a batch of events cannot be encoded" in messages(caplog)
+
+
+class SlippingOutbox(Outbox):
+    """Where an event comes in just after the sender found nothing."""
+
+    slips = ("x", "y")
+
+    def take(self) -> Any:
+        batch = super().take()
+        if batch is None and self.slips:
+            self.put(event(self.slips[0]))
+            self.slips = self.slips[1:]
+        return batch
+
+
+def test_an_event_that_slips_in_before_the_sender_sleeps_is_not_left_behind() -> None:
+    sender = Sender("a", outbox=SlippingOutbox(100, 10, ExposureFilter()))
+    actions = [sender.answer(), *(sender.answer(Response(200)) for _ in range(3))]
+    assert actions == ["a", "x", "y", Sleep(None)]
+
+
+def test_a_sender_does_not_spin_while_another_one_has_the_batch() -> None:
+    sender = Sender("a")
+    assert sender.outbox.take() is not None
+    assert sender.answer() == Sleep(None)

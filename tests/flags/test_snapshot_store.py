@@ -1,0 +1,253 @@
+from __future__ import annotations
+
+import json
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from signakit_flags import parse_sdk_key
+from signakit_flags._runtime.snapshot_store import FileStore
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KEY = parse_sdk_key("sk_dev_org1_1234_S3cr3t")
+OTHER = parse_sdk_key("sk_prod_org1_1234_S3cr3t")
+LIMIT = 1_000_000
+BODY = b'{"flags": []}\nand a second line\x00\xff'
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "snapshot.json"
+
+
+@pytest.fixture
+def store(path: Path) -> FileStore:
+    return FileStore(path, KEY, LIMIT)
+
+
+def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records]
+
+
+def edit_header(path: Path, **fields: Any) -> None:
+    header, body = path.read_bytes().split(b"\n", 1)
+    path.write_bytes(json.dumps({**json.loads(header), **fields}).encode() + b"\n" + body)
+
+
+@pytest.mark.parametrize("etag", ['"abc"', 'W/"é"', "", None])
+@pytest.mark.parametrize("body", [b"", b"{}", BODY, b"x" * LIMIT])
+def test_what_is_saved_is_read_back(store: FileStore, body: bytes, etag: str | None) -> None:
+    store.save(body, etag)
+    stored = store.load()
+    assert stored is not None
+    assert (stored.body, stored.etag) == (body, etag)
+    assert 0 <= stored.age < 60
+
+
+def test_a_later_save_replaces_the_earlier_one_and_leaves_no_other_file(store: FileStore, path: Path) -> None:
+    store.save(b"old and long", '"1"')
+    store.save(b"new", None)
+    stored = store.load()
+    assert stored is not None
+    assert (stored.body, stored.etag) == (b"new", None)
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_file_that_is_not_there_is_no_matter(store: FileStore, caplog: pytest.LogCaptureFixture) -> None:
+    assert store.load() is None
+    assert messages(caplog) == []
+
+
+def test_the_path_may_be_text(path: Path) -> None:
+    FileStore(str(path), KEY, LIMIT).save(BODY, None)
+    assert path.is_file()
+
+
+def test_another_keys_file_is_not_read_and_may_be_replaced(
+    store: FileStore, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = FileStore(path, OTHER, LIMIT)
+    other.save(BODY, '"1"')
+    assert store.load() is None
+    assert messages(caplog) == []
+    store.save(BODY, '"2"')
+    assert other.load() is None
+
+
+def test_the_file_does_not_hold_the_key(store: FileStore, path: Path) -> None:
+    store.save(BODY, '"1"')
+    assert b"S3cr3t" not in path.read_bytes()
+
+
+def test_a_body_over_the_limit_is_not_read(path: Path) -> None:
+    FileStore(path, KEY, LIMIT).save(b"x" * 1000, None)
+    assert FileStore(path, KEY, 1000).load() is not None
+    assert FileStore(path, KEY, 500).load() is None
+
+
+@pytest.mark.parametrize("keep", [0, 1, 50, -1, -20])
+def test_a_file_that_was_cut_short_is_ignored_with_a_warning(
+    store: FileStore, path: Path, keep: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.save(BODY, '"1"')
+    path.write_bytes(path.read_bytes()[:keep])
+    assert store.load() is None
+    assert messages(caplog) == [f"snapshot file {path} is damaged and ignored"]
+
+
+def test_a_file_with_more_at_its_end_or_another_byte_in_it_is_ignored(store: FileStore, path: Path) -> None:
+    store.save(BODY, '"1"')
+    whole = path.read_bytes()
+    path.write_bytes(whole + b"x")
+    assert store.load() is None
+    path.write_bytes(whole[:-1] + b"\xfe")
+    assert store.load() is None
+    path.write_bytes(whole)
+    assert store.load() is not None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\n",
+        b"garbage",
+        b"\xff\xfe\x00\n{}",
+        b"null\n{}",
+        b"[]\n{}",
+        b'"text"\n{}',
+        b"5\n{}",
+        b"{}\n{}",
+        b'{"format": 1}\n{}',
+        b"[" * 100_000 + b"\n{}",
+        b"{" * 9_999 + b"\n{}",
+        b'{"format": 1, "owner": "' + b"x" * 100_000 + b'"}\n{}',
+        b'{"flags": []}',
+    ],
+)
+def test_garbage_is_ignored_with_a_warning(
+    store: FileStore, path: Path, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    path.write_bytes(content)
+    assert store.load() is None
+    assert messages(caplog) == [f"snapshot file {path} is damaged and ignored"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"format": 2},
+        {"format": None},
+        {"owner": None},
+        {"length": 1},
+        {"length": "13"},
+        {"sha256": None},
+        {"sha256": "0" * 64},
+        {"saved": "yesterday"},
+        {"saved": None},
+        {"saved": [1]},
+    ],
+)
+def test_a_header_that_is_not_what_it_should_be_is_not_believed(
+    store: FileStore, path: Path, fields: dict[str, Any]
+) -> None:
+    store.save(BODY, '"1"')
+    edit_header(path, **fields)
+    assert store.load() is None
+
+
+@pytest.mark.parametrize("name", ["format", "owner", "length", "sha256", "etag", "saved"])
+def test_a_header_must_be_complete(store: FileStore, path: Path, name: str) -> None:
+    store.save(BODY, '"1"')
+    header, body = path.read_bytes().split(b"\n", 1)
+    fields = json.loads(header)
+    del fields[name]
+    path.write_bytes(json.dumps(fields).encode() + b"\n" + body)
+    assert store.load() is None
+
+
+def test_an_etag_that_is_no_text_is_none(store: FileStore, path: Path) -> None:
+    store.save(BODY, '"1"')
+    edit_header(path, etag=5)
+    stored = store.load()
+    assert stored is not None
+    assert stored.etag is None
+
+
+def test_a_time_beyond_every_double_is_not_believed(store: FileStore, path: Path) -> None:
+    store.save(BODY, '"1"')
+    edit_header(path, saved=10**400)
+    store.load()
+
+
+def test_a_file_from_the_future_is_of_age_zero(store: FileStore, path: Path) -> None:
+    store.save(BODY, None)
+    edit_header(path, saved=1e12)
+    stored = store.load()
+    assert stored is not None
+    assert stored.age == 0
+
+
+@pytest.mark.parametrize("kind", ["parent is a file", "parent is missing", "path is a folder"])
+def test_where_nothing_can_be_written_nothing_raises_and_it_is_said_once(
+    kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "folder").mkdir()
+    path = {
+        "parent is a file": tmp_path / "file" / "snapshot",
+        "parent is missing": tmp_path / "nowhere" / "snapshot",
+        "path is a folder": tmp_path / "folder",
+    }[kind]
+    store = FileStore(path, KEY, LIMIT)
+    for _ in range(3):
+        store.save(BODY, '"1"')
+    assert len(messages(caplog)) == 1
+    assert messages(caplog)[0].startswith("snapshot file cannot be written: ")
+    assert store.load() is None
+    assert sorted(item.name for item in tmp_path.rglob("*")) == ["file", "folder"], "nothing is left lying about"
+
+
+def test_a_file_that_can_be_written_again_is_and_a_new_failure_is_said_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "folder"
+    store = FileStore(folder / "snapshot", KEY, LIMIT)
+    store.save(BODY, None)
+    folder.mkdir()
+    store.save(BODY, None)
+    assert store.load() is not None
+    (folder / "snapshot").unlink()
+    folder.rmdir()
+    store.save(BODY, None)
+    assert len(messages(caplog)) == 2
+
+
+def test_a_path_that_is_a_folder_cannot_be_read_and_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert FileStore(tmp_path, KEY, LIMIT).load() is None
+    assert messages(caplog)[0].startswith("snapshot file cannot be read: ")
+
+
+def test_of_two_writers_at_once_the_reader_sees_one_whole_file_or_the_other(path: Path) -> None:
+    bodies = {b"a" * 200_000, b"b" * 100_000}
+    reader = FileStore(path, KEY, LIMIT)
+    reader.save(min(bodies), None)
+
+    def write(body: bytes) -> None:
+        writer = FileStore(path, KEY, LIMIT)
+        for _ in range(40):
+            writer.save(body, None)
+
+    threads = [threading.Thread(target=write, args=(body,)) for body in bodies]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        stored = reader.load()
+        assert stored is not None
+        assert stored.body in bodies
+    for thread in threads:
+        thread.join()
+    assert list(path.parent.iterdir()) == [path]

@@ -47,8 +47,7 @@ class SignaKitClient:
         async_client: Used for every request made on an event loop, instead of one of our own. Never closed by us.
         sync_client: Used for every request made from threads, instead of one of our own. Never closed by us.
         polling_interval: Seconds between polls, give or take a tenth; 0 turns polling off.
-        timeout: Seconds that one request may take: in all on a loop; from a thread for each of connecting, sending and
-            the first bytes of the answer, and for its body.
+        timeout: Seconds that one request may take: for connecting, and again for all that follows.
         max_batch_size: Events in one post, at most.
         max_queue_size: Events waiting, at most; while that many wait, new ones are refused and counted.
         max_config_size: Bytes of a config, at most, also after decompression.
@@ -356,6 +355,10 @@ def _check_url(name: str, url: object) -> None:
     try:
         parts = urlsplit(str(url).strip())
         fine = isinstance(url, str) and parts.scheme in {"http", "https"} and bool(parts.hostname)
+        # `port` raises for what is none. The config's path is appended to the CDN's URL, so nothing may follow that.
+        fine = fine and parts.port != 0 and " " not in parts.netloc
+        if name not in {"events_url", "SIGNAKIT_EVENTS_URL"}:
+            fine = fine and not parts.query and not parts.fragment
     except ValueError:
         fine = False
     if not fine:

@@ -208,8 +208,11 @@ def _check(flag: Flag, unknown: set[str]) -> None:
     if flag.variables:
         for variable in flag.variables:
             check_depth(variable.default_value)
+        names = {variable.key for variable in flag.variables}
         for variation in flag.variations or ():
-            check_depth(variation.variables)
+            for name, value in (variation.variables or {}).items():
+                if name in names:
+                    check_depth(value)
 
 
 def _threshold(percentage: float) -> int:

@@ -48,6 +48,7 @@ class Outbox:
 
     Attributes:
         idle: No sender is at work; who puts an event in has to wake one.
+        hurry: Somebody waits: try again now instead of waiting out a pause.
         closed: Nothing more is accepted.
         sent: Events that the server took.
         refused: Events not accepted, since the buffer was full or closed.
@@ -78,6 +79,7 @@ class Outbox:
         self._failing = False
         self._rejected: set[int] = set()  # statuses already logged
         self.idle: bool = True
+        self.hurry: bool = False
         self.closed: bool = False
         self.sent: int = 0
         self.refused: int = 0
@@ -145,8 +147,6 @@ class Outbox:
             batch = Batch([pending.popleft() for _ in range(min(size, len(pending)))])
             self._in_flight = batch
             self._flying = len(batch.events)
-            if len(pending) <= self._capacity // 2:
-                self._full = False
             return batch
 
     def settle(self, batch: Batch, status: int | None, reason: str) -> bool:
@@ -209,6 +209,8 @@ class Outbox:
         self._in_flight = None
         self._flying = 0
         self._settled += count
+        if len(self._pending) <= self._capacity // 2:
+            self._full = False
         if sent:
             self.sent += count
         else:

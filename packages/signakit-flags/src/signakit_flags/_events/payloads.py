@@ -12,8 +12,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import islice
-from math import isfinite, nan
+from math import inf, isfinite, nan
 from typing import Any
+
+from .._types import short
 
 logger = logging.getLogger("signakit_flags")
 
@@ -26,6 +28,7 @@ MAX_ATTRIBUTE_TEXT = 1_000
 MAX_ATTRIBUTE_ITEMS = 100
 MAX_METADATA_BYTES = 5_000
 _MAX_DEPTH = 64
+_HUGE = 2**1023
 
 
 @dataclass(slots=True, eq=False)
@@ -202,7 +205,7 @@ def sent_attributes(attributes: Mapping[Any, Any], warnings: Warnings) -> dict[s
         if value is None:
             continue
         if not isinstance(name, str):
-            warnings.once("attribute-name", "an attribute whose name is no text is not sent: %.100r", name)
+            warnings.once("attribute-name", "an attribute whose name is no text is not sent: %s", short(name))
         elif isinstance(value, str):
             sent[name[:MAX_ATTRIBUTE_KEY]] = value[:MAX_ATTRIBUTE_TEXT]
         elif isinstance(value, (int, float)):
@@ -216,8 +219,8 @@ def sent_attributes(attributes: Mapping[Any, Any], warnings: Warnings) -> dict[s
         else:
             warnings.once(
                 f"attribute {name[:MAX_ATTRIBUTE_KEY]}",
-                "attribute %.100r is not sent: %s is no text, number, bool or list of those",
-                name,
+                "attribute %s is not sent: %s is no text, number, bool or list of those",
+                short(name),
                 type(value).__name__,
             )
     return sent
@@ -228,7 +231,9 @@ def json_number(value: float | Decimal, warnings: Warnings) -> int | float | Non
     if isinstance(value, bool):
         return value
     if isinstance(value, int):
-        return int(value)
+        if abs(value) < _HUGE:
+            return int(value)
+        value = inf  # 300 digits and more: no other reader would take it
     try:
         number = float(value)
     except ValueError:  # Decimal("sNaN")

@@ -309,7 +309,7 @@ class Engine:
         if self.outbox.queued:
             if not self.driver.alive:
                 self._leave_loop(self.driver)
-            self.driver.wake_sender()
+            self._hurry()
         settled = await waiter.wait(timeout)
         if not settled:
             self.outbox.stop_waiting(notify)
@@ -328,11 +328,16 @@ class Engine:
                 self._drain_here(None if timeout is None else time.monotonic() + timeout, done.is_set)
                 self.adopt()
             else:
-                self.driver.wake_sender()
+                self._hurry()
                 done.wait(timeout)
         if not done.is_set():
             self.outbox.stop_waiting(notify)
         return done.is_set() and self.outbox.lost == lost
+
+    def _hurry(self) -> None:
+        """Have the sender try now, whatever it waits for."""
+        self.outbox.hurry = True
+        self.driver.wake_sender()
 
     def _is_home(self) -> bool:
         """The calling thread runs the home loop."""
@@ -388,7 +393,7 @@ class Engine:
                 if driver.works_elsewhere():
                     done = threading.Event()
                     self.outbox.when_settled(done.set)
-                    driver.wake_sender()
+                    self._hurry()
                     done.wait(max(0.0, deadline - time.monotonic()))
                 else:
                     self._drain_here(deadline, lambda: False)
@@ -415,7 +420,7 @@ class Engine:
                     self.adopt()
                 waiter = _AsyncWaiter()
                 self.outbox.when_settled(waiter.notify)
-                self.driver.wake_sender()
+                self._hurry()
                 await waiter.wait(max(0.0, deadline - time.monotonic()))
             driver = self.driver
             driver.stop()

@@ -414,7 +414,7 @@ class Ingest:
 def deliver(outbox: Outbox, ingest: Ingest, is_mine: Callable[[], bool], *, until_empty: bool = False) -> Flow:
     """Send what is in the outbox for as long as ``is_mine()``.
 
-    A wait after a failure is cut short by waking the driver: ``flush`` and ``close`` want an attempt now.
+    A wait after a failure is cut short by ``outbox.hurry``: ``flush`` and ``close`` want an attempt now.
 
     Args:
         outbox: What to send.
@@ -431,16 +431,15 @@ def deliver(outbox: Outbox, ingest: Ingest, is_mine: Callable[[], bool], *, unti
 def _deliver(outbox: Outbox, ingest: Ingest, is_mine: Callable[[], bool], *, until_empty: bool) -> Flow:
     backoff = Backoff()
     while is_mine():
+        outbox.idle = False
         batch = outbox.take()
         if batch is None:
             if until_empty or outbox.closed:
                 return
             outbox.idle = True
             if outbox.queued and not outbox.in_flight:
-                outbox.idle = False  # an event slipped in between the two looks
-                continue
+                continue  # an event slipped in between the two looks
             yield Sleep(None)
-            outbox.idle = False
             continue
         try:
             body = batch.encode(outbox.warnings)
@@ -458,4 +457,8 @@ def _deliver(outbox: Outbox, ingest: Ingest, is_mine: Callable[[], bool], *, unt
         if go_on:
             backoff.reset()
         else:
-            yield Sleep(backoff.next(answer))
+            outbox.hurry = False
+            due = time.monotonic() + backoff.next(answer)
+            # Only a hurry cuts the wait short: a driver may be woken for other reasons, or late for an old one.
+            while is_mine() and not outbox.hurry and (rest := due - time.monotonic()) > 0:
+                yield Sleep(rest)

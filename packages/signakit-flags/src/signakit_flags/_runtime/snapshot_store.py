@@ -59,7 +59,7 @@ class FileStore:
                 body = file.read(self._max_size + 1)
         except FileNotFoundError:
             return None
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the path
             logger.warning("snapshot file cannot be read: %s", error)
             return None
         try:
@@ -88,7 +88,7 @@ class FileStore:
         try:
             self._replace(json.dumps(header).encode() + b"\n" + body)
             self._failed = False
-        except OSError as error:
+        except (OSError, ValueError) as error:
             if not self._failed:
                 self._failed = True
                 logger.warning("snapshot file cannot be written: %s", error)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import threading
 import time
 import zlib
-from typing import TYPE_CHECKING
+from math import inf
+from typing import TYPE_CHECKING, Any
 
 from .._version import __version__
 from .protocol import Answer, Failure, Request, Response
@@ -20,6 +21,7 @@ _USER_AGENT = f"signakit-flags-python/{__version__}"
 _MAX_INGEST_BODY = 65_536
 _CHUNK = 65_536
 _MAX_REASON = 200
+_MAX_ETAG = 1_024
 
 
 class _RefusedError(Exception):
@@ -27,12 +29,12 @@ class _RefusedError(Exception):
 
 
 class _Body:
-    """Collects a response body within a limit that also holds after decompression.
+    """Collects a config within a limit that also holds after decompression.
 
     Decompressed here and not by httpx, whose decoders expand a whole chunk at once: 64 kB of gzip make 64 MB.
     """
 
-    __slots__ = ("_inflate", "_limit", "_size", "chunks")
+    wanted = True
 
     def __init__(self, response: httpx.Response, limit: int) -> None:
         encoding = response.headers.get("content-encoding", "identity").strip().lower()
@@ -44,21 +46,53 @@ class _Body:
             raise _RefusedError(f"content encoding {encoding[:50]!r} was not asked for")
         self._limit = limit
         self._size = 0
-        self.chunks: list[bytes] = []
+        self._chunks: list[bytes] = []
 
-    def add(self, chunk: bytes) -> None:
+    def add(self, chunk: bytes) -> bool:
+        """Take a chunk as it came, and say whether to go on."""
         if self._inflate is not None:
+            if self._inflate.eof:
+                raise _RefusedError("the compressed body is followed by something else")
             # One byte more than allowed is enough to know.
             chunk = self._inflate.decompress(chunk, self._limit - self._size + 1)
         self._size += len(chunk)
         if self._size > self._limit:
             raise _RefusedError(f"the body is larger than {self._limit} bytes")
-        self.chunks.append(chunk)
+        self._chunks.append(chunk)
+        return True
 
     def finish(self) -> bytes:
+        """Return the whole."""
         if self._inflate is not None and not self._inflate.eof:
             raise _RefusedError("the compressed body is incomplete")
-        return b"".join(self.chunks)
+        return b"".join(self._chunks)
+
+
+class _NoBody:
+    """Stands in where nobody wants the body.
+
+    The answer to a post is read to its end all the same: it only counts when it is whole, and the connection can then
+    be used again. One that is too long is believed without its end. Other answers are left unread.
+    """
+
+    def __init__(self, *, wanted: bool) -> None:
+        self.wanted = wanted
+        self._size = 0
+
+    def add(self, chunk: bytes) -> bool:
+        """Take a chunk as it came, and say whether to go on."""
+        self._size += len(chunk)
+        return self._size <= _MAX_INGEST_BODY
+
+    def finish(self) -> bytes:
+        """Return nothing."""
+        return b""
+
+
+def _reader(response: httpx.Response, request: Request, max_config_size: int) -> _Body | _NoBody:
+    if request.method == "GET" and response.status_code == 200:
+        return _Body(response, max_config_size)
+    return _NoBody(wanted=request.method == "POST")
 
 
 def _build(client: httpx.Client | httpx.AsyncClient, request: Request, timeout: float) -> httpx.Request:
@@ -67,22 +101,11 @@ def _build(client: httpx.Client | httpx.AsyncClient, request: Request, timeout: 
     return client.build_request(request.method, request.url, headers=headers, content=request.body, timeout=timeout)
 
 
-def _limit(request: Request, max_config_size: int) -> int:
-    return max_config_size if request.method == "GET" else _MAX_INGEST_BODY
-
-
-def _response(response: httpx.Response, request: Request, body: bytes) -> Response:
-    return Response(
-        response.status_code,
-        response.headers.get("etag"),
-        response.headers.get("retry-after"),
-        body if request.method == "GET" else b"",
-    )
-
-
-def _reads_body(response: httpx.Response, request: Request) -> bool:
-    # Any other body is left unread; that costs the connection, and an error is rare.
-    return response.status_code == 200 or request.method == "POST"
+def _response(response: httpx.Response, body: bytes) -> Response:
+    etag = response.headers.get("etag")
+    if etag is not None and not (0 < len(etag) <= _MAX_ETAG and etag.isascii() and etag.isprintable()):
+        etag = None  # one that could not be sent back
+    return Response(response.status_code, etag, response.headers.get("retry-after"), body)
 
 
 def _reason(error: BaseException, timeout: float) -> str:
@@ -93,6 +116,34 @@ def _reason(error: BaseException, timeout: float) -> str:
     if isinstance(error, _RefusedError):
         return str(error)
     return f"{type(error).__name__}: {error}"[:_MAX_REASON]
+
+
+class _Deadline(threading.local):
+    """When the request of this thread has to be over, in seconds of ``time.monotonic()``."""
+
+    at = inf
+
+    def bound(self, stream: Any) -> None:
+        """Let reads from a network stream end at the deadline.
+
+        httpx's timeouts start anew with every byte, so that a server which drips its headers could hold a thread for
+        days. Its ``trace`` extension shows us each stream as it is opened; on a loop ``asyncio.timeout`` does the same.
+        """
+        read = stream.read
+
+        def read_in_time(max_bytes: int, timeout: float | None = None) -> bytes:
+            rest = self.at - time.monotonic()
+            if rest <= 0:
+                raise TimeoutError
+            data: bytes = read(max_bytes, rest if timeout is None else min(timeout, rest))
+            return data
+
+        stream.read = read_in_time
+
+    def trace(self, event: str, info: dict[str, Any]) -> None:
+        """Take note of a stream that was opened; see httpx's documentation of request extensions."""
+        if event.endswith(("connect_tcp.complete", "start_tls.complete")):
+            self.bound(info["return_value"])
 
 
 class SyncTransport:
@@ -107,6 +158,7 @@ class SyncTransport:
         self._max_config_size = max_config_size
         self._own: httpx.Client | None = None
         self._inherited: list[httpx.Client] = []
+        self._deadline = _Deadline()
         self._lock = threading.RLock()
 
     def forget_after_fork(self) -> None:
@@ -129,23 +181,26 @@ class SyncTransport:
             timeout: Seconds for the whole of it; by default the client's ``timeout``.
         """
         timeout = self._timeout if timeout is None else min(timeout, self._timeout)
-        deadline = time.monotonic() + timeout
+        self._deadline.at = deadline = time.monotonic() + timeout
         try:
             client = self._client()
-            response = client.send(_build(client, request, timeout), stream=True, follow_redirects=False)
+            built = _build(client, request, timeout)
+            built.extensions["trace"] = self._deadline.trace
+            response = client.send(built, stream=True, follow_redirects=False)
             try:
-                if not _reads_body(response, request):
-                    return _response(response, request, b"")
-                body = _Body(response, _limit(request, self._max_config_size))
-                for chunk in response.iter_raw(_CHUNK):
-                    body.add(chunk)
+                body = _reader(response, request, self._max_config_size)
+                for chunk in response.iter_raw(_CHUNK) if body.wanted else ():
+                    if not body.add(chunk):
+                        break
                     if time.monotonic() > deadline:
                         raise TimeoutError
-                return _response(response, request, body.finish())
+                return _response(response, body.finish())
             finally:
                 response.close()
         except Exception as error:  # noqa: BLE001  # an injected client may raise anything; nothing of it is ours to show
             return Failure(_reason(error, timeout))
+        finally:
+            self._deadline.at = inf
 
     def _client(self) -> httpx.Client:
         if self._injected is not None:
@@ -189,12 +244,12 @@ class AsyncTransport:
         built = _build(client, request, self._timeout)
         response = await client.send(built, stream=True, follow_redirects=False)
         try:
-            if not _reads_body(response, request):
-                return _response(response, request, b"")
-            body = _Body(response, _limit(request, self._max_config_size))
-            async for chunk in response.aiter_raw(_CHUNK):
-                body.add(chunk)
-            return _response(response, request, body.finish())
+            body = _reader(response, request, self._max_config_size)
+            if body.wanted:
+                async for chunk in response.aiter_raw(_CHUNK):
+                    if not body.add(chunk):
+                        break
+            return _response(response, body.finish())
         finally:
             await response.aclose()
 

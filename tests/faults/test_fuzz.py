@@ -1,0 +1,130 @@
+"""Whatever comes as a config is refused whole or can be asked everything, and nothing else raises.
+
+What is asked is in ``tools/fuzz.py``, which goes on for as long as it is told to and adds what it finds to the corpus.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import random
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from signakit_flags import parse_sdk_key
+from signakit_flags._runtime.protocol import parse_retry_after
+from signakit_flags._runtime.snapshot_store import FileStore
+from support.configs import SDK_KEY
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+ROOT = Path(__file__).parents[2]
+
+
+def load_tool() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("signakit_tools_fuzz", ROOT / "tools" / "fuzz.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+tool: Any = load_tool()
+CORPUS = sorted(tool.CORPUS.iterdir())
+SEEDS = [path.read_bytes() for path in CORPUS]
+
+# The same examples in every run; the tool is for new ones.
+many = settings(
+    max_examples=150,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture],
+)
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@pytest.mark.parametrize("path", CORPUS, ids=[path.stem for path in CORPUS])
+def test_each_file_of_the_corpus_does_what_its_name_says(path: Path) -> None:
+    outcome = tool.exercise(path.read_bytes())
+    assert path.stem.startswith((outcome[0], "crash-"))
+
+
+def test_the_corpus_is_small_and_has_both_kinds() -> None:
+    assert len(CORPUS) > 40
+    assert sum(map(len, SEEDS)) < 200_000
+    kinds = {path.stem.split("-")[0] for path in CORPUS}
+    assert kinds >= {"loads", "refused"}
+
+
+@many
+@given(data=st.binary(max_size=2_000))
+@example(data=b'{"flags":[' + b"[" * 100_000)
+@example(data=b"\xef\xbb\xbf")
+def test_any_bytes_are_refused_or_loaded(data: bytes) -> None:
+    tool.exercise(data)
+
+
+@many
+@given(flags=st.lists(JSON, max_size=4) | JSON, rest=st.dictionaries(st.text(max_size=8), JSON, max_size=2))
+def test_any_json_is_refused_or_loaded(flags: Any, rest: dict[str, Any]) -> None:
+    outcome = tool.exercise(json.dumps({"flags": flags, **rest}, ensure_ascii=False).encode())
+    if isinstance(flags, list) and not {"flags", "version"} & set(rest):
+        assert outcome[0] == "loads"
+
+
+@many
+@given(seed=st.integers(0, 2**32), start=st.sampled_from(SEEDS))
+def test_a_mutated_config_is_refused_or_loaded(seed: int, start: bytes) -> None:
+    tool.exercise(tool.mutate(random.Random(seed), start, SEEDS))
+
+
+@many
+@given(seed=st.integers(0, 2**32), saved=st.data())
+def test_any_snapshot_file_is_whole_or_ignored(tmp_path: Path, seed: int, saved: st.DataObject) -> None:
+    path = tmp_path / "flags.snapshot"
+    store = FileStore(path, parse_sdk_key(SDK_KEY), 100_000)
+    body = saved.draw(st.sampled_from(SEEDS))
+    store.save(body, saved.draw(st.none() | st.text(max_size=20)))
+    whole = path.read_bytes()
+    damaged = tool.mutate(random.Random(seed), whole, [whole, *SEEDS])
+    path.write_bytes(damaged)
+    stored = store.load()
+    assert stored is None or (stored.body == body and stored.age >= 0.0)
+
+
+@many
+@given(
+    value=st.text(max_size=60) | st.from_regex(r"\A[A-Za-z]{0,4},? ?[0-9]{1,3}[ -][A-Za-z]{3}[ -][-0-9: A-Z+]{0,40}\Z")
+)
+def test_any_retry_after_is_a_bounded_wait_or_none(value: str) -> None:
+    seconds = parse_retry_after(value)
+    assert seconds is None or 0.0 <= seconds <= 3_600.0
+
+
+def test_the_tool_keeps_what_makes_the_package_fail(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tool, "exercise", _fails_at_a_seven)
+    (tmp_path / "start.json").write_bytes(b'{"flags": [1, 2, 3, 4, 5, 6, 7, 8, 9]}')
+    assert tool.main(["--seconds", "0.2", "--seed", "1", "--corpus", str(tmp_path)]) == 1
+    [found] = tmp_path.glob("crash-*.json")
+    assert found.read_bytes() == b"7"
+    assert f"ValueError in test_fuzz.py:_fails_at_a_seven: {found.name} (1 bytes)" in capsys.readouterr().out
+
+
+def _fails_at_a_seven(data: bytes) -> tuple[str, ...]:
+    if b"7" in data:
+        raise ValueError
+    return ("loads",)

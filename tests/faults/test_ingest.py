@@ -1,0 +1,443 @@
+"""Everything that the event endpoint can do wrong, over real sockets, on both faces: what arrives, and how often.
+
+Each event is one of a user of its own, so that ``arrived(server)`` counts how often each of them was taken.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.faults import (
+    accept_and_then,
+    arrived,
+    drip_headers,
+    hold,
+    lines,
+    not_http,
+    noting,
+    once_each,
+    within,
+)
+from support.server import FlagServer, Handler, body, cut, drip, hang, reset, status
+
+if TYPE_CHECKING:
+    from signakit_flags import SignaKitClient
+    from support.faces import Face
+    from support.server import Fault
+
+WATCHDOG = 30.0
+
+
+def users(count: int, prefix: str = "u") -> list[str]:
+    return [f"{prefix}{number}" for number in range(count)]
+
+
+def expose(face: Face, client: SignaKitClient, names: list[str]) -> None:
+    for name in names:
+        assert face.decide(client, "exp", user=name) in {"control", "treatment"}
+
+
+def ready(face: Face, **settings: float) -> SignaKitClient:
+    client = face.client(**{"polling_interval": 0, **settings})
+    assert face.on_ready(client).success
+    return client
+
+
+def expose_as_one_batch(face: Face, server: FlagServer, client: SignaKitClient, names: list[str]) -> None:
+    """Have all but the first of them gather while the first is on its way."""
+    gate = threading.Event()
+    posts = server.posts
+    server.events_faults.insert(0, hold(gate))
+    expose(face, client, names[:1])
+    assert face.wait_until(lambda: server.posts == posts + 1)
+    expose(face, client, names[1:])
+    gate.set()
+
+
+def outage_lines(caplog: pytest.LogCaptureFixture) -> tuple[int, int]:
+    return len(lines(caplog, "events cannot be sent")), len(lines(caplog, "events are being sent again"))
+
+
+# --- outages: everything waits, and arrives once ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What the endpoint does, without having taken the events. Without a fault nobody listens."""
+
+    fault: Fault | None
+    reason: str
+
+    @property
+    def timeout(self) -> float:
+        """Seconds for a request: few where they are waited for, and many where a busy machine must not matter."""
+        return 0.8 if self.reason.startswith("no answer") else 20.0
+
+
+TROUBLES = {
+    "refuses": Trouble(None, "ConnectError"),
+    "hangs": Trouble(hang, "no answer within 0.8 s"),
+    "drips-headers": Trouble(drip_headers, "no answer within 0.8 s"),
+    "drips-the-body": Trouble(drip, "no answer within 0.8 s"),
+    "resets": Trouble(reset, "ReadError"),
+    "cuts-its-answer": Trouble(cut, "Error"),
+    "speaks-ssh": Trouble(not_http, "RemoteProtocolError"),
+    "408": Trouble(status(408), "the server answered HTTP 408"),
+    "429": Trouble(status(429), "the server answered HTTP 429"),
+    "500": Trouble(status(500), "the server answered HTTP 500"),
+    "503": Trouble(status(503), "the server answered HTTP 503"),
+    "redirects": Trouble(status(307, Location="/elsewhere"), "the server answered HTTP 307"),
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLES.values(), ids=TROUBLES)
+@pytest.mark.usefixtures("quick_retries")
+def test_after_an_outage_every_event_arrives_once(
+    face: Face, server: FlagServer, caplog: pytest.LogCaptureFixture, trouble: Trouble
+) -> None:
+    client = ready(face, timeout=trouble.timeout)
+    if trouble.fault is None:
+        server.down()
+    else:
+        server.events_fault = trouble.fault
+    # No decision waits for the endpoint, whatever it does, and none raises.
+    within(WATCHDOG, lambda: expose(face, client, users(500)))
+    assert face.wait_until(lambda: trouble.reason in (client.status().last_error or ""))
+    within(WATCHDOG, lambda: expose(face, client, users(500, "later")))
+    assert client.status().queued == 1_000
+    assert server.events == []
+    server.events_fault = None
+    server.up()
+    assert face.flush(client, timeout=WATCHDOG)
+    assert arrived(server) == once_each(users(500) + users(500, "later"))
+    assert client.status().sent == 1_000
+    assert client.status().dropped == 0
+    assert client.status().last_error is None
+    assert outage_lines(caplog) == (1, 1)
+
+
+@pytest.mark.parametrize("fault", [hang, drip_headers, drip], ids=["hangs", "drips-headers", "drips-the-body"])
+def test_no_decision_waits_for_a_post_that_is_under_way(face: Face, server: FlagServer, fault: Fault) -> None:
+    client = ready(face, timeout=60)
+    left = threading.Event()
+
+    def note_the_end(handler: Handler) -> None:
+        fault(handler)
+        left.set()
+
+    server.events_fault = note_the_end
+    expose(face, client, ["first"])
+    assert face.wait_until(lambda: server.posts == 1)
+
+    async def on_a_loop() -> None:
+        for name in users(500, "loop"):
+            context = client.create_user_context(name)
+            assert context is not None
+            assert context.is_enabled("exp")
+            await context.track_event("seen")
+
+    within(WATCHDOG, lambda: expose(face, client, users(500)))
+    within(WATCHDOG, lambda: face.run(on_a_loop))
+    # The one post that was under way before the first of them still is.
+    assert server.posts == 1
+    assert not left.is_set()
+    assert client.status().queued == 1_501
+    server.events_fault = None
+    server.release.set()
+    assert face.wait_until(left.is_set)
+    assert face.flush(client)
+    loop_users = Counter(dict.fromkeys(users(500, "loop"), 2))  # an exposure and a conversion each
+    assert arrived(server) == once_each(["first", *users(500)]) + loop_users
+
+
+@pytest.mark.usefixtures("quick_retries")
+def test_a_redirect_is_not_followed_since_the_key_goes_with_it(face: Face, server: FlagServer) -> None:
+    with_key: list[str] = []
+
+    def redirected(handler: Handler) -> None:
+        with_key.append(handler.path)
+        handler.answer(307, Location=f"{server.url}/elsewhere")
+
+    server.events_faults = [redirected, redirected]
+    client = ready(face)
+    expose(face, client, ["u"])
+    assert face.flush(client)
+    assert with_key == ["/v1/flag-events"] * 2
+    assert arrived(server) == once_each(["u"])
+
+
+# --- refusals ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("form", "code"), [("seconds", 429), ("date", 503)])
+@pytest.mark.usefixtures("quick_retries")
+def test_retry_after_is_honoured(face: Face, server: FlagServer, form: str, code: int) -> None:
+    came: list[float] = []
+
+    def busy(handler: Handler) -> None:
+        # A date has whole seconds, so of two of them at least one is left.
+        date = format_datetime(datetime.now(UTC) + timedelta(seconds=2), usegmt=True)
+        handler.answer(code, Retry_After="1" if form == "seconds" else date)
+
+    server.events_faults = [noting(came, busy), noting(came, lambda handler: handler.accept(handler.posted))]
+    client = ready(face)
+    expose(face, client, ["u0"])
+    assert face.wait_until(lambda: len(came) == 1)
+    expose(face, client, ["u1", "u2"])  # new events do not cut the wait short
+    server.wait_for_events(3)
+    assert came[1] - came[0] >= 0.95
+    assert arrived(server) == once_each(users(3))
+
+
+def test_a_batch_that_is_too_large_is_halved_until_it_fits(face: Face, server: FlagServer) -> None:
+    sizes: list[int] = []
+
+    def takes_seven(handler: Handler) -> None:
+        sizes.append(len(handler.posted))
+        if len(handler.posted) > 7:
+            handler.answer(413)
+        else:
+            handler.accept(handler.posted)
+
+    client = ready(face)
+    server.events_fault = takes_seven
+    expose_as_one_batch(face, server, client, users(50))
+    assert face.flush(client)
+    assert sizes[:4] == [49, 24, 12, 6]
+    assert arrived(server) == once_each(users(50))
+    assert client.status().dropped == 0
+    assert [len(batch) for batch in server.batches if len(batch) > 7] == []
+
+
+def test_one_event_that_is_too_large_by_itself_is_lost_and_no_other(face: Face, server: FlagServer) -> None:
+    def refuses_one(handler: Handler) -> None:
+        if any(event["userId"] == "u20" for event in handler.posted):
+            handler.answer(413)
+        else:
+            handler.accept(handler.posted)
+
+    client = ready(face)
+    server.events_fault = refuses_one
+    expose_as_one_batch(face, server, client, users(50))
+    face.flush(client)
+    assert arrived(server) == once_each([name for name in users(50) if name != "u20"])
+    assert client.status().dropped == 1
+
+
+def takes_single_events(handler: Handler) -> None:
+    if len(handler.posted) > 1:
+        handler.answer(400)
+    else:
+        handler.accept(handler.posted)
+
+
+def test_a_server_that_takes_single_events_gets_single_events_and_that_is_said_once(
+    face: Face, server: FlagServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = ready(face)
+    server.events_fault = takes_single_events
+    expose_as_one_batch(face, server, client, users(50))
+    assert face.flush(client)
+    assert arrived(server) == once_each(users(50))
+    assert server.posts == 1 + 1 + 49  # the first, the batch, its events one by one
+    expose_as_one_batch(face, server, client, users(20, "later"))
+    assert face.flush(client)
+    assert arrived(server) == once_each(users(50) + users(20, "later"))
+    assert server.posts == 51 + 20  # no batch is tried again
+    assert len(lines(caplog, "one event a request only")) == 1
+    assert client.status().dropped == 0
+
+
+def test_one_rejected_event_is_lost_alone_and_batches_go_on(
+    face: Face, server: FlagServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    def rejects_one(handler: Handler) -> None:
+        if any(event["userId"] == "u20" for event in handler.posted):
+            handler.answer(400)
+        else:
+            handler.accept(handler.posted)
+
+    client = ready(face)
+    server.events_fault = rejects_one
+    expose_as_one_batch(face, server, client, users(50))
+    face.flush(client)
+    good = [name for name in users(50) if name != "u20"]
+    assert arrived(server) == once_each(good)
+    assert server.posts == 1 + 1 + 49
+    assert client.status().dropped == 1
+    assert len(lines(caplog, "the server refused 1 event(s)")) == 1
+    expose_as_one_batch(face, server, client, users(20, "later"))
+    assert face.flush(client)
+    assert server.posts == 51 + 2  # the one that is held, and the 19 behind it
+    server.events_fault = None
+    expose(face, client, ["u20", "u21"])  # the lost exposure is sent by the next decision, the other is known
+    assert face.flush(client)
+    assert arrived(server) == once_each(users(50) + users(20, "later"))
+
+
+@pytest.mark.usefixtures("quick_retries")
+def test_trouble_while_events_go_one_by_one_loses_and_doubles_none(face: Face, server: FlagServer) -> None:
+    def fails_now_and_then(handler: Handler) -> None:
+        if server.posts % 10 == 0:
+            handler.answer(503)
+        else:
+            takes_single_events(handler)
+
+    client = ready(face)
+    server.events_fault = fails_now_and_then
+    expose_as_one_batch(face, server, client, users(50))
+    assert face.flush(client, timeout=WATCHDOG)
+    assert arrived(server) == once_each(users(50))
+    assert client.status().dropped == 0
+
+
+@pytest.mark.parametrize("code", [401, 403, 404])
+def test_a_refused_key_drops_events_says_so_once_and_the_next_decisions_send_them_again(
+    face: Face, server: FlagServer, caplog: pytest.LogCaptureFixture, code: int
+) -> None:
+    client = ready(face)
+    server.events_fault = status(code)
+    for name in users(5):
+        expose(face, client, [name])
+        face.flush(client)
+    assert server.events == []
+    assert server.posts == 5  # none of them twice
+    assert client.status().dropped == 5
+    assert len(lines(caplog, f"the server answered HTTP {code}")) == 1
+    server.events_fault = None
+    expose(face, client, users(5))
+    assert face.flush(client)
+    expose(face, client, users(5))
+    assert face.flush(client)
+    assert arrived(server) == once_each(users(5))
+    assert client.status().exposures_suppressed == 5
+
+
+@pytest.mark.usefixtures("quick_retries")
+def test_a_server_error_and_then_none_costs_nothing(
+    face: Face, server: FlagServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = ready(face)
+    server.events_faults = [status(500), status(502), status(504)]
+    expose(face, client, users(30))
+    assert face.flush(client)
+    assert arrived(server) == once_each(users(30))
+    assert outage_lines(caplog) == (1, 1)
+
+
+# --- at least once ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fault", [reset, cut, hang], ids=["before-the-answer", "in-mid-answer", "never-answers"])
+@pytest.mark.usefixtures("quick_retries")
+def test_what_was_taken_but_not_confirmed_arrives_twice_and_the_rest_once(
+    face: Face, server: FlagServer, fault: Fault
+) -> None:
+    """Counted at the server: events that it took, in a post whose complete answer never reached the client."""
+    client = ready(face, timeout=0.8 if fault is hang else 20.0)
+    server.events_faults = [accept_and_then(fault)]
+    expose_as_one_batch(face, server, client, users(50))  # u0 is held and taken; the 49 behind it meet the fault
+    assert face.flush(client)
+    assert arrived(server) == {"u0": 1} | dict.fromkeys(users(50)[1:], 2)
+    assert [event["userId"] for event in server.batches[1]] == [event["userId"] for event in server.batches[2]]
+    assert server.batches[1] == server.batches[2]  # the same events, with the time at which they happened
+    assert client.status().sent == 50
+    expose(face, client, ["later"])
+    assert face.flush(client)
+    assert arrived(server)["later"] == 1
+
+
+ODD_ANSWERS = {
+    "long": body(b"x" * 1_000_000),
+    "brotli": body(b"\x0b\x02\x80ok\x03", Content_Encoding="br"),
+    "no-gzip": body(b"no gzip", Content_Encoding="gzip"),
+    "html": body(b"<html>Accepted</html>"),
+    "no-content": lambda handler: handler.answer(204),
+    "accepted": status(202),
+}
+
+
+@pytest.mark.parametrize("answer", ODD_ANSWERS.values(), ids=ODD_ANSWERS)
+@pytest.mark.usefixtures("quick_retries")
+def test_what_was_confirmed_arrives_once_whatever_the_answer_holds(
+    face: Face, server: FlagServer, answer: Fault
+) -> None:
+    client = ready(face)
+    server.events_fault = accept_and_then(answer)
+    expose(face, client, ["u0"])
+    assert face.flush(client, timeout=2.0)
+    expose(face, client, ["u1"])
+    assert face.flush(client, timeout=2.0)
+    assert arrived(server) == once_each(users(2))
+    assert server.posts == 2
+
+
+# --- load -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_burst_of_10_000_exposures_at_20_ms_arrives_once_each(face: Face, server: FlagServer) -> None:
+    server.events_latency = 0.02
+    client = ready(face)
+    within(WATCHDOG, lambda: expose(face, client, users(10_000)))
+    assert face.flush(client, timeout=60)
+    assert arrived(server) == once_each(users(10_000))
+    assert [event["userId"] for event in server.events] == users(10_000)  # in order, too
+    assert client.status().dropped == 0
+    assert max(map(len, server.batches)) == 100
+
+
+def test_a_full_buffer_refuses_the_newest_counts_them_and_says_so_once_an_episode(
+    face: Face, server: FlagServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = ready(face, max_queue_size=10)
+    for episode in (1, 2):
+        gate = threading.Event()
+        names = users(25, f"episode{episode}-")
+        server.events_fault = hold(gate)
+        posts = server.posts
+        expose(face, client, names[:1])
+        assert face.wait_until(lambda posts=posts: server.posts == posts + 1)  # type: ignore[misc]
+        expose(face, client, names[1:])
+        assert client.status().queued == 10
+        assert client.status().dropped == 15 * episode
+        assert len(lines(caplog, "event queue full (10)")) == episode
+        gate.set()
+        assert face.flush(client)
+        accepted = users(10, "episode1-") + (users(10, "episode2-") if episode == 2 else [])
+        assert arrived(server) == once_each(accepted)
+    # The refused ones were forgotten by the filter: deciding again sends them, in two helpings of what fits.
+    server.events_fault = None
+    for start in (10, 20):
+        expose(face, client, users(25, "episode2-")[start : start + 10])
+        assert face.flush(client)
+    assert arrived(server) == once_each(users(10, "episode1-") + users(25, "episode2-"))
+
+
+@pytest.mark.parametrize("size", [1, 10, 150])
+@pytest.mark.usefixtures("quick_retries")
+def test_a_full_buffer_is_one_episode_however_often_a_batch_is_retried(
+    face: Face, server: FlagServer, caplog: pytest.LogCaptureFixture, size: int
+) -> None:
+    client = ready(face, max_queue_size=size, max_batch_size=100)
+    refused = 0
+    for episode in (1, 2):
+        server.events_fault = status(503)
+        posts = server.posts
+        expose(face, client, users(size, f"episode{episode}-"))
+        while server.posts < posts + 4:
+            expose(face, client, [f"refused{refused}"])
+            refused += 1
+            time.sleep(0.005)
+        assert len(lines(caplog, f"event queue full ({size})")) == episode
+        server.events_fault = None
+        assert face.flush(client)
+    assert arrived(server) == once_each(users(size, "episode1-") + users(size, "episode2-"))
+    assert client.status().dropped == refused

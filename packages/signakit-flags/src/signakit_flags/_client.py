@@ -6,10 +6,11 @@ import logging
 import os
 import weakref
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from ._runtime.engine import Engine
+from ._runtime.engine import Engine, loop_is_running
+from ._runtime.process import notice_fork
 from ._runtime.protocol import ConfigFeed, Ingest
 from ._sdk_key import SdkKey, parse_sdk_key, redact
 from ._types import short
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from ._types import Attributes, ClientStatus, OnReadyResult
 
 logger = logging.getLogger("signakit_flags")
+
+T = TypeVar("T")
 
 DEFAULT_CDN_URL = "https://d30l2rkped5b4m.cloudfront.net"
 DEFAULT_EVENTS_URL = "https://60amq9ozsf.execute-api.us-east-2.amazonaws.com/v1/flag-events"
@@ -190,6 +193,8 @@ class SignaKitClient:
         if not isinstance(user_id, str):
             raise TypeError(f"user_id must be a str, not {type(user_id).__name__}")
         engine = self._engine
+        if engine.pid != os.getpid():
+            notice_fork()
         if engine.stale or (engine.home is not None and not engine.home.is_running()):
             engine.revive()
         if engine.feed.snapshot is None:
@@ -238,6 +243,8 @@ class SignaKitClient:
             ``success`` is True when this call got a config, or word that ours is current. When it is False the client
             may be ready all the same, with an older config; ``reason`` says so.
         """
+        if not loop_is_running():
+            return await _in_thread(self.on_ready_sync, timeout)
         return await self._engine.fetch(timeout, fresh=False)
 
     def on_ready_sync(self, timeout: float | None = 10.0) -> OnReadyResult:
@@ -246,6 +253,8 @@ class SignaKitClient:
 
     async def refresh(self) -> bool:
         """Fetch the config now, whatever the poller is at; True when ours is current afterwards. Never raises."""
+        if not loop_is_running():
+            return await _in_thread(self.refresh_sync)
         return (await self._engine.fetch(None, fresh=True)).success
 
     def refresh_sync(self) -> bool:
@@ -261,6 +270,8 @@ class SignaKitClient:
         Returns:
             True when every event accepted before the call was sent; False when time ran out or the server refused one.
         """
+        if not loop_is_running():
+            return await _in_thread(self.flush_sync, timeout)
         return await self._engine.flush(timeout)
 
     def flush_sync(self, timeout: float | None = None) -> bool:
@@ -280,7 +291,10 @@ class SignaKitClient:
 
     async def aclose(self, timeout: float = 2.0) -> None:
         """Send what is waiting, then stop; as ``close``, without blocking the loop."""
-        await self._engine.aclose(timeout)
+        if not loop_is_running():
+            await _in_thread(self.close, timeout)
+        else:
+            await self._engine.aclose(timeout)
 
     def __enter__(self) -> Self:
         """Wait for the config as ``on_ready_sync`` does; whether it came, ``is_ready`` says."""
@@ -321,6 +335,13 @@ def create_instance(sdk_key: str | None, **kwargs: Any) -> SignaKitClient | None
     except ValueError as error:
         logger.error("no SignaKit client: %s", error)  # noqa: TRY400  # a wrong setting needs no traceback
         return None
+
+
+async def _in_thread(function: Callable[..., T], *arguments: Any) -> T:
+    """Wait for the sync face, in a thread: under trio, whose loop can host nothing of ours."""
+    from anyio.to_thread import run_sync  # noqa: PLC0415  # comes with httpx
+
+    return await run_sync(function, *arguments)
 
 
 _HUGE = 1e15

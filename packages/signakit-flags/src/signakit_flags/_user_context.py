@@ -260,6 +260,9 @@ def _check_key(key: object, name: str) -> None:
 def _runs_alone() -> bool:
     import asyncio  # noqa: PLC0415  # `import signakit_flags` stays light
 
-    task = asyncio.current_task()
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # trio's loop
+        return False
     coroutine = None if task is None else task.get_coro()
     return getattr(coroutine, "cr_code", None) is SignaKitUserContext.track_event.__code__

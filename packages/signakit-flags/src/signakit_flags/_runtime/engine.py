@@ -14,10 +14,12 @@ Rules of the state:
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import threading
 import time
 from contextlib import suppress
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from .._events.exposure_filter import ExposureFilter
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
     from .tasks import LoopDriver
 
 logger = logging.getLogger("signakit_flags")
+
+_LOOK_AFTER = 0.05
+"""Seconds between two looks at a home loop in another thread that somebody waits for."""
 
 
 class Engine:
@@ -82,6 +87,7 @@ class Engine:
         self._sync = SyncTransport(sync_client, timeout=timeout, max_config_size=max_config_size)
         self._released = False
         self._closing = False
+        self._closed = False
         self.stale: bool = False
         self._inherited: list[ThreadDriver | LoopDriver] = []
         self._renew()
@@ -90,7 +96,7 @@ class Engine:
 
     def _renew(self) -> None:
         self._lock = threading.RLock()
-        self._closed = threading.Event()
+        self.pid: int = os.getpid()
         self.driver: ThreadDriver | LoopDriver = self._thread_driver()
         self.home: asyncio.AbstractEventLoop | None = None
 
@@ -101,11 +107,8 @@ class Engine:
         self._sync.forget_after_fork()
         # The parent's driver is kept, unused: collecting it would complain about its tasks and sockets.
         self._inherited.append(self.driver)
-        closed = self._closed.is_set()
         self._renew()
-        if closed:
-            self._closed.set()
-        elif self._closing:
+        if self._closing and not self._closed:
             self._closing = False  # the parent's close() goes on in the parent alone
             self.outbox.closed = self.feed.closed = False
         # Due at once: what the parent fetched may be old by the time the child is used.
@@ -249,14 +252,19 @@ class Engine:
         if not self.outbox.put(event):
             return
         if self.outbox.idle or not self.driver.alive:
-            self._rouse_sender(may_adopt=may_adopt)
+            self._rouse_sender(event, may_adopt=may_adopt)
 
-    def _rouse_sender(self, *, may_adopt: bool) -> None:
+    def _rouse_sender(self, event: Event, *, may_adopt: bool) -> None:
+        if self.pid != os.getpid():
+            # The event was put into the parent's outbox, which is now left alone.
+            process.notice_fork()
+            self._accept(event, may_adopt=may_adopt)
+            return
         process.watch_multiprocessing()
         driver = self.driver
         if not driver.alive:
             self._leave_loop(driver)
-        if self._prefers_loop and may_adopt and isinstance(self.driver, ThreadDriver) and _loop_is_running():
+        if self._prefers_loop and may_adopt and isinstance(self.driver, ThreadDriver) and loop_is_running():
             self.adopt()
         self.driver.wake_sender()
 
@@ -289,7 +297,7 @@ class Engine:
             self._fetch_here(timeout)
         else:
             self.driver.wake_poller()
-            done.wait(timeout)
+            self._wait(done, timeout, self.driver.wake_poller)
         return ticket.result or _timed_out(timeout)
 
     def _fetch_here(self, timeout: float | None) -> None:
@@ -329,10 +337,24 @@ class Engine:
                 self.adopt()
             else:
                 self._hurry()
-                done.wait(timeout)
+                self._wait(done, timeout, self._hurry)
         if not done.is_set():
             self.outbox.stop_waiting(notify)
         return done.is_set() and self.outbox.lost == lost
+
+    def _wait(self, done: threading.Event, timeout: float | None, again: Callable[[], None]) -> bool:
+        """Wait for a driver elsewhere. A home loop that ends meanwhile tells nobody, so it is looked after."""
+        deadline = inf if timeout is None else time.monotonic() + timeout
+        while not done.is_set() and (rest := deadline - time.monotonic()) > 0:
+            driver = self.driver
+            if isinstance(driver, ThreadDriver):
+                return done.wait(None if timeout is None else rest)
+            if not driver.alive:
+                self._leave_loop(driver)
+                again()
+                continue
+            done.wait(min(rest, _LOOK_AFTER))
+        return done.is_set()
 
     def _hurry(self) -> None:
         """Have the sender try now, whatever it waits for."""
@@ -384,8 +406,9 @@ class Engine:
         """
         deadline = time.monotonic() + timeout
         if not self._begin_closing():
-            if not self._is_home():
-                self._closed.wait(max(0.0, timeout))
+            # Looking now and then, by `time.sleep` as it is at run time: an event made before gevent came would block.
+            while not self._closed and not self._is_home() and time.monotonic() < deadline:
+                time.sleep(0.005)
             return
         try:
             driver = self.driver
@@ -394,15 +417,19 @@ class Engine:
                     done = threading.Event()
                     self.outbox.when_settled(done.set)
                     self._hurry()
-                    done.wait(max(0.0, deadline - time.monotonic()))
-                else:
+                    while not done.wait(max(0.0, min(_LOOK_AFTER, deadline - time.monotonic()))):
+                        if time.monotonic() >= deadline or not driver.alive:
+                            break
+                if self.outbox.queued and not driver.works_elsewhere():
                     self._drain_here(deadline, lambda: False)
                     driver = self.driver
             driver.stop()
             if join:
                 driver.join(deadline)
-        finally:
-            self._finish_closing()
+        except BaseException:
+            self._closing = False  # broken off by a signal handler: the exit makes up for it
+            raise
+        self._finish_closing()
 
     async def aclose(self, timeout: float) -> None:
         """The same, on a loop."""
@@ -411,7 +438,7 @@ class Engine:
         deadline = time.monotonic() + timeout
         if not self._begin_closing():
             # Rare, and another thread may be the one that closes: looking now and then is simpler than being told.
-            while not self._closed.is_set() and time.monotonic() < deadline:  # noqa: ASYNC110
+            while not self._closed and time.monotonic() < deadline:  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
             return
         try:
@@ -426,8 +453,10 @@ class Engine:
             driver.stop()
             if not isinstance(driver, ThreadDriver) and driver.is_here:
                 await driver.transport.aclose()
-        finally:
-            self._finish_closing()
+        except BaseException:
+            self._closing = False  # cancelled: the exit makes up for it
+            raise
+        self._finish_closing()
 
     def _begin_closing(self) -> bool:
         with self._lock:
@@ -443,7 +472,7 @@ class Engine:
         if unsent:
             logger.warning("%d event(s) could not be sent before close()", unsent)
         self._sync.close()
-        self._closed.set()
+        self._closed = True
 
     def status(self) -> ClientStatus:
         """Return the state of the client."""
@@ -487,7 +516,8 @@ class _AsyncWaiter:
         return bool(done)
 
 
-def _loop_is_running() -> bool:
+def loop_is_running() -> bool:
+    """Say whether the calling code runs on an asyncio loop."""
     asyncio = sys.modules.get("asyncio")
     if asyncio is None:
         return False
@@ -504,9 +534,10 @@ def _prepare() -> None:
     An import holds a lock that a fork copies: were a thread of ours in the midst of one, a child that needs the same
     module would wait for ever.
     """
-    from .._evaluation import config, ruleset  # noqa: F401, PLC0415  # as said
+    with process.no_fork:
+        from .._evaluation import config, ruleset  # noqa: F401, PLC0415  # as said
 
-    SyncTransport.prepare()
+        SyncTransport.prepare()
 
 
 def _timed_out(timeout: float | None) -> OnReadyResult:

@@ -9,12 +9,16 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+import threading
 import time
 import weakref
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .engine import Engine
+
+no_fork = threading.RLock()
+"""Held while we import: a child that was forked in the midst of an import could never import the same module."""
 
 EXIT_DEADLINE = 2.0
 """Seconds that everything which is still to be sent at exit may take."""
@@ -32,7 +36,7 @@ def watch(engine: Engine) -> None:
         _hooked = True
         atexit.register(_at_exit)
         if hasattr(os, "register_at_fork"):  # not on Windows
-            os.register_at_fork(after_in_child=_after_fork)
+            os.register_at_fork(before=no_fork.acquire, after_in_parent=no_fork.release, after_in_child=_after_fork)
 
 
 def watch_multiprocessing() -> None:
@@ -47,12 +51,30 @@ def watch_multiprocessing() -> None:
     _finalizing_pid = os.getpid()
     from multiprocessing.util import Finalize  # noqa: PLC0415  # only where multiprocessing is there already
 
-    Finalize(None, _at_exit, exitpriority=10)
+    Finalize(None, _at_exit_of_child, exitpriority=10)
+
+
+def _at_exit_of_child() -> None:
+    # Python waits for these threads only after the finalizers, and they may track events until they end.
+    for thread in threading.enumerate():
+        if not thread.daemon and thread is not threading.current_thread():
+            thread.join()
+    _at_exit()
 
 
 def _after_fork() -> None:
+    no_fork.release()  # by the one thread that took it before the fork, and that alone lives on here
+    notice_fork()
+
+
+def notice_fork() -> None:
+    """Make the clients of a forked process its own. Called by whoever sees that the process is another one.
+
+    Servers that fork in C, uWSGI above all, run none of Python's hooks unless told to.
+    """
     for engine in list(_engines):
-        engine.after_fork()
+        if engine.pid != os.getpid():
+            engine.after_fork()
 
 
 def _at_exit() -> None:

@@ -48,6 +48,12 @@ class LoopWorker:
         # A context of its own: the flow outlives the request whose decision woke it, and must not hold its variables.
         context = contextvars.Context()
         self._task = self._driver.loop.create_task(self._run(), name=self._name, context=context)
+        self._task.add_done_callback(self._ended, context=context)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Notice a task that was cancelled before it ran: it had no chance to say so itself."""
+        if task.cancelled():
+            self._driver.on_loop_end()
 
     async def _run(self) -> None:
         flow = self._flow = self._flow or self._make_flow()

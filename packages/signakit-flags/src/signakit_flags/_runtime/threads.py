@@ -27,8 +27,7 @@ class Worker:
         self._make_flow = make_flow
         self._send = send
         self._on_end = on_end
-        # By the module's attribute, at run time: gevent replaces it there.
-        self._wakes: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._wakes: queue.SimpleQueue[None] | None = None
         self._lock = threading.RLock()  # guards starting; reentrant for the reason given above
         self._thread: threading.Thread | None = None
 
@@ -39,18 +38,22 @@ class Worker:
 
     def wake(self) -> None:
         """Let the flow go on, in a new thread if there is none."""
-        self._wakes.put(None)
+        self.nudge()
         if self._thread is None:
             self._start()
 
     def nudge(self) -> None:
         """Let the flow go on if there is a thread."""
-        self._wakes.put(None)
+        if self._wakes is not None:
+            self._wakes.put(None)
 
     def _start(self) -> None:
         with self._lock:
             if self._thread is not None:
                 return
+            if self._wakes is None:
+                # Made only now, by the module's attribute: gevent replaces it there, in some servers after the fork.
+                self._wakes = queue.SimpleQueue()
             thread = threading.Thread(target=self._run, name=self._name, daemon=True)
             self._thread = thread
             try:
@@ -80,6 +83,7 @@ class Worker:
             self._thread = None
 
     def _sleep(self, seconds: float | None) -> None:
+        assert self._wakes is not None
         try:
             self._wakes.get(timeout=seconds)
             while True:

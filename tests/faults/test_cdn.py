@@ -207,17 +207,43 @@ def test_on_ready_keeps_its_deadline_and_the_client_recovers(face: Face, server:
     assert len(server.config_requests) >= 2
 
 
-def test_an_injected_client_is_held_to_the_deadline_of_a_body(face: Face, server: FlagServer) -> None:
+@pytest.mark.parametrize(
+    ("fault", "opened_by"),
+    [(drip_headers, "us"), (drip, "us"), (drip, "the application")],
+    ids=["headers-us", "body-us", "body-application"],
+)
+def test_an_injected_client_is_held_to_the_deadline(
+    face: Face, server: FlagServer, fault: Fault, opened_by: str
+) -> None:
     """Its own timeout is for each read, and never runs out while a byte comes now and then."""
-    server.config_fault = drip
     sync_client, async_client = httpx.Client(), httpx.AsyncClient()
-    injected = {"async_client": async_client} if isinstance(face, AsyncFace) else {"sync_client": sync_client}
+    on_loop = isinstance(face, AsyncFace)
+    injected = {"async_client": async_client} if on_loop else {"sync_client": sync_client}
+    # The connection is there already: opened by another client of ours, or by somebody else.
+    if opened_by == "us":
+        assert face.on_ready(face.client(polling_interval=0, **injected)).success
+    elif on_loop:
+        face.run(lambda: async_client.get(server.url))
+    else:
+        sync_client.get(server.url)
+    server.config_fault = fault
     client = face.client(timeout=0.5, **injected)
     result = within(WATCHDOG, lambda: face.on_ready(client, timeout=20))
     assert result.reason == "no answer within 0.5 s"
-    face.close(client)
+    for each in list(face._clients):
+        face.close(each, timeout=0.5)
     sync_client.close()
     face.run(async_client.aclose)
+
+
+def test_an_injected_client_is_the_applications_own_between_our_requests(server: FlagServer) -> None:
+    with httpx.Client(timeout=None) as injected:
+        client = SignaKitClient(SDK_KEY, sync_client=injected, polling_interval=0, **server.urls)
+        assert client.on_ready_sync().success
+        assert injected.get(f"{server.url}/anything").status_code == 200
+        client.close()
+        assert injected.get(f"{server.url}/anything").status_code == 200
+    assert len(server.config_paths) == 3
 
 
 # --- what is taken over, and what is not ------------------------------------------------------------------------------

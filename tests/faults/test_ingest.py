@@ -24,6 +24,7 @@ from support.faults import (
     not_http,
     noting,
     once_each,
+    threads_of_ours,
     within,
 )
 from support.server import FlagServer, Handler, body, cut, drip, hang, reset, status
@@ -118,6 +119,7 @@ def test_after_an_outage_every_event_arrives_once(
     server.up()
     assert face.flush(client, timeout=WATCHDOG)
     assert arrived(server) == once_each(users(500) + users(500, "later"))
+    assert [event["userId"] for event in server.events] == users(500) + users(500, "later")  # in order, too
     assert client.status().sent == 1_000
     assert client.status().dropped == 0
     assert client.status().last_error is None
@@ -378,6 +380,27 @@ def test_what_was_confirmed_arrives_once_whatever_the_answer_holds(
     assert face.flush(client, timeout=2.0)
     assert arrived(server) == once_each(users(2))
     assert server.posts == 2
+
+
+def test_a_flush_during_an_outage_tries_at_once(face: Face, server: FlagServer) -> None:
+    client = ready(face)
+    server.events_fault = status(503, Retry_After="3600")
+    expose(face, client, users(3))
+    assert face.wait_until(lambda: client.status().last_error is not None)
+    server.events_fault = None
+    assert face.flush(client, timeout=WATCHDOG)
+    assert arrived(server) == once_each(users(3))
+    assert server.posts == (2 if len(server.batches) == 1 else 3)  # the first event may have left alone
+
+
+def test_a_close_during_an_outage_leaves_nobody_waiting_for_its_end(face: Face, server: FlagServer) -> None:
+    client = ready(face)
+    server.events_fault = status(503, Retry_After="3600")
+    expose(face, client, users(3))
+    assert face.wait_until(lambda: client.status().last_error is not None)
+    face.close(client, timeout=0.2)
+    assert client.status().dropped == 3
+    assert face.wait_until(lambda: not threads_of_ours())
 
 
 # --- load -------------------------------------------------------------------------------------------------------------

@@ -270,11 +270,23 @@ class Engine:
 
     # --- waiting for the network ------------------------------------------------------------------------------
 
+    def _prepare(self, *, sync: bool) -> None:
+        """Import what a fetch needs, in the calling thread, which waits anyway.
+
+        An import holds a lock that a fork copies: were a thread of ours in the midst of one, a child that needs the
+        same module would wait for ever.
+        """
+        with process.no_fork:
+            from .._evaluation import config, ruleset  # noqa: F401, PLC0415  # as said
+
+            if sync:
+                self._sync.prepare()
+
     async def fetch(self, timeout: float | None, *, fresh: bool) -> OnReadyResult:
         """Fetch the config on the home loop, and wait for it."""
         if self._ingest is None:
             return OnReadyResult(success=True)
-        _prepare()
+        self._prepare(sync=False)
         self.adopt()
         waiter = _AsyncWaiter()
         ticket = Ticket(waiter.notify)
@@ -287,7 +299,7 @@ class Engine:
         """Fetch the config, wherever polling happens, and wait for it."""
         if self._ingest is None:
             return OnReadyResult(success=True)
-        _prepare()
+        self._prepare(sync=True)
         if not self.driver.alive:
             self._leave_loop(self.driver)
         done = threading.Event()
@@ -526,18 +538,6 @@ def loop_is_running() -> bool:
     except RuntimeError:
         return False
     return True
-
-
-def _prepare() -> None:
-    """Import what a fetch needs, in the calling thread, which waits anyway.
-
-    An import holds a lock that a fork copies: were a thread of ours in the midst of one, a child that needs the same
-    module would wait for ever.
-    """
-    with process.no_fork:
-        from .._evaluation import config, ruleset  # noqa: F401, PLC0415  # as said
-
-        SyncTransport.prepare()
 
 
 def _timed_out(timeout: float | None) -> OnReadyResult:

@@ -55,10 +55,12 @@ def watch_multiprocessing() -> None:
 
 
 def _at_exit_of_child() -> None:
-    # Python waits for these threads only after the finalizers, and they may track events until they end.
+    # Python waits for these threads only after the finalizers, and they may track events until they end. Not for long:
+    # one of them may wait for a finalizer that comes after this one.
+    deadline = time.monotonic() + EXIT_DEADLINE
     for thread in threading.enumerate():
         if not thread.daemon and thread is not threading.current_thread():
-            thread.join()
+            thread.join(max(0.0, deadline - time.monotonic()))
     _at_exit()
 
 

@@ -168,10 +168,12 @@ class SyncTransport:
             self._inherited.append(self._own)
             self._own = None
 
-    @staticmethod
-    def prepare() -> None:
-        """Import httpx in the calling thread."""
+    def prepare(self) -> None:
+        """Import, in the calling thread, all that a first request needs: httpx and what it imports when it is used."""
         import httpx  # noqa: F401, PLC0415  # as said
+
+        self._client()
+        "signakit".encode("idna")
 
     def send(self, request: Request, timeout: float | None = None) -> Answer:
         """Make a request. Never raises.

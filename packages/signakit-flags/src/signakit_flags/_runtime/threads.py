@@ -11,6 +11,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from .protocol import Answer, Flow, Request, Send
 
@@ -95,7 +96,8 @@ class Worker:
         """Wait for the thread to end, for so many seconds at most."""
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
-            thread.join(max(0.0, timeout))
+            with suppress(RuntimeError):  # a signal handler came while it was being started
+                thread.join(max(0.0, timeout))
 
 
 class ThreadDriver:

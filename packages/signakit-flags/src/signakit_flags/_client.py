@@ -7,8 +7,8 @@ import os
 import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
 
+from ._evaluation.bots import is_bot
 from ._runtime.engine import Engine, loop_is_running
 from ._runtime.process import notice_fork
 from ._runtime.protocol import ConfigFeed, Ingest
@@ -214,8 +214,6 @@ class SignaKitClient:
 
     def _is_bot(self, user_agent: str) -> bool:
         if self._bot_detector is None:
-            from ._evaluation.bots import is_bot  # noqa: PLC0415  # reads its data at the first User-Agent
-
             return is_bot(user_agent)
         try:
             return bool(self._bot_detector(user_agent))
@@ -373,6 +371,8 @@ def _first_url(*choices: tuple[str, str | None]) -> str:
 
 
 def _check_url(name: str, url: object) -> None:
+    from urllib.parse import urlsplit  # noqa: PLC0415  # would cost every import 4 ms
+
     try:
         parts = urlsplit(str(url).strip())
         fine = isinstance(url, str) and parts.scheme in {"http", "https"} and bool(parts.hostname)

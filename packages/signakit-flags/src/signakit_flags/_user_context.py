@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from ._events.payloads import is_decimal
 from ._frozen import ReadOnlyDict
 from ._types import Decision, Decisions, Explanation, Step, VariableValue
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from decimal import Decimal
 
     from ._evaluation.ruleset import CompiledFlag, Ruleset
     from ._runtime.engine import Engine
@@ -107,12 +108,10 @@ class SignaKitUserContext:
             return {}
         if self._is_bot:
             return {flag_key: self._bot_decision(flag_key) for flag_key in ruleset.flags}
-        decided, compiled = self._decisions, ruleset.compiled
+        decided, evaluate = self._decisions, self._evaluate
         decisions: Decisions = {}
-        for flag_key in ruleset.flags:
-            flag = compiled.get(flag_key) or ruleset.flag(flag_key)
-            assert flag is not None
-            decision = decided.get(flag_key) or self._evaluate(flag)
+        for flag_key, flag in ruleset.compile_all():
+            decision = decided.get(flag_key) or evaluate(flag)
             if decision is not None:
                 decisions[flag_key] = decision
         return decisions
@@ -244,7 +243,7 @@ class SignaKitUserContext:
 
     def _track(self, event_key: str, value: Any, metadata: Any, *, may_adopt: bool) -> None:
         _check_key(event_key, "event_key")
-        if value is not None and not isinstance(value, (int, float, Decimal, str)):
+        if value is not None and not isinstance(value, (int, float, str)) and not is_decimal(value):
             raise TypeError(f"value must be a number, not {type(value).__name__}")
         if self._is_bot:
             return

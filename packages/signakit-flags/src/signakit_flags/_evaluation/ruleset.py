@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .config import Allocation, Config, Flag, Rule
 
 OFF = "off"
+_CONTAINERS = (list, dict)
 
 
 class Outcome:
@@ -165,6 +166,7 @@ class Ruleset:
     version: int | None
     problems: list[str]
     compiled: dict[str, CompiledFlag] = field(default_factory=dict)
+    _all: list[tuple[str, CompiledFlag]] | None = None
 
     def flag(self, key: str) -> CompiledFlag | None:
         """Return a flag, compiled; None when there is none of this key or it is archived."""
@@ -172,6 +174,13 @@ class Ruleset:
         if compiled is None and key in self.flags:
             compiled = self.compiled[key] = CompiledFlag(self.flags[key])
         return compiled
+
+    def compile_all(self) -> list[tuple[str, CompiledFlag]]:
+        """Return all flags, compiled, with their keys, in the order of the config. Do not change the list."""
+        if self._all is None:
+            self._all = [(key, self.compiled.get(key) or CompiledFlag(flag)) for key, flag in self.flags.items()]
+            self.compiled.update(self._all)
+        return self._all
 
 
 def compile_ruleset(config: Config) -> Ruleset:
@@ -202,16 +211,18 @@ def _check(flag: Flag, unknown: set[str]) -> None:
     for rule in flag.rules or ():
         for audience in rule.audiences or ():
             for condition in audience.conditions or ():
-                check_depth(condition.value)
+                if isinstance(condition.value, _CONTAINERS):
+                    check_depth(condition.value)
                 if condition.operator not in OPERATORS:
                     unknown.add(condition.operator)
     if flag.variables:
         for variable in flag.variables:
-            check_depth(variable.default_value)
+            if isinstance(variable.default_value, _CONTAINERS):
+                check_depth(variable.default_value)
         names = {variable.key for variable in flag.variables}
         for variation in flag.variations or ():
             for name, value in (variation.variables or {}).items():
-                if name in names:
+                if isinstance(value, _CONTAINERS) and name in names:
                     check_depth(value)
 
 

@@ -41,7 +41,7 @@ SEEDS = [path.read_bytes() for path in CORPUS]
 
 # The same examples in every run; the tool is for new ones.
 many = settings(
-    max_examples=150,
+    max_examples=100,
     derandomize=True,
     deadline=None,
     database=None,

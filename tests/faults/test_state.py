@@ -84,7 +84,7 @@ def test_eight_threads_decide_while_configs_swap_and_no_context_sees_two_of_them
     threads = [threading.Thread(target=decide, args=(number,)) for number in range(8)]
     for thread in threads:
         thread.start()
-    enough = wait_until(lambda: served >= 300 and min(decided) >= 300, timeout=60)
+    enough = wait_until(lambda: served >= 200 and min(decided) >= 200, timeout=60)
     stop.set()
     for thread in threads:
         thread.join(WATCHDOG)

@@ -38,10 +38,10 @@ class CompiledCondition:
     __slots__ = ("attribute", "operator", "test", "value")
 
     def __init__(self, condition: Condition) -> None:
-        self.attribute = condition.attribute
-        self.operator = condition.operator
-        self.value = condition.value  # NO_VALUE where it has none
-        self.test = compile_condition(condition)
+        self.attribute: str = condition.attribute
+        self.operator: str = condition.operator
+        self.value: Any = condition.value  # NO_VALUE where it has none
+        self.test: Test = compile_condition(condition)
 
 
 class CompiledAudiences:
@@ -58,12 +58,12 @@ class CompiledAudiences:
     __slots__ = ("any_of", "groups", "rest", "texts")
 
     def __init__(self, rule: Rule) -> None:
-        self.groups = tuple(
+        self.groups: tuple[tuple[CompiledCondition, ...], ...] = tuple(
             tuple(CompiledCondition(condition) for condition in audience.conditions or ())
             for audience in rule.audiences or ()
         )
         # An unknown match type means all (PROTOCOL section 8).
-        self.any_of = rule.audience_match_type == "any"
+        self.any_of: bool = rule.audience_match_type == "any"
         self.texts: tuple[tuple[str, frozenset[str]], ...] = ()
         self.rest: Test | None = None
         if self.any_of and len(self.groups) > 1:

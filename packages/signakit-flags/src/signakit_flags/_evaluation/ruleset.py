@@ -41,8 +41,10 @@ class Outcome:
     __slots__ = ("decision", "exposure")
 
     def __init__(self, decision: Decision, *, exposes: bool) -> None:
-        self.decision = decision
-        self.exposure = hash((decision.flag_key, decision.variation_key, decision.rule_key)) if exposes else None
+        self.decision: Decision = decision
+        self.exposure: int | None = (
+            hash((decision.flag_key, decision.variation_key, decision.rule_key)) if exposes else None
+        )
 
 
 class Split:
@@ -57,10 +59,12 @@ class Split:
     __slots__ = ("prefix", "ranges", "whole")
 
     def __init__(self, prefix: str, allocation: Allocation, outcome_of: Callable[[str], Outcome]) -> None:
-        self.prefix = prefix
-        self.ranges = tuple((item.start, item.end, outcome_of(item.variation)) for item in allocation.ranges)
+        self.prefix: str = prefix
+        self.ranges: tuple[tuple[float, float, Outcome], ...] = tuple(
+            (item.start, item.end, outcome_of(item.variation)) for item in allocation.ranges
+        )
         first = self.ranges[0] if self.ranges else None
-        self.whole = first[2] if first and first[0] <= 0 and first[1] >= BUCKETS - 1 else None
+        self.whole: Outcome | None = first[2] if first and first[0] <= 0 and first[1] >= BUCKETS - 1 else None
 
     def outcome(self, user_id: str) -> Outcome | None:
         """Return the outcome of a user, or None when no range holds the bucket. Look at ``whole`` first."""
@@ -88,12 +92,12 @@ class CompiledRule:
     __slots__ = ("allowlist", "audiences", "key", "prefix", "split", "threshold")
 
     def __init__(self, salt: str, rule: Rule, outcome_of: Callable[[str], Outcome]) -> None:
-        self.key = rule.rule_key
-        self.allowlist = _allowlist(rule, outcome_of)
-        self.audiences = CompiledAudiences(rule) if rule.audiences else None
-        self.prefix = f"{salt}:traffic:"
-        self.threshold = _threshold(rule.traffic_percentage)
-        self.split = Split(f"{salt}:variation:", rule.variation_allocation, outcome_of)
+        self.key: str | None = rule.rule_key
+        self.allowlist: dict[str, Outcome] | None = _allowlist(rule, outcome_of)
+        self.audiences: CompiledAudiences | None = CompiledAudiences(rule) if rule.audiences else None
+        self.prefix: str = f"{salt}:traffic:"
+        self.threshold: int = _threshold(rule.traffic_percentage)
+        self.split: Split = Split(f"{salt}:variation:", rule.variation_allocation, outcome_of)
 
 
 class CompiledFlag:
@@ -111,16 +115,16 @@ class CompiledFlag:
     __slots__ = ("default", "fallback", "fixed", "key", "rules", "running")
 
     def __init__(self, flag: Flag) -> None:
-        self.key = flag.key
-        self.running = bool(flag.running)
+        self.key: str = flag.key
+        self.running: bool = bool(flag.running)
         variables = _variables(flag)
-        self.rules = tuple(
+        self.rules: tuple[CompiledRule, ...] = tuple(
             CompiledRule(flag.salt, rule, _outcomes(flag.key, rule.rule_key, rule.rule_type, variables))
             for rule in flag.rules or ()
         )
         default_outcome = _outcomes(flag.key, None, None, variables)
-        self.default = Split(f"{flag.salt}:default:", flag.allocation, default_outcome)
-        self.fallback = (
+        self.default: Split = Split(f"{flag.salt}:default:", flag.allocation, default_outcome)
+        self.fallback: Outcome = (
             default_outcome(OFF)
             if self.running
             else Outcome(Decision(flag.key, OFF, False, None, None, variables(OFF)), exposes=False)  # noqa: FBT003

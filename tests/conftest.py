@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import gc
 import os
 from typing import TYPE_CHECKING
 
 import pytest
 
 from support.configs import config, flag, rule, whole
-from support.server import FlagServer, flag_server
+from support.faults import threads_of_ours
+from support.server import FlagServer, flag_server, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +19,17 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("SIGNAKIT_"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_is_left() -> Iterator[None]:
+    """Set up first, so torn down last: by then every client is closed or gone, and so are its threads."""
+    before = threads_of_ours()
+    yield
+    if threads_of_ours() <= before:
+        return
+    gc.collect()
+    assert wait_until(lambda: threads_of_ours() <= before), f"left over: {threads_of_ours() - before}"
 
 
 @pytest.fixture

@@ -7,8 +7,7 @@ import pytest
 
 from signakit_flags._runtime import protocol
 from support.faces import AsyncFace, Face, SyncFace
-from support.faults import threads_of_ours
-from support.server import FlagServer, flag_server, wait_until
+from support.server import FlagServer, flag_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,15 +23,8 @@ def _everything_is_imported() -> None:
             face.finish()
 
 
-@pytest.fixture(autouse=True)
-def _no_thread_is_left() -> Iterator[None]:
-    """Set up first, so torn down last: by then the client is closed and the server gone."""
-    yield
-    assert wait_until(lambda: not threads_of_ours()), f"left over: {threads_of_ours()}"
-
-
 @pytest.fixture(params=[SyncFace, AsyncFace], ids=["sync", "async"])
-def face(request: pytest.FixtureRequest, _no_thread_is_left: None, server: FlagServer) -> Iterator[Face]:
+def face(request: pytest.FixtureRequest, server: FlagServer) -> Iterator[Face]:
     face: Face = request.param(**server.urls)
     yield face
     face.finish()

@@ -642,8 +642,6 @@ def test_the_poller_ends_when_the_feed_is_closed() -> None:
 
 # --- the flow that sends ---------------------------------------------------------------------------------------------
 
-INGEST = Ingest("http://127.0.0.1:9/v1/flag-events", KEY)
-
 
 def event(key: str) -> Conversion:
     return Conversion(0.0, "u", {}, key, {}, None, None)
@@ -657,7 +655,8 @@ class Sender:
         self.mine = True
         self.put(*keys)
         self.outbox.idle = False
-        self.flow: Flow = deliver(self.outbox, INGEST, lambda: self.mine, until_empty=until_empty)
+        ingest = Ingest("http://127.0.0.1:9/v1/flag-events", KEY)
+        self.flow: Flow = deliver(self.outbox, ingest, lambda: self.mine, until_empty=until_empty)
 
     def put(self, *keys: str) -> None:
         for key in keys:
@@ -686,7 +685,7 @@ def waits() -> Iterator[list[float]]:
 
 
 def test_a_post_carries_the_key_and_the_events() -> None:
-    request = INGEST.request(b"{}")
+    request = Ingest("http://127.0.0.1:9/v1/flag-events", KEY).request(b"{}")
     assert (request.method, request.url, request.body) == ("POST", "http://127.0.0.1:9/v1/flag-events", b"{}")
     assert request.headers == {"Content-Type": "application/json", "X-SDK-Key": SDK_KEY}
 

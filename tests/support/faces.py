@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from signakit_flags import OnReadyResult
 
 
+def waiting(client: SignaKitClient) -> int:
+    """How many wait for a fetch."""
+    feed = client._engine.feed
+    return len(feed._asked) + len(feed._served)
+
+
 class Face:
     """What scenarios do with a client. ``defaults`` are its keyword arguments unless a scenario says otherwise."""
 
@@ -77,7 +83,7 @@ class SyncFace(Face):
     def on_ready_many(self, client: SignaKitClient, count: int, then: Callable[[], None]) -> list[OnReadyResult]:
         with ThreadPoolExecutor(count) as pool:
             futures = [pool.submit(client.on_ready_sync) for _ in range(count)]
-            time.sleep(0.2)
+            assert wait_until(lambda: waiting(client) == count)
             then()
             return [future.result() for future in futures]
 
@@ -119,7 +125,8 @@ class AsyncFace(Face):
     def on_ready_many(self, client: SignaKitClient, count: int, then: Callable[[], None]) -> list[OnReadyResult]:
         async def together() -> list[OnReadyResult]:
             tasks = [asyncio.create_task(client.on_ready()) for _ in range(count)]
-            await asyncio.sleep(0.2)
+            while waiting(client) < count:  # noqa: ASYNC110  # nothing tells
+                await asyncio.sleep(0.005)
             then()
             return list(await asyncio.gather(*tasks))
 

@@ -161,5 +161,5 @@ def lines(caplog: pytest.LogCaptureFixture, part: str) -> list[str]:
     return [message for message in messages if part in message]
 
 
-def threads_of_ours() -> set[str]:
-    return {thread.name for thread in threading.enumerate()} & {"signakit-poller", "signakit-sender"}
+def threads_of_ours() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name in {"signakit-poller", "signakit-sender"}}

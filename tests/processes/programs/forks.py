@@ -213,18 +213,22 @@ def while_importing(module: str) -> None:
 
 
 def without_hooks() -> None:
-    """As uWSGI forks: in C, with none of Python's hooks."""
-    client = ready_client(polling_interval=0.05)
+    """As uWSGI forks: in C, with none of Python's hooks.
+
+    Python itself does not survive that while another thread runs, or wants to: so all of them shall sleep.
+    """
+    client = ready_client(polling_interval=3600)
     track(client, "master", 10)
     client.flush_sync(20)
+    until(lambda: client._engine.outbox.idle)
+    time.sleep(0.1)
+    forked = time.monotonic()
     child = ctypes.PyDLL(None).fork()
     if child == 0:
         track(client, "worker", 10)
         say(variation=decide(client, "worker"))
         flushed = client.flush_sync(5)
-        age = client.status().age
-        assert age is not None
-        until(lambda: (client.status().age or 0) < age)
+        until(lambda: (client.status().age or 0) < time.monotonic() - forked)  # it has polled, too
         leave(flushed=flushed)
     say(child=wait_for(child))
 

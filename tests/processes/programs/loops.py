@@ -166,7 +166,7 @@ def two(kind: str) -> None:
     """Two loops in two threads share a client. The first is home; when it has ended, the second goes on."""
     client = make_client()
     ready = [threading.Event(), threading.Event()]
-    first_ended = threading.Event()
+    counted, first_ended = threading.Event(), threading.Event()
 
     async def first() -> None:
         await client.on_ready()
@@ -174,6 +174,7 @@ def two(kind: str) -> None:
         await asyncio.to_thread(ready[1].wait)
         track(client, "first", 50)
         await client.flush(20)
+        await asyncio.to_thread(counted.wait)
 
     async def second() -> None:
         await asyncio.to_thread(ready[0].wait)
@@ -182,6 +183,7 @@ def two(kind: str) -> None:
         track(client, "second", 50)
         flushed = await client.flush(20)
         before = ours()
+        counted.set()
         await asyncio.to_thread(first_ended.wait)
         track(client, "second", 50, start=50)
         say(before=before, flushed=flushed and await client.flush(20), ready=(await client.on_ready()).success)

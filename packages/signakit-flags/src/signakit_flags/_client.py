@@ -141,7 +141,10 @@ class SignaKitClient:
         if isinstance(config, Mapping):
             import msgspec  # noqa: PLC0415  # `import signakit_flags` stays light
 
-            body = msgspec.json.encode(dict(config))
+            try:
+                body = msgspec.json.encode(dict(config))
+            except (TypeError, ValueError, RecursionError) as error:
+                raise ValueError(f"config is not JSON: {error}") from error
         elif isinstance(config, (bytes, bytearray, memoryview)):
             body = bytes(config)
         else:
@@ -181,7 +184,8 @@ class SignaKitClient:
 
         Args:
             user_id: Stable and unique; the same id always gets the same variation. Any text, the empty one included.
-            attributes: Matched against audience rules; copied. ``"$userAgent"`` takes the request's User-Agent: a bot's
+            attributes: Matched against audience rules; copied, one level deep. ``"$userAgent"`` takes the
+                request's User-Agent: a bot's
                 gets ``off`` for every flag and sends no events. A value of an unsupported type never matches.
 
         Returns:
@@ -343,6 +347,7 @@ async def _in_thread(function: Callable[..., T], *arguments: Any) -> T:
 
 
 _HUGE = 1e15
+_HUGE_SECONDS = 1e6  # eleven days; beyond 4e6 some systems cannot wait
 _NO_KEY = SdkKey("", "development", "", "")
 
 
@@ -375,9 +380,11 @@ def _check_url(name: str, url: object) -> None:
 
     try:
         parts = urlsplit(str(url).strip())
-        fine = isinstance(url, str) and parts.scheme in {"http", "https"} and bool(parts.hostname)
+        # Checked on the text: urlsplit drops tabs and line breaks.
+        printable = all("!" <= character <= "~" for character in str(url).strip())
+        fine = isinstance(url, str) and printable and parts.scheme in {"http", "https"} and bool(parts.hostname)
         # `port` raises for what is none. The config's path is appended to the CDN's URL, so nothing may follow that.
-        fine = fine and parts.port != 0 and " " not in parts.netloc
+        fine = fine and parts.port != 0
         if name not in {"events_url", "SIGNAKIT_EVENTS_URL"}:
             fine = fine and not parts.query and not parts.fragment
     except ValueError:
@@ -390,7 +397,8 @@ def _check_number(
     name: str, value: object, *, at_least: float | None = None, above: float | None = None, whole: bool = False
 ) -> None:
     kinds = int if whole else (int, float)
-    if isinstance(value, bool) or not isinstance(value, kinds) or not -_HUGE < value < _HUGE:
+    huge = _HUGE if whole else _HUGE_SECONDS
+    if isinstance(value, bool) or not isinstance(value, kinds) or not -huge < value < huge:
         raise ValueError(f"{name} must be a finite {'whole ' if whole else ''}number, not {short(value)}")
     if at_least is not None and value < at_least:
         raise ValueError(f"{name} must be at least {at_least}, not {value!r}")

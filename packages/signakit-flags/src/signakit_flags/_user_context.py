@@ -202,7 +202,7 @@ class SignaKitUserContext:
             metadata: Free JSON, copied at once. Over 5,000 bytes, or not JSON, it is dropped with a warning.
 
         Raises:
-            TypeError: ``event_key`` is no text, or ``value`` no number.
+            TypeError: ``event_key`` is no text, or ``value`` is neither a number nor text, which is passed on as it is.
         """
         self._track(event_key, value, metadata, may_adopt=True)
 

@@ -1,4 +1,4 @@
-"""Which exposures were sent already (DESIGN: once per user, flag, variation, rule and client).
+"""Which exposures were sent already: each is sent once per user, flag, variation, rule and client.
 
 State: two generations of 64-bit hashes, ``recent`` and ``_older``. Any thread reads and writes them, without a lock:
 every step is one atomic operation of a dict. When ``recent`` is full it becomes ``_older`` and the old ``_older`` is

@@ -114,6 +114,11 @@ class Engine:
         # Due at once: what the parent fetched may be old by the time the child is used.
         self.stale = True
 
+    def _notice_fork(self) -> None:
+        """Become a child's where nobody told us of the fork, as in uWSGI."""
+        if self.pid != os.getpid():
+            process.notice_fork()
+
     # --- who drives -------------------------------------------------------------------------------------------
 
     def _thread_driver(self) -> ThreadDriver:
@@ -122,8 +127,14 @@ class Engine:
             lambda: self._deliver(driver),
             self._sync.send,
             self._handed_over,
+            lambda: self._crashed(driver),
         )
         return driver
+
+    def _crashed(self, driver: ThreadDriver | LoopDriver) -> None:
+        """Take back what a flow had under way when it failed."""
+        if self.driver is driver:
+            self._interrupt()
 
     def _polls(self, driver: ThreadDriver | LoopDriver) -> bool:
         return self.driver is driver and not self._released
@@ -138,12 +149,15 @@ class Engine:
 
     def _handed_over(self) -> None:
         """A flow has ended. If its driver was replaced, the new one may have waited for it."""
+        driver = self.driver
         if self._closing:
+            if self.outbox.queued:
+                driver.wake_sender()
             return
         if self._released and not self.outbox.queued and not self.feed.fetching:
             self._sync.close()
+            driver.stop()
             return
-        driver = self.driver
         if self.outbox.queued:
             driver.wake_sender()
         if self.feed.wanted or (self.feed.polls and not isinstance(driver, ThreadDriver)):
@@ -168,6 +182,7 @@ class Engine:
                 transport,
                 self._handed_over,
                 lambda: self._leave_loop(driver),
+                lambda: self._crashed(driver),
             )
             self.stale = False
             self.driver = driver
@@ -279,11 +294,16 @@ class Engine:
         with process.no_fork:
             from .._evaluation import config, ruleset  # noqa: F401, PLC0415  # as said
 
+            if self.feed.closed:
+                return
             if sync:
                 self._sync.prepare()
+            else:
+                AsyncTransport.prepare()
 
     async def fetch(self, timeout: float | None, *, fresh: bool) -> OnReadyResult:
         """Fetch the config on the home loop, and wait for it."""
+        self._notice_fork()
         if self._ingest is None:
             return OnReadyResult(success=True)
         self._prepare(sync=False)
@@ -292,11 +312,12 @@ class Engine:
         ticket = Ticket(waiter.notify)
         self.feed.ask(ticket, fresh=fresh)
         self.driver.wake_poller()
-        await waiter.wait(timeout)
+        await self._await(waiter, timeout, self._wake_poller)
         return ticket.result or _timed_out(timeout)
 
     def fetch_sync(self, timeout: float | None, *, fresh: bool) -> OnReadyResult:
         """Fetch the config, wherever polling happens, and wait for it."""
+        self._notice_fork()
         if self._ingest is None:
             return OnReadyResult(success=True)
         self._prepare(sync=True)
@@ -309,7 +330,7 @@ class Engine:
             self._fetch_here(timeout)
         else:
             self.driver.wake_poller()
-            self._wait(done, timeout, self.driver.wake_poller)
+            self._wait(done, timeout, self._wake_poller)
         return ticket.result or _timed_out(timeout)
 
     def _fetch_here(self, timeout: float | None) -> None:
@@ -318,10 +339,15 @@ class Engine:
         begun = self.feed.begin(time.monotonic())
         if begun is not None:
             request, fetch = begun
-            self.feed.receive(fetch, self._sync.send(request, timeout))
+            try:
+                self.feed.receive(fetch, self._sync.send(request, timeout))
+            except BaseException:  # of a signal handler
+                self.feed.interrupt()
+                raise
 
     async def flush(self, timeout: float | None) -> bool:
         """Wait until everything accepted so far is settled; True when all of it was sent."""
+        self._notice_fork()
         lost = self.outbox.lost
         waiter = _AsyncWaiter()
         notify = waiter.notify
@@ -330,13 +356,14 @@ class Engine:
             if not self.driver.alive:
                 self._leave_loop(self.driver)
             self._hurry()
-        settled = await waiter.wait(timeout)
+        settled = await self._await(waiter, timeout, self._hurry)
         if not settled:
             self.outbox.stop_waiting(notify)
         return settled and self.outbox.lost == lost
 
     def flush_sync(self, timeout: float | None) -> bool:
         """Wait until everything accepted so far is settled; True when all of it was sent."""
+        self._notice_fork()
         lost = self.outbox.lost
         done = threading.Event()
         notify = done.set
@@ -360,13 +387,31 @@ class Engine:
         while not done.is_set() and (rest := deadline - time.monotonic()) > 0:
             driver = self.driver
             if isinstance(driver, ThreadDriver):
-                return done.wait(None if timeout is None else rest)
+                return done.wait(None if rest > threading.TIMEOUT_MAX else rest)
             if not driver.alive:
                 self._leave_loop(driver)
                 again()
                 continue
             done.wait(min(rest, _LOOK_AFTER))
         return done.is_set()
+
+    async def _await(self, waiter: _AsyncWaiter, timeout: float | None, again: Callable[[], None]) -> bool:
+        """The same, on a loop."""
+        deadline = inf if timeout is None else time.monotonic() + timeout
+        while (rest := deadline - time.monotonic()) > 0:
+            driver = self.driver
+            if isinstance(driver, ThreadDriver) or driver.is_here:
+                return await waiter.wait(None if rest == inf else rest)
+            if not driver.alive:
+                self._leave_loop(driver)
+                again()
+                continue
+            if await waiter.wait(min(rest, _LOOK_AFTER)):
+                return True
+        return await waiter.wait(0)
+
+    def _wake_poller(self) -> None:
+        self.driver.wake_poller()
 
     def _hurry(self) -> None:
         """Have the sender try now, whatever it waits for."""
@@ -392,7 +437,13 @@ class Engine:
         def goes_on() -> bool:
             return not is_done() and (deadline is None or time.monotonic() < deadline)
 
-        flow = deliver(self.outbox, self._ingest, goes_on, until_empty=True)
+        try:
+            self._drain(deliver(self.outbox, self._ingest, goes_on, until_empty=True), deadline)
+        except BaseException:  # of a signal handler
+            self._interrupt()
+            raise
+
+    def _drain(self, flow: Flow, deadline: float | None) -> None:
         answer = None
         while True:
             try:
@@ -416,6 +467,7 @@ class Engine:
             timeout: Seconds, for everything together.
             join: Wait for threads to end, too. At exit they end anyway, and a hanging fetch must not delay it.
         """
+        self._notice_fork()
         deadline = time.monotonic() + timeout
         if not self._begin_closing():
             # Looking now and then, by `time.sleep` as it is at run time: an event made before gevent came would block.
@@ -445,6 +497,7 @@ class Engine:
 
     async def aclose(self, timeout: float) -> None:
         """The same, on a loop."""
+        self._notice_fork()
         import asyncio  # noqa: PLC0415  # `import signakit_flags` stays light
 
         deadline = time.monotonic() + timeout
@@ -460,7 +513,7 @@ class Engine:
                 waiter = _AsyncWaiter()
                 self.outbox.when_settled(waiter.notify)
                 self._hurry()
-                await waiter.wait(max(0.0, deadline - time.monotonic()))
+                await self._await(waiter, max(0.0, deadline - time.monotonic()), self._hurry)
             driver = self.driver
             driver.stop()
             if not isinstance(driver, ThreadDriver) and driver.is_here:
@@ -488,6 +541,7 @@ class Engine:
 
     def status(self) -> ClientStatus:
         """Return the state of the client."""
+        self._notice_fork()
         snapshot, outbox = self.feed.snapshot, self.outbox
         return ClientStatus(
             ready=snapshot is not None,

@@ -14,7 +14,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -406,10 +406,14 @@ class Ingest:
     Attributes:
         url: The endpoint.
         key: Whose events they are.
+        backoff: The waits after failures.
+        due: When the next post may be made, in seconds of ``time.monotonic()``.
     """
 
     url: str
     key: SdkKey
+    backoff: Backoff = field(default_factory=Backoff)
+    due: float = 0.0
 
     def request(self, body: bytes) -> Request:
         """Return the post of one batch."""
@@ -434,12 +438,18 @@ def deliver(outbox: Outbox, ingest: Ingest, is_mine: Callable[[], bool], *, unti
 
 
 def _deliver(outbox: Outbox, ingest: Ingest, is_mine: Callable[[], bool], *, until_empty: bool) -> Flow:
-    backoff = Backoff()
     while is_mine():
+        # Kept with the address and not with this flow: a new driver must not begin the waiting anew.
+        while is_mine() and not outbox.hurry and outbox.queued and (rest := ingest.due - time.monotonic()) > 0:
+            # Only a hurry cuts the wait short: a driver may be woken for other reasons, or late for an old one.
+            outbox.idle = False
+            yield Sleep(rest)
+        if not is_mine():
+            return
         outbox.idle = False
         batch = outbox.take()
         if batch is None:
-            if until_empty or outbox.closed:
+            if until_empty or (outbox.closed and not outbox.queued):
                 return
             outbox.idle = True
             if outbox.queued and not outbox.in_flight:
@@ -453,6 +463,7 @@ def _deliver(outbox: Outbox, ingest: Ingest, is_mine: Callable[[], bool], *, unt
             logger.exception("a batch of events cannot be encoded")
             outbox.settle(batch, 400, "it cannot be encoded")
             continue
+        outbox.hurry = False
         answer = yield Send(ingest.request(body))
         assert answer is not None
         if isinstance(answer, Failure):
@@ -460,10 +471,7 @@ def _deliver(outbox: Outbox, ingest: Ingest, is_mine: Callable[[], bool], *, unt
         else:
             go_on = outbox.settle(batch, answer.status, f"the server answered HTTP {answer.status}")
         if go_on:
-            backoff.reset()
+            ingest.backoff.reset()
+            ingest.due = 0.0
         else:
-            outbox.hurry = False
-            due = time.monotonic() + backoff.next(answer)
-            # Only a hurry cuts the wait short: a driver may be woken for other reasons, or late for an old one.
-            while is_mine() and not outbox.hurry and (rest := due - time.monotonic()) > 0:
-                yield Sleep(rest)
+            ingest.due = time.monotonic() + ingest.backoff.next(answer)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -66,7 +65,7 @@ class LoopWorker:
                 answer = None
                 if isinstance(action, Send):
                     answer = await self._driver.transport.send(action.request)
-                elif not self._again:
+                elif not self._was_woken():
                     seconds = action.seconds
                     break
         except StopIteration:
@@ -79,6 +78,7 @@ class LoopWorker:
             logger.exception("%s failed", self._name)
             self._flow = None
             self._task = None
+            self._driver.on_crash()
             return
         except asyncio.CancelledError:
             # The loop ends, or somebody cancels every task there is: the threads take over.
@@ -90,8 +90,13 @@ class LoopWorker:
             self._driver.on_loop_end()
             raise
         self._task = None
-        if seconds is not None:
+        if self._was_woken():
+            self.wake()
+        elif seconds is not None:
             self._timer = self._driver.loop.call_later(seconds, self.wake, context=contextvars.Context())
+
+    def _was_woken(self) -> bool:
+        return self._again
 
     def stop(self) -> None:
         """Cancel what is under way. Called on the loop's thread."""
@@ -110,6 +115,7 @@ class LoopDriver:
         transport: Requests from it.
         on_end: Called when a flow has ended by itself.
         on_loop_end: Called when the loop ends under a flow.
+        on_crash: Called when a flow has failed with something under way.
     """
 
     def __init__(
@@ -119,12 +125,13 @@ class LoopDriver:
         transport: AsyncTransport,
         on_end: Callable[[], None],
         on_loop_end: Callable[[], None],
+        on_crash: Callable[[], None],
     ) -> None:
         self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
-        self._thread = threading.get_ident()
         self.transport: AsyncTransport = transport
         self.on_end: Callable[[], None] = on_end
         self.on_loop_end: Callable[[], None] = on_loop_end
+        self.on_crash: Callable[[], None] = on_crash
         self._poller = LoopWorker(self, "signakit-poller", poll)
         self._sender = LoopWorker(self, "signakit-sender", deliver)
         self._last: asyncio.Task[None] | None = None
@@ -137,7 +144,10 @@ class LoopDriver:
     @property
     def is_here(self) -> bool:
         """The calling thread is the one that runs the loop: waiting in it would wait for itself."""
-        return self._thread == threading.get_ident() and self.alive
+        try:
+            return asyncio.get_running_loop() is self.loop
+        except RuntimeError:
+            return False
 
     def wake_poller(self) -> None:
         """Let the poller look whether there is something to fetch."""
@@ -170,8 +180,6 @@ class LoopDriver:
         """Do not wait: tasks end with the flows they run."""
 
     def _call(self, callback: Callable[[], None]) -> None:
-        if self.is_here:
-            callback()
-            return
+        # From the loop's own thread, too: in a signal handler the loop may be asleep, and has to be told.
         with suppress(RuntimeError):  # closed just now: the next one to look moves on to the threads
             self.loop.call_soon_threadsafe(callback, context=contextvars.Context())

@@ -23,11 +23,19 @@ SendSync = Callable[[Request], Answer]
 class Worker:
     """One daemon thread and the flow it runs."""
 
-    def __init__(self, name: str, make_flow: Callable[[], Flow], send: SendSync, on_end: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        make_flow: Callable[[], Flow],
+        send: SendSync,
+        on_end: Callable[[], None],
+        on_crash: Callable[[], None],
+    ) -> None:
         self._name = name
         self._make_flow = make_flow
         self._send = send
         self._on_end = on_end
+        self._on_crash = on_crash
         self._wakes: queue.SimpleQueue[None] | None = None
         self._lock = threading.RLock()  # guards starting; reentrant for the reason given above
         self._thread: threading.Thread | None = None
@@ -78,10 +86,13 @@ class Worker:
         except StopIteration:
             self._thread = None
             self._on_end()
-        except Exception:
-            # Not foreseen, so a mistake of ours. The next wake-up begins anew.
-            logger.exception("%s failed", self._name)
+        except BaseException as error:
+            # Not foreseen, or a greenlet that is killed. What was under way is taken up by the next one that is woken.
             self._thread = None
+            self._on_crash()
+            if not isinstance(error, Exception):
+                raise
+            logger.exception("%s failed", self._name)
 
     def _sleep(self, seconds: float | None) -> None:
         assert self._wakes is not None
@@ -112,9 +123,10 @@ class ThreadDriver:
         deliver: Callable[[], Flow],
         send: SendSync,
         on_end: Callable[[], None],
+        on_crash: Callable[[], None],
     ) -> None:
-        self._poller = Worker("signakit-poller", poll, send, on_end)
-        self._sender = Worker("signakit-sender", deliver, send, on_end)
+        self._poller = Worker("signakit-poller", poll, send, on_end, on_crash)
+        self._sender = Worker("signakit-sender", deliver, send, on_end, on_crash)
 
     def wake_poller(self) -> None:
         """Let the poller look whether there is something to fetch."""

@@ -5,9 +5,11 @@ Both faces are thin: what is asked and how an answer is read is written once, in
 
 from __future__ import annotations
 
+import importlib
 import threading
 import time
 import zlib
+from contextlib import suppress
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -172,7 +174,8 @@ class SyncTransport:
         """Import, in the calling thread, all that a first request needs: httpx and what it imports when it is used."""
         import httpx  # noqa: F401, PLC0415  # as said
 
-        self._client()
+        with suppress(Exception):  # a proxy or a certificate that cannot be used: `send` says so
+            self._client()
         "signakit".encode("idna")
 
     def send(self, request: Request, timeout: float | None = None) -> Answer:
@@ -230,6 +233,13 @@ class AsyncTransport:
         self._timeout = timeout
         self._max_config_size = max_config_size
         self._own: httpx.AsyncClient | None = None
+
+    @staticmethod
+    def prepare() -> None:
+        """Import, in the calling thread, all that a first request needs: httpx and what it imports when it is used."""
+        for module in ("httpx", "httpcore", "httpcore._backends.anyio", "anyio._backends._asyncio"):
+            with suppress(ImportError):
+                importlib.import_module(module)
 
     async def send(self, request: Request) -> Answer:
         """Make a request within the client's ``timeout``. Raises nothing but ``CancelledError``."""

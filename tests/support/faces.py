@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from signakit_flags import SignaKitClient
 from support.configs import SDK_KEY
+from support.faults import threads_of_ours
 from support.server import wait_until
 
 if TYPE_CHECKING:
@@ -111,6 +112,7 @@ class AsyncFace(Face):
 
     def __init__(self, **defaults: Any) -> None:
         super().__init__(**defaults)
+        self._threads_before = threads_of_ours()  # of tests elsewhere, in the same process
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self.loop.run_forever, name="home-loop", daemon=True)
         self._thread.start()
@@ -153,8 +155,7 @@ class AsyncFace(Face):
 
     def finish(self) -> None:
         super().finish()
-        ours = {thread.name for thread in threading.enumerate()} & {"signakit-poller", "signakit-sender"}
-        assert not ours, "the async face started threads"
+        assert threads_of_ours() <= self._threads_before, "the async face started threads"
         self._await(_settle())
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 _USER_AGENT = f"signakit-flags-python/{__version__}"
 _MAX_INGEST_BODY = 65_536
-_CHUNK = 65_536
 _MAX_REASON = 200
 _MAX_ETAG = 1_024
 
@@ -134,10 +133,12 @@ class _Deadline(threading.local):
         read = stream.read
 
         def read_in_time(max_bytes: int, timeout: float | None = None) -> bytes:
-            rest = self.at - time.monotonic()
-            if rest <= 0:
-                raise TimeoutError
-            data: bytes = read(max_bytes, rest if timeout is None else min(timeout, rest))
+            if self.at != inf:  # else it is the application's own request, on a client that was injected
+                rest = self.at - time.monotonic()
+                if rest <= 0:
+                    raise TimeoutError
+                timeout = rest if timeout is None else min(timeout, rest)
+            data: bytes = read(max_bytes, timeout)
             return data
 
         stream.read = read_in_time
@@ -146,6 +147,10 @@ class _Deadline(threading.local):
         """Take note of a stream that was opened; see httpx's documentation of request extensions."""
         if event.endswith(("connect_tcp.complete", "start_tls.complete")):
             self.bound(info["return_value"])
+
+
+_deadline = _Deadline()
+"""One for the process: several clients may share a connection of one that was injected."""
 
 
 class SyncTransport:
@@ -160,7 +165,6 @@ class SyncTransport:
         self._max_config_size = max_config_size
         self._own: httpx.Client | None = None
         self._inherited: list[httpx.Client] = []
-        self._deadline = _Deadline()
         self._lock = threading.RLock()
 
     def forget_after_fork(self) -> None:
@@ -186,15 +190,15 @@ class SyncTransport:
             timeout: Seconds for the whole of it; by default the client's ``timeout``.
         """
         timeout = self._timeout if timeout is None else min(timeout, self._timeout)
-        self._deadline.at = deadline = time.monotonic() + timeout
+        _deadline.at = deadline = time.monotonic() + timeout
         try:
             client = self._client()
             built = _build(client, request, timeout)
-            built.extensions["trace"] = self._deadline.trace
+            built.extensions["trace"] = _deadline.trace
             response = client.send(built, stream=True, follow_redirects=False)
             try:
                 body = _reader(response, request, self._max_config_size)
-                for chunk in response.iter_raw(_CHUNK) if body.wanted else ():
+                for chunk in response.iter_raw() if body.wanted else ():
                     if not body.add(chunk):
                         break
                     if time.monotonic() > deadline:
@@ -205,7 +209,7 @@ class SyncTransport:
         except Exception as error:  # noqa: BLE001  # an injected client may raise anything; nothing of it is ours to show
             return Failure(_reason(error, timeout))
         finally:
-            self._deadline.at = inf
+            _deadline.at = inf
 
     def _client(self) -> httpx.Client:
         if self._injected is not None:
@@ -258,7 +262,7 @@ class AsyncTransport:
         try:
             body = _reader(response, request, self._max_config_size)
             if body.wanted:
-                async for chunk in response.aiter_raw(_CHUNK):
+                async for chunk in response.aiter_raw():
                     if not body.add(chunk):
                         break
             return _response(response, body.finish())

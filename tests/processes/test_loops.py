@@ -112,6 +112,9 @@ def test_flush_sync_and_close_on_the_home_loops_own_thread_send_there(server: Fl
         client.close()
         assert tracked(server) == {"user": once(30)}
         assert client.status().dropped == 0
+        await asyncio.sleep(0)
+        while len(asyncio.all_tasks()) > 1:  # noqa: ASYNC110  # the loop closes its connections when it comes to it
+            await asyncio.sleep(0)
 
     asyncio.run(serve())
     assert ours() == []

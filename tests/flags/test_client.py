@@ -252,7 +252,12 @@ def test_flush_says_whether_everything_was_sent(face: Face, server: FlagServer) 
     client = face.client()
     face.on_ready(client)
     assert face.flush(client) is True
-    server.events_fault = status(401)
+
+    def refuse_once_somebody_waits(handler: Handler) -> None:
+        wait_until(lambda: bool(client._engine.outbox._waiters))
+        handler.answer(401)
+
+    server.events_fault = refuse_once_somebody_waits
     face.decide(client, "exp")
     assert face.flush(client) is False
     assert client.status().dropped == 1

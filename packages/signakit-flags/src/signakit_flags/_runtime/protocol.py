@@ -33,6 +33,7 @@ JITTER = 0.1
 
 FIRST_BACKOFF = 0.5
 LONGEST_BACKOFF = 30.0
+MAX_ETAG = 1_024
 LONGEST_RETRY_AFTER = 3_600.0
 """Seconds. A Retry-After beyond it is a mistake, or malice, and would switch polling off."""
 
@@ -134,6 +135,11 @@ def parse_retry_after(value: str | None) -> float | None:
     except (ValueError, TypeError, OverflowError):
         return None
     return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
+
+
+def usable_etag(etag: str | None) -> str | None:
+    """Return an ETag that can be sent back as a header, or None."""
+    return etag if etag and len(etag) <= MAX_ETAG and etag.isascii() and etag.isprintable() else None
 
 
 # --- the config ------------------------------------------------------------------------------------------------------
@@ -343,7 +349,7 @@ class ConfigFeed:
         except ValueError as error:
             logger.warning("snapshot file ignored: %s", error)
             return
-        self.snapshot = Snapshot(ruleset, "snapshot", stored.etag, time.monotonic() - stored.age)
+        self.snapshot = Snapshot(ruleset, "snapshot", usable_etag(stored.etag), time.monotonic() - stored.age)
 
     def load_static(self, body: bytes) -> None:
         """Take a config that was handed in.

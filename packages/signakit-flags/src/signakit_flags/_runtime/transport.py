@@ -14,7 +14,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from .._version import __version__
-from .protocol import Answer, Failure, Request, Response
+from .protocol import Answer, Failure, Request, Response, usable_etag
 
 if TYPE_CHECKING:
     import httpx
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 _USER_AGENT = f"signakit-flags-python/{__version__}"
 _MAX_INGEST_BODY = 65_536
 _MAX_REASON = 200
-_MAX_ETAG = 1_024
 
 
 class _RefusedError(Exception):
@@ -103,9 +102,7 @@ def _build(client: httpx.Client | httpx.AsyncClient, request: Request, timeout: 
 
 
 def _response(response: httpx.Response, body: bytes) -> Response:
-    etag = response.headers.get("etag")
-    if etag is not None and not (0 < len(etag) <= _MAX_ETAG and etag.isascii() and etag.isprintable()):
-        etag = None  # one that could not be sent back
+    etag = usable_etag(response.headers.get("etag"))
     return Response(response.status_code, etag, response.headers.get("retry-after"), body)
 
 

@@ -54,7 +54,7 @@ class Level(IntEnum):
 def exposure(
     user_id: str = "u", *, attributes: Any = None, flag_key: str = "f", rule_key: str | None = "r"
 ) -> Exposure:
-    return Exposure(AT, user_id, attributes or {}, flag_key, "on", rule_key, 1)
+    return Exposure(AT, user_id, attributes or {}, flag_key, "on", rule_key, (0, "u"))
 
 
 def conversion(

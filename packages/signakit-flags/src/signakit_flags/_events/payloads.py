@@ -13,9 +13,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from math import inf, isfinite, nan
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._types import short
+
+if TYPE_CHECKING:
+    from .exposure_filter import ExposureKey
 
 logger = logging.getLogger("signakit_flags")
 
@@ -49,7 +52,7 @@ class Exposure:
     flag_key: str
     variation_key: str
     rule_key: str | None
-    key: int
+    key: ExposureKey
 
     def payload(self, warnings: Warnings) -> dict[str, Any]:
         """Return the event as JSON data."""

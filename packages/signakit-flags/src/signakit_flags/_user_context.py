@@ -84,9 +84,11 @@ class SignaKitUserContext:
             return self._decisions[flag_key]
         if self._is_bot:
             return self._bot_decision(flag_key)
-        ruleset = self._ruleset or self._pinned()
+        ruleset = self._ruleset
         if ruleset is None:
-            return None
+            ruleset = self._pinned()
+            if ruleset is None:
+                return None
         compiled = ruleset.compiled
         flag = compiled[flag_key] if flag_key in compiled else ruleset.flag(flag_key)
         if flag is None:

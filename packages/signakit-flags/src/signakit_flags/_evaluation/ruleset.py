@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from math import floor
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .._frozen import ReadOnlyDict, TooDeepError, check_depth, freeze
+from .._frozen import CONTAINERS, ReadOnlyDict, TooDeepError, check_depth, freeze
 from .._types import Decision
 from .audience import OPERATORS, CompiledAudiences
 from .bucketing import BUCKETS, bucket
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 _Found = TypeVar("_Found")  # what a rule that does not match gives: an outcome, or None
 
 OFF = "off"
-_CONTAINERS = (list, dict)
 
 
 class Outcome:
@@ -254,19 +253,20 @@ def _check(flag: Flag, unknown: set[str]) -> None:
     for rule in flag.rules or ():
         for audience in rule.audiences or ():
             for condition in audience.conditions or ():
-                if isinstance(condition.value, _CONTAINERS):
+                if type(condition.value) in CONTAINERS:
                     check_depth(condition.value)
                 if condition.operator not in OPERATORS:
                     unknown.add(condition.operator)
     if flag.variables:
         for variable in flag.variables:
-            if isinstance(variable.default_value, _CONTAINERS):
+            if type(variable.default_value) in CONTAINERS:
                 check_depth(variable.default_value)
         names = {variable.key for variable in flag.variables}
         for variation in flag.variations or ():
-            for name, value in (variation.variables or {}).items():
-                if isinstance(value, _CONTAINERS) and name in names:
-                    check_depth(value)
+            if variation.variables:
+                for name, value in variation.variables.items():
+                    if type(value) in CONTAINERS and name in names:
+                        check_depth(value)
 
 
 def _threshold(percentage: float) -> int:

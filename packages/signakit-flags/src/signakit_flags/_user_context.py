@@ -265,7 +265,8 @@ class SignaKitUserContext:
             raise TypeError(f"value must be a number, not {type(value).__name__}")
         if self._is_bot:
             return
-        decisions = {flag_key: decision.variation_key for flag_key, decision in self._decisions.copy().items()}
+        decided = self._decisions
+        decisions = {key: decision.variation_key for key, decision in decided.copy().items()} if decided else {}
         self._engine.track(self._user_id, self._attributes, event_key, decisions, value, metadata, may_adopt=may_adopt)
 
 

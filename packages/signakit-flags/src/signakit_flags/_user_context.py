@@ -85,10 +85,11 @@ class SignaKitUserContext:
         if self._is_bot:
             return self._bot_decision(flag_key)
         ruleset = self._ruleset
-        if ruleset is None:
-            ruleset = self._pinned()
-            if ruleset is None:
+        if ruleset is None:  # as in `_pinned`
+            snapshot = self._engine.feed.snapshot
+            if snapshot is None:
                 return None
+            ruleset = self._ruleset = snapshot.ruleset
         compiled = ruleset.compiled
         flag = compiled[flag_key] if flag_key in compiled else ruleset.flag(flag_key)
         if flag is None:

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from math import floor
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from mmh3 import mmh3_32_uintdigest as murmur3_32
+
 from .._frozen import CONTAINERS, ReadOnlyDict, TooDeepError, check_depth, freeze
 from .._types import Decision
 from .audience import OPERATORS, CompiledAudiences
@@ -106,8 +108,8 @@ class CompiledRule:
     def decider(self, otherwise: _Found) -> Callable[[str, Mapping[str, Any]], Outcome | _Found]:
         """Return a function of a user's id and attributes that gives the rule's outcome, or else ``otherwise``.
 
-        A closure, and the four steps of section 4.3 in line: a decision costs a third less than with a method of the
-        rule, of its audiences and of its split.
+        A closure, and the four steps of section 4.3 in line, down to ``bucket``: a decision costs a third less than
+        with a method of the rule, of its audiences and of its split.
         """
         allowlist, traffic, threshold, split = self.allowlist, self.prefix, self.threshold, self.split
         texts, rest = ((), None) if self.audiences is None else (self.audiences.texts, self.audiences.rest)
@@ -122,11 +124,13 @@ class CompiledRule:
                     return otherwise
             if not ranges or (rest is not None and not rest(attributes)):
                 return otherwise
-            if threshold < BUCKETS and bucket(traffic, user_id) >= threshold:
-                return otherwise
+            if threshold < BUCKETS:
+                hashed = (traffic + user_id).encode("utf-8", "surrogatepass")
+                if murmur3_32(hashed) % BUCKETS >= threshold:  # as `bucket`
+                    return otherwise
             if whole is not None:
                 return whole
-            number = bucket(variation, user_id)
+            number = murmur3_32((variation + user_id).encode("utf-8", "surrogatepass")) % BUCKETS
             for start, end, outcome in ranges:
                 if start <= number <= end:
                     return outcome

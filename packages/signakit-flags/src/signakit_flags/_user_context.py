@@ -99,14 +99,13 @@ class SignaKitUserContext:
         outcome = flag.fixed
         try:
             if outcome is None:
-                evaluate = flag.outcome
-                outcome = evaluate(self._user_id, self._attributes)
+                outcome = flag.outcome(self._user_id, self._attributes)
         except Exception as error:  # noqa: BLE001  # an attribute with an __eq__ of its own may raise anything
             self._undecided(flag_key, error)
             return None
         self._decisions[flag.key] = decision = outcome.decision  # its own key: the caller's may be a subclass of str
         exposed = outcome.exposed
-        if exposed is not None and self._user_id in exposed.recent:
+        if exposed is not None and self._user_id in exposed:
             self._engine.exposures_suppressed += 1
         elif outcome.exposure is not None:
             self._engine.expose(self._user_id, self._attributes, outcome)
@@ -137,14 +136,13 @@ class SignaKitUserContext:
             outcome = flag.fixed
             try:
                 if outcome is None:
-                    evaluate = flag.outcome
-                    outcome = evaluate(user_id, attributes)
+                    outcome = flag.outcome(user_id, attributes)
             except Exception as error:  # noqa: BLE001  # as in `decide`
                 self._undecided(flag_key, error)
                 continue
             decisions[flag_key] = outcome.decision
             exposed = outcome.exposed
-            if exposed is not None and user_id in exposed.recent:
+            if exposed is not None and user_id in exposed:
                 suppressed += 1
             elif outcome.exposure is not None:
                 engine.expose(user_id, attributes, outcome)

@@ -205,7 +205,7 @@ class SignaKitClient:
             self._say_not_ready()
             return None
         if attributes is None:
-            return SignaKitUserContext(engine, user_id, {}, False)  # noqa: FBT003
+            return SignaKitUserContext()._begin(engine, user_id, {}, False)  # noqa: FBT003, SLF001
         # A look at the type costs a quarter of asking an abstract class, and nearly everyone passes a dict.
         if type(attributes) is dict:
             own = attributes.copy()
@@ -217,7 +217,7 @@ class SignaKitClient:
         if _USER_AGENT in own:
             user_agent = own.pop(_USER_AGENT)
             is_bot = isinstance(user_agent, str) and bool(user_agent) and self._is_bot(user_agent)
-        return SignaKitUserContext(engine, user_id, own, is_bot)
+        return SignaKitUserContext()._begin(engine, user_id, own, is_bot)  # noqa: SLF001  # our own class
 
     def _is_bot(self, user_agent: str) -> bool:
         if self._bot_detector is None:

@@ -350,3 +350,19 @@ def test_users_spread_over_the_variations_as_allocated() -> None:
     subject = one(rule(split=ranges(("control", 0, 2499), ("treatment", 2500, 9999))))
     control = sum(decide(subject, f"visitor-{number}").variation_key == "control" for number in range(4000))
     assert 900 < control < 1100
+
+
+# --- what flags have in common ---------------------------------------------------------------------------------------
+
+
+def test_equal_conditions_and_ranges_of_different_flags_are_the_same_objects_in_memory() -> None:
+    def made(key: str) -> Any:
+        return flag(key, rule(audiences=[audience(condition("plan", "equals", "pro"))], split=ranges(("on", 0, 4321))))
+
+    ruleset = compiled(made("f"), made("g"))
+    one_rule, other_rule = (subject.rules[0] for _, subject in ruleset.compile_all())
+    assert one_rule.audiences is not None
+    assert other_rule.audiences is not None
+    assert one_rule.audiences.texts is other_rule.audiences.texts
+    assert one_rule.split.ranges[0][1] is other_rule.split.ranges[0][1]
+    assert one_rule.split.ranges[0][2] is not other_rule.split.ranges[0][2]

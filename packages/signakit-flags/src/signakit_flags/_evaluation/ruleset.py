@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from .audience import Test
     from .config import Allocation, Config, Flag, Rule
 
+_Share: TypeAlias = "Callable[[Any], Any]"
+
 OFF = "off"
 
 
@@ -64,10 +66,12 @@ class Split:
 
     __slots__ = ("prefix", "ranges", "whole")
 
-    def __init__(self, prefix: str, allocation: Allocation, outcome_of: Callable[[str], Outcome]) -> None:
+    def __init__(
+        self, prefix: str, allocation: Allocation, outcome_of: Callable[[str], Outcome], share: _Share
+    ) -> None:
         self.prefix: str = prefix
         self.ranges: tuple[tuple[float, float, Outcome], ...] = tuple(
-            (item.start, item.end, outcome_of(item.variation)) for item in allocation.ranges
+            (share(item.start), share(item.end), outcome_of(item.variation)) for item in allocation.ranges
         )
         first = self.ranges[0] if self.ranges else None
         self.whole: Outcome | None = first[2] if first and first[0] <= 0 and first[1] >= BUCKETS - 1 else None
@@ -114,13 +118,15 @@ class CompiledRule:
 
     __slots__ = ("allowlist", "audiences", "key", "prefix", "split", "threshold")
 
-    def __init__(self, salt: str, rule: Rule, outcome_of: Callable[[str], Outcome]) -> None:
+    def __init__(self, salt: str, rule: Rule, outcome_of: Callable[[str], Outcome], share: _Share) -> None:
         self.key: str | None = rule.rule_key
         self.allowlist: dict[str, Outcome] | None = _allowlist(rule, outcome_of)
         self.audiences: CompiledAudiences | None = CompiledAudiences(rule) if rule.audiences else None
+        if self.audiences is not None:
+            self.audiences.texts = share(self.audiences.texts)
         self.prefix: str = f"{salt}:traffic:"
         self.threshold: int = _threshold(rule.traffic_percentage)
-        self.split: Split = Split(f"{salt}:variation:", rule.variation_allocation, outcome_of)
+        self.split: Split = Split(f"{salt}:variation:", rule.variation_allocation, outcome_of, share)
 
     def steps(self) -> _Steps:
         """Return what a decision needs of the rule."""
@@ -146,16 +152,16 @@ class CompiledFlag:
 
     __slots__ = ("_everybody", "_steps", "default", "fallback", "fixed", "key", "rules", "running")
 
-    def __init__(self, flag: Flag) -> None:
+    def __init__(self, flag: Flag, share: _Share) -> None:
         self.key: str = flag.key
         self.running: bool = bool(flag.running)
         variables = _variables(flag)
         self.rules: tuple[CompiledRule, ...] = tuple(
-            CompiledRule(flag.salt, rule, _outcomes(flag.key, rule.rule_key, rule.rule_type, variables))
+            CompiledRule(flag.salt, rule, _outcomes(flag.key, rule.rule_key, rule.rule_type, variables), share)
             for rule in flag.rules or ()
         )
         default_outcome = _outcomes(flag.key, None, None, variables)
-        self.default: Split = Split(f"{flag.salt}:default:", flag.allocation, default_outcome)
+        self.default: Split = Split(f"{flag.salt}:default:", flag.allocation, default_outcome, share)
         self.fallback: Outcome = (
             default_outcome(OFF)
             if self.running
@@ -211,18 +217,29 @@ class Ruleset:
     problems: list[str]
     compiled: dict[str, CompiledFlag] = field(default_factory=dict)
     _all: list[tuple[str, CompiledFlag]] | None = None
+    _shared: dict[Any, Any] = field(default_factory=dict)
+
+    def _share(self, value: Any) -> Any:
+        """Return the one of all equal values that the flags of this ruleset have in common.
+
+        Many flags ask for the same attributes and have the same ranges. In a project of 1,000 flags a decision takes
+        longer to get to what it reads than to read it, unless another flag's has just been there.
+        """
+        return self._shared.setdefault(value, value)
 
     def flag(self, key: str) -> CompiledFlag | None:
         """Return a flag, compiled; None when there is none of this key or it is archived."""
         compiled = self.compiled.get(key)
         if compiled is None and key in self.flags:
-            compiled = self.compiled[key] = CompiledFlag(self.flags[key])
+            compiled = self.compiled[key] = CompiledFlag(self.flags[key], self._share)
         return compiled
 
     def compile_all(self) -> list[tuple[str, CompiledFlag]]:
         """Return all flags, compiled, with their keys, in the order of the config. Do not change the list."""
         if self._all is None:
-            self._all = [(key, self.compiled.get(key) or CompiledFlag(flag)) for key, flag in self.flags.items()]
+            self._all = [
+                (key, self.compiled.get(key) or CompiledFlag(flag, self._share)) for key, flag in self.flags.items()
+            ]
             self.compiled.update(self._all)
         return self._all
 

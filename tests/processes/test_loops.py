@@ -8,6 +8,7 @@ if it did: the tests decide which of the two it is, and count.
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -47,8 +48,9 @@ def track(client: SignaKitClient, user: str, numbers: range) -> None:
 
 @pytest.mark.parametrize("injected", [False, True], ids=["own client", "async client injected"])
 def test_200_calls_of_asyncio_run_from_sync_code_arrive_once_and_leave_no_home_loop(
-    server: FlagServer, *, injected: bool
+    server: FlagServer, caplog: pytest.LogCaptureFixture, *, injected: bool
 ) -> None:
+    caplog.set_level(logging.DEBUG, "signakit_flags")
     used: list[str] = []
 
     async def note(request: httpx.Request) -> None:
@@ -62,11 +64,11 @@ def test_200_calls_of_asyncio_run_from_sync_code_arrive_once_and_leave_no_home_l
     assert context is not None
     for number in range(200):
         asyncio.run(context.track_event("visit", metadata={"n": number}))
-        assert client._engine.home is None
     assert client.flush_sync(20)
     client.close()
     assert tracked(server) == {"user": once(200)}
     assert used == []
+    assert "home loop" not in caplog.text
 
 
 def test_events_from_pool_threads_leave_through_the_living_home_loop(server: FlagServer) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._evaluation.bots import is_bot
+from ._log import logger
 from ._runtime.engine import Engine, loop_is_running
 from ._runtime.process import notice_fork
 from ._runtime.protocol import ConfigFeed, Ingest
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from ._types import Attributes, ClientStatus, OnReadyResult
 
-logger = logging.getLogger("signakit_flags")
 
 T = TypeVar("T")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from ._events.payloads import is_decimal
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from ._evaluation.ruleset import CompiledFlag, Ruleset
     from ._runtime.engine import Engine
 
-logger = logging.getLogger("signakit_flags")
 
 T = TypeVar("T")
 

@@ -6,7 +6,6 @@ and formatting happen here, later, where a batch is encoded.
 
 from __future__ import annotations
 
-import logging
 import sys
 import time
 from collections.abc import Iterable, Mapping
@@ -15,9 +14,8 @@ from itertools import islice
 from math import inf, isfinite, nan
 from typing import Any
 
+from .._log import logger
 from .._types import short
-
-logger = logging.getLogger("signakit_flags")
 
 EXPOSURE = "$exposure"
 MAX_EVENT_KEY = 100

@@ -15,8 +15,5 @@ def bucket(prefix: str, user_id: str) -> int:
         user_id: The user; a lone surrogate in it is hashed as its three bytes (PROTOCOL section 8).
     """
     # Never the text itself: mmh3 takes text too, but a lone surrogate in it crashes the interpreter (mmh3 5.3).
-    try:
-        data = (prefix + user_id).encode()
-    except UnicodeEncodeError:
-        data = (prefix + user_id).encode("utf-8", "surrogatepass")
+    data = (prefix + user_id).encode("utf-8", "surrogatepass")
     return murmur3_32(data, 0, False) % BUCKETS  # noqa: FBT003  # seed, and unsigned: by position, which is faster

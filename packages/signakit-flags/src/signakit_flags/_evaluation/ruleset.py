@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import floor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from .._frozen import ReadOnlyDict, TooDeepError, check_depth, freeze
+from .._frozen import CONTAINERS, ReadOnlyDict, TooDeepError, check_depth, freeze
 from .._types import Decision
 from .audience import OPERATORS, CompiledAudiences
 from .bucketing import BUCKETS, bucket
@@ -23,10 +23,12 @@ from .bucketing import BUCKETS, bucket
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from .._events.exposure_filter import Exposed
     from .config import Allocation, Config, Flag, Rule
 
+_Found = TypeVar("_Found")  # what a rule that does not match gives: an outcome, or None
+
 OFF = "off"
-_CONTAINERS = (list, dict)
 
 
 class Outcome:
@@ -36,15 +38,17 @@ class Outcome:
         decision: What the user gets; the same object for every user.
         exposure: Identity of the exposure, equal for equal (flag, variation, rule) also after a reload; None where
             none is sent: targeted rules, and flags that are not running (PROTOCOL section 8).
+        exposed: The users that it was sent for lately; put here, out of the exposure filter, by who sends it first.
     """
 
-    __slots__ = ("decision", "exposure")
+    __slots__ = ("decision", "exposed", "exposure")
 
     def __init__(self, decision: Decision, *, exposes: bool) -> None:
         self.decision: Decision = decision
         self.exposure: int | None = (
             hash((decision.flag_key, decision.variation_key, decision.rule_key)) if exposes else None
         )
+        self.exposed: Exposed | None = None
 
 
 class Split:
@@ -67,9 +71,9 @@ class Split:
         self.whole: Outcome | None = first[2] if first and first[0] <= 0 and first[1] >= BUCKETS - 1 else None
 
     def outcome(self, user_id: str) -> Outcome | None:
-        """Return the outcome of a user, or None when no range holds the bucket. Look at ``whole`` first."""
-        if not self.ranges:
-            return None
+        """Return the outcome of a user, or None when no range holds the bucket."""
+        if self.whole is not None or not self.ranges:
+            return self.whole
         number = bucket(self.prefix, user_id)
         for start, end, outcome in self.ranges:
             if start <= number <= end:
@@ -99,6 +103,37 @@ class CompiledRule:
         self.threshold: int = _threshold(rule.traffic_percentage)
         self.split: Split = Split(f"{salt}:variation:", rule.variation_allocation, outcome_of)
 
+    def decider(self, otherwise: _Found) -> Callable[[str, Mapping[str, Any]], Outcome | _Found]:
+        """Return a function of a user's id and attributes that gives the rule's outcome, or else ``otherwise``.
+
+        A closure, and the four steps of section 4.3 in line: a decision costs a third less than with a method of the
+        rule, of its audiences and of its split.
+        """
+        allowlist, traffic, threshold, split = self.allowlist, self.prefix, self.threshold, self.split
+        texts, rest = ((), None) if self.audiences is None else (self.audiences.texts, self.audiences.rest)
+        whole, variation, ranges = split.whole, split.prefix, split.ranges
+
+        def decide(user_id: str, attributes: Mapping[str, Any]) -> Outcome | _Found:
+            if allowlist is not None and user_id in allowlist:
+                return allowlist[user_id]
+            for name, wanted in texts:  # as CompiledAudiences.match
+                actual = attributes.get(name)
+                if not isinstance(actual, str) or actual not in wanted:
+                    return otherwise
+            if not ranges or (rest is not None and not rest(attributes)):
+                return otherwise
+            if threshold < BUCKETS and bucket(traffic, user_id) >= threshold:
+                return otherwise
+            if whole is not None:
+                return whole
+            number = bucket(variation, user_id)
+            for start, end, outcome in ranges:
+                if start <= number <= end:
+                    return outcome
+            return otherwise
+
+        return decide
+
 
 class CompiledFlag:
     """One flag that is not archived.
@@ -110,9 +145,10 @@ class CompiledFlag:
         default: The flag's own allocation.
         fallback: Variation ``off``: when nothing else holds, or the flag is not running.
         fixed: The outcome of every user, when neither user nor attributes can change it; else None.
+        outcome: A function of a user's id and attributes that gives the outcome.
     """
 
-    __slots__ = ("default", "fallback", "fixed", "key", "rules", "running")
+    __slots__ = ("default", "fallback", "fixed", "key", "outcome", "rules", "running")
 
     def __init__(self, flag: Flag) -> None:
         self.key: str = flag.key
@@ -134,23 +170,25 @@ class CompiledFlag:
             self.fixed = self.fallback
         elif not self.rules:
             self.fixed = self.default.whole if self.default.ranges else self.fallback
+        self.outcome: Callable[[str, Mapping[str, Any]], Outcome] = self._decider()
 
-    def outcome(self, user_id: str, attributes: Mapping[str, Any]) -> Outcome:
-        """Return what a user gets."""
-        if self.fixed is not None:
-            return self.fixed
-        for rule in self.rules:
-            # In line, the four steps of section 4.3: a method of the rule would cost each of them a call.
-            if rule.allowlist is not None and user_id in rule.allowlist:
-                return rule.allowlist[user_id]
-            if rule.audiences is not None and not rule.audiences.match(attributes):
-                continue
-            if rule.threshold < BUCKETS and bucket(rule.prefix, user_id) >= rule.threshold:
-                continue
-            outcome = rule.split.whole or rule.split.outcome(user_id)
-            if outcome is not None:
-                return outcome
-        return self.default.whole or self.default.outcome(user_id) or self.fallback
+    def _decider(self) -> Callable[[str, Mapping[str, Any]], Outcome]:
+        if not self.running:
+            return lambda _user_id, _attributes: self.fallback
+        default, fallback = self.default, self.fallback
+        everybody = default.whole if default.ranges else fallback
+        if len(self.rules) == 1 and everybody is not None:
+            return self.rules[0].decider(everybody)  # most flags are so, and are spared a call
+        deciders = [rule.decider(None) for rule in self.rules]
+
+        def decide(user_id: str, attributes: Mapping[str, Any]) -> Outcome:
+            for by_rule in deciders:
+                outcome = by_rule(user_id, attributes)
+                if outcome is not None:
+                    return outcome
+            return everybody or default.outcome(user_id) or fallback
+
+        return decide
 
 
 @dataclass(slots=True, eq=False)
@@ -215,19 +253,20 @@ def _check(flag: Flag, unknown: set[str]) -> None:
     for rule in flag.rules or ():
         for audience in rule.audiences or ():
             for condition in audience.conditions or ():
-                if isinstance(condition.value, _CONTAINERS):
+                if type(condition.value) in CONTAINERS:
                     check_depth(condition.value)
                 if condition.operator not in OPERATORS:
                     unknown.add(condition.operator)
     if flag.variables:
         for variable in flag.variables:
-            if isinstance(variable.default_value, _CONTAINERS):
+            if type(variable.default_value) in CONTAINERS:
                 check_depth(variable.default_value)
         names = {variable.key for variable in flag.variables}
         for variation in flag.variations or ():
-            for name, value in (variation.variables or {}).items():
-                if isinstance(value, _CONTAINERS) and name in names:
-                    check_depth(value)
+            if variation.variables:
+                for name, value in variation.variables.items():
+                    if type(value) in CONTAINERS and name in names:
+                        check_depth(value)
 
 
 def _threshold(percentage: float) -> int:

@@ -21,11 +21,11 @@ from contextlib import suppress
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from .._events.exposure_filter import ExposureFilter
+from .._events.exposure_filter import ExposureFilter, exposure_key
 from .._events.outbox import Outbox
 from .._events.payloads import Conversion, Event, Exposure, as_sent, clean_metadata
 from .._log import logger
-from .._types import ClientStatus, Decision, OnReadyResult
+from .._types import ClientStatus, OnReadyResult
 from . import process
 from .protocol import ConfigFeed, Flow, Ingest, Send, Ticket, deliver, poll
 from .threads import ThreadDriver
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from .._evaluation.ruleset import Outcome
     from .tasks import LoopDriver
 
 
@@ -233,8 +234,11 @@ class Engine:
 
     # --- events -----------------------------------------------------------------------------------------------
 
-    def expose(self, user_id: str, attributes: Mapping[str, Any], decision: Decision, key: int) -> None:
-        """Send an exposure that the filter has not seen."""
+    def expose(self, user_id: str, attributes: Mapping[str, Any], outcome: Outcome) -> None:
+        """Send the exposure of an outcome that has one, unless it was sent before."""
+        assert outcome.exposure is not None
+        outcome.exposed = self.exposures.of(outcome.exposure)
+        decision, key = outcome.decision, exposure_key(outcome.exposure, user_id)
         event = Exposure(
             time.time(), user_id, attributes, decision.flag_key, decision.variation_key, decision.rule_key, key
         )

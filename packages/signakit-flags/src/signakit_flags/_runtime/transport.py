@@ -1,6 +1,6 @@
 """HTTP, through httpx. The only module that imports it, and not before the first request.
 
-Both faces are thin: what is asked and how an answer is read is written once, in ``_build`` and ``_Body``.
+Both faces are thin: what is asked and how an answer is read is written once, in ``_Builder`` and ``_Body``.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from .._version import __version__
 from .protocol import Answer, Failure, Request, Response, usable_etag
 
 if TYPE_CHECKING:
+    from http.cookiejar import CookieJar
+
     import httpx
 
 _USER_AGENT = f"signakit-flags-python/{__version__}"
@@ -95,10 +97,50 @@ def _reader(response: httpx.Response, request: Request, max_config_size: int) ->
     return _NoBody(wanted=request.method == "POST")
 
 
-def _build(client: httpx.Client | httpx.AsyncClient, request: Request, timeout: float) -> httpx.Request:
-    # Only gzip: the one encoding whose expansion we bound.
-    headers = {"User-Agent": _USER_AGENT, "Accept-Encoding": "gzip", **request.headers}
-    return client.build_request(request.method, request.url, headers=headers, content=request.body, timeout=timeout)
+class _Builder:
+    """Makes httpx's requests out of ours.
+
+    For a client that was injected it asks that client, whose headers, cookies and parameters belong into them. For one
+    of our own it knows all there is to add, which costs a third.
+    """
+
+    def __init__(self, injected: httpx.Client | httpx.AsyncClient | None) -> None:
+        self._injected = injected
+        self._urls: dict[str, httpx.URL] = {}  # those of the config and of the events, parsed once
+
+    def build(self, request: Request, timeout: float) -> httpx.Request:
+        """Return a request."""
+        # Only gzip: the one encoding whose expansion we bound.
+        headers = {"User-Agent": _USER_AGENT, "Accept-Encoding": "gzip", **request.headers}
+        if self._injected is not None:
+            return self._injected.build_request(
+                request.method, request.url, headers=headers, content=request.body, timeout=timeout
+            )
+        import httpx  # noqa: PLC0415  # see the module's docstring
+
+        url = self._urls.get(request.url)
+        if url is None:
+            url = self._urls[request.url] = httpx.URL(request.url)
+        return httpx.Request(
+            request.method,
+            url,
+            headers={"Accept": "*/*", **headers},
+            content=request.body,
+            extensions={"timeout": dict.fromkeys(("connect", "read", "write", "pool"), timeout)},
+        )
+
+
+def _no_cookies() -> CookieJar:
+    """Return a jar that stays empty: nothing of ours needs cookies, and httpx looks for them in every answer."""
+    from http.cookiejar import CookieJar  # noqa: PLC0415  # imported by httpx
+
+    class NoCookies(CookieJar):
+        """Takes no cookies."""
+
+        def extract_cookies(self, response: Any, request: Any) -> None:
+            """Do nothing."""
+
+    return NoCookies()
 
 
 def _response(response: httpx.Response, body: bytes) -> Response:
@@ -158,6 +200,7 @@ class SyncTransport:
 
     def __init__(self, injected: httpx.Client | None, *, timeout: float, max_config_size: int) -> None:
         self._injected = injected
+        self._builder = _Builder(injected)
         self._timeout = timeout
         self._max_config_size = max_config_size
         self._own: httpx.Client | None = None
@@ -190,7 +233,7 @@ class SyncTransport:
         _deadline.at = deadline = time.monotonic() + timeout
         try:
             client = self._client()
-            built = _build(client, request, timeout)
+            built = self._builder.build(request, timeout)
             built.extensions["trace"] = _deadline.trace
             response = client.send(built, stream=True, follow_redirects=False)
             try:
@@ -215,7 +258,7 @@ class SyncTransport:
             if self._own is None:
                 import httpx  # noqa: PLC0415  # see the module's docstring
 
-                self._own = httpx.Client()
+                self._own = httpx.Client(cookies=_no_cookies())
             return self._own
 
     def close(self) -> None:
@@ -231,6 +274,7 @@ class AsyncTransport:
 
     def __init__(self, injected: httpx.AsyncClient | None, *, timeout: float, max_config_size: int) -> None:
         self._injected = injected
+        self._builder = _Builder(injected)
         self._timeout = timeout
         self._max_config_size = max_config_size
         self._own: httpx.AsyncClient | None = None
@@ -254,7 +298,7 @@ class AsyncTransport:
 
     async def _send(self, request: Request) -> Answer:
         client = self._client()
-        built = _build(client, request, self._timeout)
+        built = self._builder.build(request, self._timeout)
         response = await client.send(built, stream=True, follow_redirects=False)
         try:
             body = _reader(response, request, self._max_config_size)
@@ -272,7 +316,7 @@ class AsyncTransport:
         if self._own is None:
             import httpx  # noqa: PLC0415  # see the module's docstring
 
-            self._own = httpx.AsyncClient()
+            self._own = httpx.AsyncClient(cookies=_no_cookies())
         return self._own
 
     async def aclose(self) -> None:

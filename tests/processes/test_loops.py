@@ -20,7 +20,7 @@ import trio
 from signakit_flags import SignaKitClient
 from support.configs import SDK_KEY, config, flag, rule, whole
 from support.programs import Gate, Program, exposures, once, play, take, tracked
-from support.server import hang, reset, wait_until
+from support.server import hang, reset, status, wait_until
 
 if TYPE_CHECKING:
     from support.server import FlagServer
@@ -183,6 +183,20 @@ def test_when_the_home_loop_is_cancelled_a_thread_sends_what_was_in_flight_again
 @LOOPS
 def test_a_home_loop_that_is_cancelled_before_the_sender_ran_loses_nothing(server: FlagServer, loop: str) -> None:
     assert play("loops", "cancelled_before_the_sender_ran", loop, server=server) == [{"sent": 10}]
+    assert tracked(server) == {"user": once(10)}
+
+
+@LOOPS
+@pytest.mark.parametrize("how", ["flush_sync on the loop", "close on the loop", "close after the loop", "exit"])
+def test_a_pause_between_attempts_is_cut_short_by_whoever_sends_in_its_own_thread(
+    server: FlagServer, loop: str, how: str
+) -> None:
+    server.events_fault = status(503, Retry_After="3600")
+    with Program("loops", "ended_in_a_pause", loop, how, server=server) as program:
+        assert program.next() == {"failed": True}
+        server.events_fault = None
+        program.tell()
+        assert program.end() == 0
     assert tracked(server) == {"user": once(10)}
 
 

@@ -54,7 +54,6 @@ SERVERS = {
     "gunicorn --preload -k gevent": [*GUNICORN, "--preload", "-k", "gevent"],
     "uwsgi --lazy-apps": [*UWSGI, "--lazy-apps"],
     "uwsgi --py-call-uwsgi-fork-hooks": [*UWSGI, "--py-call-uwsgi-fork-hooks"],
-    "uwsgi": UWSGI,
     "uvicorn": UVICORN,
 }
 
@@ -131,24 +130,43 @@ def test_under_uvicorn_no_worker_starts_a_thread(server: FlagServer) -> None:
         assert {tuple(answer["ours"]) for answer in running.visit(VISITS)} == {()}
 
 
-def test_a_celery_worker_closes_its_clients_by_the_signal_and_every_event_of_its_pool_arrives_once(
+CELERY = [
+    *[sys.executable, "-m", "celery", "--app", "tasks", "worker", "--pool", "prefork", "--concurrency", str(WORKERS)],
+    *["--without-gossip", "--without-mingle", "--without-heartbeat"],
+]
+TASKS = 40
+
+
+def assert_every_task_arrived_once(server: FlagServer) -> None:
+    assert tracked(server) == {f"visitor{number}": Counter({number: 1}) for number in range(TASKS)}
+    assert exposures(server) == Counter({f"visitor{number}": 1 for number in range(TASKS)})
+
+
+def test_every_event_of_a_celery_pool_arrives_once_though_its_processes_are_replaced_all_the_time(
     server: FlagServer,
 ) -> None:
+    server.events_latency = 0.1  # so that each process ends with events waiting
+    with Process([*CELERY, "--max-tasks-per-child", "3"], server=server, PYTHONPATH=".") as process:
+        done = [process.next() for _ in range(TASKS)]
+        process.signal(signal.SIGTERM)
+        assert process.end() == 0, process.errors
+    assert {line["tgt"] for line in done} == {"on"}
+    assert len({line["pid"] for line in done}) > WORKERS
+    assert_every_task_arrived_once(server)
+
+
+def test_a_client_closed_by_the_signal_of_a_celery_process_takes_the_time_that_it_is_given(server: FlagServer) -> None:
     gates = [Gate(take) for _ in range(WORKERS)]
     server.events_faults = [*gates]  # each process of the pool has one post held back, and the rest waiting
-    command = ["celery", "--app", "tasks", "worker", "--pool", "prefork", "--concurrency", str(WORKERS)]
-    quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
-    with Process([sys.executable, "-m", *command, *quiet], server=server, PYTHONPATH=".") as process:
-        done = [process.next() for _ in range(40)]
+    with Process(CELERY, server=server, PYTHONPATH=".", CLOSES="1") as process:
+        done = [process.next() for _ in range(TASKS)]
         workers = {line["pid"] for line in done}
         process.signal(signal.SIGTERM)
         closing = [process.next() for _ in workers]
-        # Celery ends its processes a second after the signal. One that has not waited for its posts is gone by then.
-        time.sleep(1.5)
+        # Longer than Celery gives a process, and than we take at an exit. One that has not waited is gone by then.
+        time.sleep(2.5)
         for gate in gates:
             gate.open()
         assert process.end() == 0, process.errors
-    assert {line["tgt"] for line in done} == {"on"}
     assert {line["pid"] for line in closing if "closing" in line} == workers
-    assert tracked(server) == {f"visitor{number}": Counter({number: 1}) for number in range(40)}
-    assert exposures(server) == Counter({f"visitor{number}": 1 for number in range(40)})
+    assert_every_task_arrived_once(server)

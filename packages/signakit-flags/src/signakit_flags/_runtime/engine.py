@@ -279,7 +279,7 @@ class Engine:
             process.notice_fork()
             self._accept(event, may_adopt=may_adopt)
             return
-        process.watch_multiprocessing()
+        process.watch_exit_of_children()
         driver = self.driver
         if not driver.alive:
             self._leave_loop(driver)
@@ -441,6 +441,7 @@ class Engine:
                 self.driver = self._thread_driver()
                 self.stale = True
             self._interrupt()
+        self.outbox.hurry = True  # whoever waits here does not wait out a pause between attempts
 
         def goes_on() -> bool:
             return not is_done() and (deadline is None or time.monotonic() < deadline)

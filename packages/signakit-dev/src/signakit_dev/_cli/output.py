@@ -1,0 +1,74 @@
+"""What every command prints alike: JSON, messages for people, errors.
+
+Results go to stdout, everything about them to stderr. An exit code of 0 says yes, 1 says no (invalid, unknown, unreachable),
+2 says that the command line is wrong.
+"""
+
+import functools
+import json
+import sys
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, NoReturn, TypeVar
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+Command = TypeVar("Command", bound=Callable[..., None])
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text, also for errors.")]
+
+
+class CommandError(Exception):
+    """The command cannot answer as asked: told on stderr, exit code 1.
+
+    Attributes:
+        message: What is wrong, in one sentence.
+        hint: What to do about it.
+        fields: More for ``--json``.
+    """
+
+    def __init__(self, message: str, *, hint: str | None = None, **fields: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.fields = fields
+
+
+def command(function: Command) -> Command:
+    """Make a function a command: a ``CommandError`` out of it is told in words, or in JSON where that was asked for."""
+
+    @functools.wraps(function)
+    def run(**arguments: Any) -> None:
+        try:
+            function(**arguments)
+        except CommandError as error:
+            fail(error, as_json=bool(arguments.get("as_json")))
+
+    return run  # type: ignore[return-value]  # the same signature, which typer reads through functools.wraps
+
+
+def fail(error: CommandError, *, as_json: bool) -> NoReturn:
+    """Tell what is wrong, and exit with 1."""
+    if as_json:
+        print_json({"error": error.message, "hint": error.hint, **error.fields})
+    else:
+        say(f"error: {error.message}", style="red")
+        if error.hint is not None:
+            say(error.hint)
+    raise typer.Exit(1)
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    """Print a JSON object to stdout, on several lines."""
+    print(json.dumps(value, indent=2, ensure_ascii=False), flush=True)
+
+
+def to_stdout() -> Console:
+    """Return what writes the result: no colours and no line breaks of its own where it is read by a program."""
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def say(message: str, *, style: str = "") -> None:
+    """Print a message about the result to stderr."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(Text(message, style=style))

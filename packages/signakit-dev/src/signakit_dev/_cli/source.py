@@ -1,0 +1,174 @@
+"""Where a command takes the flags from: a file, or the CDN by an SDK key."""
+
+import difflib
+import gzip
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import typer
+
+from signakit_flags import SignaKitClient
+
+from .output import CommandError
+
+DEFAULT_FILE = Path("signakit.json")
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        exists=True,
+        dir_okay=False,
+        help="Take the flags from this JSON file. Without it and without an SDK key: signakit.json.",
+    ),
+]
+SdkKey = Annotated[
+    str | None,
+    typer.Option(
+        "--sdk-key",
+        metavar="KEY",
+        help="Fetch the flags with this key instead. Without it: the environment's SIGNAKIT_SDK_KEY. "
+        "SIGNAKIT_EMULATOR_URL and SIGNAKIT_CDN_URL say from where, as they do for an application.",
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A config as it came.
+
+    Attributes:
+        name: The path of the file, or the address that it was fetched from.
+        body: The JSON.
+        etag: The CDN's ETag, if it sent one.
+        version: The config's version, if it has one.
+    """
+
+    name: str
+    body: bytes
+    etag: str | None = None
+    version: int | None = None
+
+    def client(self) -> SignaKitClient:
+        """Return a client that decides these flags and sends nothing.
+
+        Raises:
+            CommandError: They cannot be read.
+        """
+        try:
+            return SignaKitClient.offline(self.body)
+        except ValueError as error:
+            hint = None if self.name.startswith("http") else f"signakit validate {self.name} lists what is wrong."
+            raise CommandError(f"{self.name} is not a config: {error}", hint=hint) from None
+
+    def flags(self) -> list[dict[str, Any]]:
+        """Return the flags as they stand there; those that are no objects with a key are left out."""
+        flags = json.loads(self.body.removeprefix(b"\xef\xbb\xbf")).get("flags", [])
+        return [flag for flag in flags if isinstance(flag, dict) and isinstance(flag.get("key"), str)]
+
+    def flag(self, key: str) -> dict[str, Any]:
+        """Return one flag: of two with the same key the first, as the SDK does.
+
+        Raises:
+            CommandError: There is none with this key; it names those with nearly the same.
+        """
+        flags = self.flags()
+        for flag in flags:
+            if flag["key"] == key:
+                return flag
+        near = difflib.get_close_matches(key, [flag["key"] for flag in flags])
+        if near:
+            hint = f"Did you mean {' or '.join(near)}?"
+        else:
+            hint = f"There are: {', '.join(flag['key'] for flag in flags)}." if flags else "It has no flags at all."
+        raise CommandError(f"no flag {key!r} in {self.name}", hint=hint, near=near)
+
+
+def load(config: Path | None, sdk_key: str | None) -> Source:
+    """Read the file, or fetch with the key: the one that was given, else the environment's key, else ``signakit.json``.
+
+    Raises:
+        typer.BadParameter: Both were given, or nothing is there to take, or the key is malformed.
+        CommandError: The file cannot be read, or nothing could be fetched.
+    """
+    if config is not None and sdk_key is not None:
+        raise typer.BadParameter("give either --config or --sdk-key", param_hint="--config")
+    key = sdk_key if sdk_key is not None else os.environ.get("SIGNAKIT_SDK_KEY")
+    if config is None and key:
+        return fetch(key)
+    path = config or DEFAULT_FILE
+    try:
+        return Source(str(path), path.read_bytes())
+    except FileNotFoundError:
+        raise typer.BadParameter(
+            f"there is no {path} here, and no SIGNAKIT_SDK_KEY in the environment: give --config or --sdk-key",
+            param_hint="--config",
+        ) from None
+    except OSError as error:
+        raise CommandError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def fetch(sdk_key: str) -> Source:
+    """Fetch the config with a key, by a client of the SDK: what it accepts is what an application would get.
+
+    Raises:
+        typer.BadParameter: The key is malformed.
+        CommandError: Nothing could be fetched.
+    """
+    recorder = _Recorder()
+    with httpx.Client(event_hooks={"response": [recorder.attach]}) as http:
+        try:
+            client = SignaKitClient(sdk_key, sync_client=http, polling_interval=0)
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint="--sdk-key") from None
+        try:
+            result = client.on_ready_sync()
+            status = client.status()
+        finally:
+            client.close(timeout=0)
+    if not result.success:
+        where = f" from {recorder.url}" if recorder.url else ""
+        raise CommandError(f"no config could be fetched{where}: {result.reason}", url=recorder.url)
+    return Source(recorder.url, recorder.body(), status.etag, status.version)
+
+
+class _Recorder(httpx.SyncByteStream):
+    """Keeps the bytes of an answer as they pass by: the SDK has no public face for the config as it came.
+
+    Reading stays with the SDK, so that its limits hold here too.
+    """
+
+    url = ""
+
+    def __init__(self) -> None:
+        self._chunks: list[bytes] = []
+        self._encoding = ""
+
+    def attach(self, response: httpx.Response) -> None:
+        """Stand between the response and whoever reads it."""
+        assert isinstance(response.stream, httpx.SyncByteStream)
+        self.url = str(response.url)
+        self._encoding = response.headers.get("content-encoding", "")
+        self._chunks.clear()
+        self._stream = response.stream
+        response.stream = self
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self._stream:
+            self._chunks.append(chunk)
+            yield chunk
+
+    def close(self) -> None:
+        """Close the real stream."""
+        self._stream.close()
+
+    def body(self) -> bytes:
+        """Return the body of the last answer, unpacked; the SDK has read it within its limit before."""
+        packed = b"".join(self._chunks)
+        return gzip.decompress(packed) if "gzip" in self._encoding.lower() else packed

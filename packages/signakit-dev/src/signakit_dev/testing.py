@@ -37,7 +37,9 @@ class Emulator:
         """Return the events taken so far, in order."""
         raise NotImplementedError
 
-    def wait_for_events(self, count: int, timeout: float = 10.0, *, kind: EventKind | None = None) -> list[dict[str, Any]]:
+    def wait_for_events(
+        self, count: int, timeout: float = 10.0, *, kind: EventKind | None = None
+    ) -> list[dict[str, Any]]:
         """Return the events once there are ``count``; ``TimeoutError`` after ``timeout`` seconds."""
         raise NotImplementedError
 

@@ -11,7 +11,7 @@ Attributes = Annotated[
         "--attr",
         metavar="NAME=TEXT",
         help="An attribute of the user; give it once for each. NAME=TEXT is text: plan=pro. NAME:=JSON is any other "
-        "value: age:=30, beta:=true, 'roles:=[\"admin\",\"editor\"]'. The name $userAgent takes the User-Agent.",
+        'value: age:=30, beta:=true, \'roles:=["admin","editor"]\'. The name $userAgent takes the User-Agent.',
     ),
 ]
 

@@ -1,7 +1,8 @@
 """``signakit decide``: what one user gets for one flag, and why."""
 
+import json
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.text import Text
@@ -9,7 +10,7 @@ from rich.text import Text
 from signakit_flags import Explanation
 
 from .attributes import Attributes, parse_attributes
-from .output import AsJson, command, print_json, to_stdout
+from .output import AsJson, command, print_json, printable, to_stdout
 from .source import ConfigFile, SdkKey, load
 
 
@@ -23,10 +24,10 @@ def decide(
     sdk_key: SdkKey = None,
     as_json: AsJson = False,
 ) -> None:
-    """Decide one flag for one user, and explain why. Sends no exposure.
+    """Decide one flag for one user, and explain why.
 
-    Every rule that was tried is listed, with the buckets (0 to 9999) that the user falls into. The exit code is 1 when
-    there is no such flag, or no config.
+    Lists every rule that was tried, with the buckets (0 to 9999) that the user falls into. Sends no exposure. The exit
+    code is 1 when there is no such flag, or no config.
 
         signakit decide new-checkout --user ada --attr plan=pro --attr age:=30
     """
@@ -38,24 +39,18 @@ def decide(
         assert context is not None, "an offline client is ready"
         explanation = context.explain(flag)
     if as_json:
-        print_json({"source": source.name, **as_dict(explanation)})
+        print_json({"source": source.name, **asdict(explanation)})
     else:
         to_stdout().print(report(explanation))
 
 
-def as_dict(explanation: Explanation) -> dict[str, Any]:
-    """Return an explanation as JSON has it."""
-    return asdict(explanation)
-
-
 def report(explanation: Explanation) -> Text:
     """Return the explanation as ``str()`` has it, with the variables of the variation, in colour."""
-    verdict, *steps = str(explanation).splitlines()
+    verdict, *steps = printable(str(explanation)).splitlines()
     text = Text(verdict, style="bold")
-    for line, step in zip(steps, explanation.steps, strict=True):
-        text.append("\n")
-        text.append(line, style="not bold green" if step.passed else "not bold dim")
+    for line in steps:
+        text.append(f"\n{line}", style="not bold green" if line.startswith("  yes") else "not bold dim")
     decision = explanation.decision
     for name, value in decision.variables.items() if decision is not None else ():
-        text.append(f"\n  variable {name} = {value!r}", style="not bold")
+        text.append(printable(f"\n  variable {name}: {json.dumps(value, ensure_ascii=False)}"), style="not bold")
     return text

@@ -1,13 +1,14 @@
 """What every command prints alike: JSON, messages for people, errors.
 
-Results go to stdout, everything about them to stderr. An exit code of 0 says yes, 1 says no (invalid, unknown, unreachable),
-2 says that the command line is wrong.
+Results go to stdout, everything about them to stderr. An exit code of 0 says yes, 1 says no (invalid, unknown,
+unreachable), 2 says that the command line is wrong.
 """
 
 import functools
 import json
 import sys
 from collections.abc import Callable, Mapping
+from importlib.metadata import version
 from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
@@ -64,6 +65,11 @@ def print_json(value: Mapping[str, Any]) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False), flush=True)
 
 
+def package_version() -> str:
+    """Return the version of signakit-dev."""
+    return version("signakit-dev")
+
+
 def to_stdout() -> Console:
     """Return what writes the result: no colours and no line breaks of its own where it is read by a program."""
     return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
@@ -71,4 +77,11 @@ def to_stdout() -> Console:
 
 def say(message: str, *, style: str = "") -> None:
     """Print a message about the result to stderr."""
-    Console(stderr=True, highlight=False, soft_wrap=True).print(Text(message, style=style))
+    Console(stderr=True, highlight=False, soft_wrap=True).print(Text(printable(message), style=style))
+
+
+def printable(text: str) -> str:
+    """Return the text with control characters written out: names in a config must not steer a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() or letter == "\n" else repr(letter)[1:-1] for letter in text)

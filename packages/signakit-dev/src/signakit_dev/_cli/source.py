@@ -1,8 +1,10 @@
 """Where a command takes the flags from: a file, or the CDN by an SDK key."""
 
+import contextlib
 import difflib
 import gzip
 import json
+import logging
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -128,7 +130,8 @@ def fetch(sdk_key: str) -> Source:
         except ValueError as error:
             raise typer.BadParameter(str(error), param_hint="--sdk-key") from None
         try:
-            result = client.on_ready_sync()
+            with _quietly():
+                result = client.on_ready_sync()
             status = client.status()
         finally:
             client.close(timeout=0)
@@ -136,6 +139,18 @@ def fetch(sdk_key: str) -> Source:
         where = f" from {recorder.url}" if recorder.url else ""
         raise CommandError(f"no config could be fetched{where}: {result.reason}", url=recorder.url)
     return Source(recorder.url, recorder.body(), status.etag, status.version)
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep the SDK's log back: what it says of a fetch that failed, the command says itself."""
+    logger = logging.getLogger("signakit_flags")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 class _Recorder(httpx.SyncByteStream):

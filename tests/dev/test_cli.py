@@ -267,7 +267,7 @@ def test_simulate_draws_bars_and_keeps_progress_out_of_the_result(project: Path)
     for name, line in (("control", control), ("treatment", treatment)):
         assert line.split()[:2] == [name, "pro-customers"]
         assert "50.00%" in line
-        assert 10 <= line.count("━") <= 15
+        assert 14 <= line.count("━") <= 16
 
 
 def test_simulate_of_an_archived_or_unreadable_flag_says_so(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from rich.text import Text
 from signakit_flags import Explanation
 
 from .attributes import Attributes, parse_attributes
-from .output import AsJson, command, print_json, printable, to_stdout
+from .output import AsJson, command, print_json, printable, show
 from .source import ConfigFile, SdkKey, load
 
 
@@ -41,7 +41,7 @@ def decide(
     if as_json:
         print_json({"source": source.name, **asdict(explanation)})
     else:
-        to_stdout().print(report(explanation))
+        show(report(explanation))
 
 
 def report(explanation: Explanation) -> Text:

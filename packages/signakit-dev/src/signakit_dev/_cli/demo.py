@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from .output import AsJson, CommandError, command, print_json, printable, to_stdout
+from .output import AsJson, CommandError, command, print_json, printable, show
 
 TRY = (
     "Open both. {traffic}",
@@ -81,7 +81,7 @@ def demo(
                 shops = [{"name": shop.name, "url": f"{address}/"}]
                 print_json({"page": f"{url}/", "shops": shops, "sdk_key": key, "emulator_url": url})
             else:
-                to_stdout().print(guide(url, address, shop.title, key=key, visitors=visitors, file=file))
+                show(guide(url, address, shop.title, key=key, visitors=visitors, file=file))
 
         serving.serve(Options(path=file, port=port), command="signakit demo", on_started=started)
         stopping.set()

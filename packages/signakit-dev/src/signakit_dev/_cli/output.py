@@ -13,6 +13,7 @@ from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 Command = TypeVar("Command", bound=Callable[..., None])
@@ -70,9 +71,11 @@ def package_version() -> str:
     return version("signakit-dev")
 
 
-def to_stdout() -> Console:
-    """Return what writes the result: no colours and no line breaks of its own where it is read by a program."""
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+def show(result: str | Text | Table, *, style: str = "") -> None:
+    """Print a result to stdout: no colours and no line breaks of its own where it is read by a program."""
+    terminal = sys.stdout.isatty()
+    out = Console(highlight=False, width=None if terminal else 1_000, soft_wrap=not isinstance(result, Table))
+    out.print(Text(printable(result), style=style) if isinstance(result, str) else result)
 
 
 def say(message: str, *, style: str = "") -> None:

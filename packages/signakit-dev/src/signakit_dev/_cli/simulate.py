@@ -11,12 +11,13 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from .attributes import Attributes, parse_attributes
-from .output import AsJson, CommandError, command, print_json, printable, to_stdout
+from .output import AsJson, CommandError, command, print_json, printable, show
 from .shares import Outcome, configured_shares
 from .source import ConfigFile, SdkKey, Source, load
 
@@ -75,7 +76,7 @@ def simulate(
         writer.writerow(Row.__slots__)
         writer.writerows(asdict(row).values() for row in rows)
     else:
-        to_stdout().print(chart(rows, f"{flag} for {users:,} users"))
+        show(chart(rows, f"{flag} for {users:,} users"))
 
 
 def split(source: Source, flag: str, attributes: Mapping[str, Any], users: int, seed: int) -> list[Row]:
@@ -132,7 +133,7 @@ def counting(users: Iterator[str], total: int) -> Iterator[str]:
 
 def chart(rows: list[Row], title: str) -> Table:
     """Return the split as a table with bars."""
-    table = Table(box=None, title=printable(title), title_justify="left", title_style="bold", pad_edge=False)
+    table = Table(box=None, title=escape(printable(title)), title_justify="left", title_style="bold", pad_edge=False)
     for heading in ("variation", "rule"):
         table.add_column(heading)
     for heading in ("users", "observed", "configured"):
@@ -140,8 +141,8 @@ def chart(rows: list[Row], title: str) -> Table:
     table.add_column("")
     for row in rows:
         table.add_row(
-            printable(row.variation),
-            printable(row.rule) if row.rule is not None else "(default)",
+            escape(printable(row.variation)),
+            escape(printable(row.rule)) if row.rule is not None else "(default)",
             f"{row.users:,}",
             f"{row.observed:.2%}",
             f"{row.configured:.2%}",

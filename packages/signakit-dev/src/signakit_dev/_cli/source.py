@@ -71,8 +71,11 @@ class Source:
 
     def flags(self) -> list[dict[str, Any]]:
         """Return the flags as they stand there; those that are no objects with a key are left out."""
-        flags = json.loads(self.body.removeprefix(b"\xef\xbb\xbf")).get("flags", [])
-        return [flag for flag in flags if isinstance(flag, dict) and isinstance(flag.get("key"), str)]
+        return [flag for flag in self.field("flags") if isinstance(flag, dict) and isinstance(flag.get("key"), str)]
+
+    def field(self, name: str) -> Any:
+        """Return a field of the config as it stands there; None where there is none."""
+        return json.loads(self.body.removeprefix(b"\xef\xbb\xbf")).get(name)
 
     def flag(self, key: str) -> dict[str, Any]:
         """Return one flag: of two with the same key the first, as the SDK does.

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from signakit_dev._project import Problem, check
 
-from .output import AsJson, CommandError, command, print_json, printable, to_stdout
+from .output import AsJson, CommandError, command, print_json, printable, show
 from .source import DEFAULT_FILE
 
 
@@ -45,11 +45,10 @@ def validate(
             }
         )
     else:
-        out = to_stdout()
         for problem in problems:
-            out.print(line(file, problem))
+            show(line(file, problem))
         verdict = f"{counted(errors, 'error')}, {counted(warnings, 'warning')}" if problems else "no problems"
-        out.print(Text(printable(f"{file}: {verdict}"), style="red" if failed else "green"))
+        show(f"{file}: {verdict}", style="red" if failed else "green")
     if failed:
         raise typer.Exit(1)
 

@@ -1,8 +1,8 @@
 """A project's JSON: reading it, and finding everything that is wrong with it (PROTOCOL sections 2, 4, 5 and 8).
 
-The SDK reads a config tolerantly: it has to go on with what the CDN sends. Here the reader wrote the config, and wants to
-hear. An error is what makes the SDK refuse the config, skip a flag, or decide something that nobody meant; a warning is
-what it passes over, and what is only odd. What has errors is not served.
+The SDK reads a config tolerantly: it has to go on with what the CDN sends. Here whoever wrote the config is at hand and
+wants to hear. An error is what makes the SDK refuse the config, skip a flag, or decide something that nobody meant; a
+warning is what it passes over, and what is only odd. What has errors is not served.
 """
 
 from __future__ import annotations

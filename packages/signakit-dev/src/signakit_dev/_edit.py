@@ -120,7 +120,7 @@ def _allocation(flag: Mapping[str, Any], old: dict[str, Any], split: Mapping[str
     return {**old, "ranges": ranges}
 
 
-def _percentage(name: str, value: float) -> float:
+def _percentage(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value) or not 0 <= value <= 100:
         raise ValueError(f"{name or 'the variation'} must be a percentage from 0 to 100, not {value!r}")
     return float(value)

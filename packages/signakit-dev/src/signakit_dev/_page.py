@@ -15,7 +15,7 @@ from ._attributes import parse_attributes
 from ._edit import NotThere, change_flag
 from ._faults import KINDS, WHERES, Fault
 from ._project import ProjectError
-from ._view import decisions_view, feed_rows, flags_view, percent, problems_view, refusal_rows
+from ._view import decisions_view, feed_rows, flags_view, percent, problems_view, refusal_rows, sentence
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -36,6 +36,7 @@ _templates = Environment(
     undefined=StrictUndefined,
 )
 _templates.filters["percent"] = percent
+_templates.filters["sentence"] = sentence
 
 
 class Page:

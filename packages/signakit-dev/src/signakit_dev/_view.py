@@ -147,7 +147,8 @@ def _shares(flag: Mapping[str, Any], allocation: Mapping[str, Any], rule_key: st
             count,
             users,
             round(100 * count / total, 1) if total else None,
-            conversions_text(flag["key"], variation, log),
+            # They name a variation and no rule, so they stand where the variation can be had.
+            conversions_text(flag["key"], variation, log) if configured.get(variation) else "",
         )
         for variation, count, users in shares
     ]
@@ -228,6 +229,11 @@ def problems_view(store: ProjectStore) -> dict[str, list[dict[str, Any]]]:
         "problems": [{**asdict(problem), "text": str(problem)} for problem in store.problems],
         "warnings": [{**asdict(problem), "text": str(problem)} for problem in store.current.warnings],
     }
+
+
+def sentence(words: str) -> str:
+    """Begin with a capital letter what begins with a word of ours, and not with the id of a user."""
+    return words[0].upper() + words[1:] if words.startswith(("if ", "everyone")) else words
 
 
 def percent(value: float | None) -> str:

@@ -89,7 +89,8 @@ function showCounts(update) {
       put(element, "observed", total ? `${Number(share.toFixed(1))} %` : "–");
       put(element, "count", number.format(of(element)));
       element.querySelector(".fill")?.setAttribute("width", `${share}%`);
-      const events = conversions.get(JSON.stringify([flag, element.dataset.variation])) ?? [];
+      const dealt = Number(element.dataset.configured) > 0;
+      const events = (dealt && conversions.get(JSON.stringify([flag, element.dataset.variation]))) || [];
       events.sort((a, b) => b.count - a.count);
       put(element, "conversions", events.slice(0, 4).map((item) => `${number.format(item.count)} ${item.event}`).join(", "));
     }

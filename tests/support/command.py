@@ -111,6 +111,9 @@ class Command:
             assert line is not None, f"it ended without {pattern!r}:\n{self.out}{self.err}"
             self._said.append(line)
 
+    def signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
     def interrupt(self) -> int:
         """Do what Ctrl-C does, and return the exit code."""
         os.killpg(self.pid, signal.SIGINT)

@@ -2,15 +2,21 @@
 
 import _thread
 import contextlib
+import signal
 import socket
 import threading
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
 
 from .output import AsJson, CommandError, command, print_json, printable, show
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from signakit_dev._demo.shops import RunningShop
 
 TRY = (
     "Open both. {traffic}",
@@ -56,24 +62,23 @@ def demo(
     check_port(shop_port)
     key = serving.sdk_key_of(file)
     shop = SHOPS[0]
-    ended = CommandError(f"the shop {shop.name} ended by itself; it says why above")
-    failures: list[CommandError] = []
     stopping = threading.Event()
     with contextlib.ExitStack() as running:
 
         def started(url: str) -> None:
+            # In the emulator's thread: it must not wait for a shop that is about to ask it for the config.
             environment = {"SIGNAKIT_SDK_KEY": key, "SIGNAKIT_EMULATOR_URL": url, "NO_PROXY": "127.0.0.1"}
-            # The emulator's own thread: it must not wait for a shop that is about to ask it for the config.
             process = RunningShop(shop, port=shop_port, visitors=visitors, environment=environment)
             watcher = threading.Thread(target=watch, args=(process, url))
             running.callback(watcher.join)
             running.enter_context(process)
             watcher.start()
+            stop_first(process, stopping)
 
         def watch(process: RunningShop, url: str) -> None:
-            process.watch(lambda address: tell(url, address))
-            if not stopping.is_set():
-                failures.append(ended)
+            try:
+                process.watch(lambda address: tell(url, address))
+            finally:
                 _thread.interrupt_main()
 
         def tell(url: str, address: str) -> None:
@@ -83,10 +88,27 @@ def demo(
             else:
                 show(guide(url, address, shop.title, key=key, visitors=visitors, file=file))
 
-        serving.serve(Options(path=file, port=port), command="signakit demo", on_started=started)
-        stopping.set()
-    if failures:
-        raise failures[0]
+        serving.serve(Options(path=file, port=port), command=f"signakit demo {file or ''}".strip(), on_started=started)
+    if not stopping.is_set():
+        raise CommandError(f"the shop {shop.name} ended by itself")
+
+
+def stop_first(process: "RunningShop", stopping: threading.Event) -> None:
+    """Let the first Ctrl-C (or SIGTERM) stop the shop, so that the emulator outlives it and takes its last events.
+
+    The end of the shop is a second one, for the emulator.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        of_emulator = signal.getsignal(number)
+
+        def stop(number: int, frame: "FrameType | None", then: object = of_emulator) -> None:
+            if process.running and not stopping.is_set():
+                stopping.set()
+                threading.Thread(target=process.stop).start()
+            elif callable(then):
+                then(number, frame)
+
+        signal.signal(number, stop)
 
 
 def check_port(port: int) -> None:

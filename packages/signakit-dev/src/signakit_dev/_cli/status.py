@@ -11,11 +11,14 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from .output import AsJson, CommandError, command, print_json, printable, show
+from signakit_dev._faults import fault_from
+
+from .output import AsJson, CommandError, command, counted, print_json, printable, show
 from .source import Source, fetch
 
 DEFAULT_URL = "http://127.0.0.1:4747"
 TIMEOUT = 5.0
+NUMBERS = {"exposures", "rules"}
 STATE = {"config", "flags", "events", "faults"}
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
@@ -98,19 +101,23 @@ def show_emulator(url: str, state: dict[str, Any]) -> None:
         exposures[row["flag"]] = exposures.get(row["flag"], 0) + row["count"]
     show(
         table(
-            ("flag", "state", "exposures", "rules"),
+            ("flag", "state", "exposures", "what it does"),
             (
                 (flag["key"], condition(flag), f"{exposures.get(flag['key'], 0):,}", words(flag))
                 for flag in state["flags"]
             ),
         )
     )
-    counts = [f"{row['count']:,} {row['event']}" for row in events["conversions"]]
-    shown = ", ".join([f"{sum(exposures.values()):,} exposures", *counts])
+    shown = ", ".join(
+        [
+            counted(sum(exposures.values()), "exposure"),
+            *(f"{row['count']:,} {row['event']}" for row in events["conversions"]),
+        ]
+    )
     show(f"events: {events['total']:,} taken ({shown}), {events['refused']:,} refused")
     for kind, fault in state["faults"].items():
         if fault is not None:
-            show(f"fault of {kind}: {fault['kind']}", style="yellow")
+            show(f"fault of {kind}: {fault_from(fault)}", style="yellow")
 
 
 def words(flag: dict[str, Any]) -> str:
@@ -183,7 +190,7 @@ def table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
     """Return a table of text."""
     grid = Table(box=None, pad_edge=False)
     for heading in headings:
-        grid.add_column(heading, justify="right" if heading == "exposures" else "left")
+        grid.add_column(heading, justify="right" if heading in NUMBERS else "left")
     for row in rows:
         grid.add_row(*(escape(printable(cell)) for cell in row))
     return grid

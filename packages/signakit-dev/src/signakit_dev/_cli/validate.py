@@ -9,7 +9,7 @@ from rich.text import Text
 
 from signakit_dev._project import Problem, check
 
-from .output import AsJson, CommandError, command, print_json, printable, show
+from .output import AsJson, CommandError, command, counted, print_json, printable, show
 from .source import DEFAULT_FILE
 
 
@@ -61,8 +61,3 @@ def line(file: Path, problem: Problem) -> Text:
     if problem.path:
         text.append(printable(f"{problem.path}: "), style="bold")
     return text.append(printable(problem.message))
-
-
-def counted(number: int, noun: str) -> str:
-    """Return ``1 error`` or ``2 errors``."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"

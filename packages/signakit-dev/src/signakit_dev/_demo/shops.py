@@ -58,8 +58,15 @@ class RunningShop:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            # Ctrl-C is for whoever started it, who stops it while the emulator still takes its last events.
+            start_new_session=True,
             env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
         )
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._process.poll() is None
 
     def watch(self, on_answering: Callable[[str], None]) -> int:
         """Wait until it has ended, and return its exit code; for a thread.
@@ -78,7 +85,7 @@ class RunningShop:
         return self._process.wait()
 
     def stop(self) -> None:
-        """End it: politely, then not."""
+        """End it: politely, then not. Harmless when it has ended."""
         self._process.terminate()
         try:
             self._process.wait(STOPPING)

@@ -112,32 +112,57 @@ def patch(text: str, old: Any, new: Any) -> str:
     A value that is the same keeps its characters; one that gains or loses a member is written anew, in the indentation
     of the document.
     """
-    spans = layout(text).spans
-    indent = _indent(text)
-    newline = "\r\n" if "\r\n" in text else "\n"
-    changes = sorted(((spans[path], value) for path, value in _changes(old, new, ())), reverse=True)
-    for span, value in changes:
-        line = text[text.rfind("\n", 0, span.start) + 1 : span.start]
-        margin = line[: len(line) - len(line.lstrip())]
-        written = dump(value, indent=indent, margin=margin, used=len(line)).replace("\n", newline)
+    editor = _Editor(text)
+    changes = sorted(editor.changes(old, new, ()), reverse=True)
+    for span, written in changes:
         text = text[: span.start] + written + text[span.end :]
     return text
 
 
-def _changes(old: Any, new: Any, path: Path) -> Iterator[tuple[Path, Any]]:
-    if isinstance(old, dict) and isinstance(new, dict) and list(old) == list(new):
-        for key, value in new.items():
-            yield from _changes(old[key], value, (*path, key))
-    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        for index, value in enumerate(new):
-            yield from _changes(old[index], value, (*path, index))
-    elif type(old) is not type(new) or old != new:
-        yield path, new
+class _Editor:
+    """Finds what to replace in one document, and by what."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.spans = layout(text).spans
+        found = re.search(r"\n([ \t]+)\S", text)
+        self.indent = found[1] if found else "  "
+        self.newline = "\r\n" if "\r\n" in text else "\n"
+        self.on_one_line = "\n" not in text.strip()
+
+    def changes(self, old: Any, new: Any, path: Path) -> Iterator[tuple[Span, str]]:
+        """Yield the characters to replace and those that take their place."""
+        if old == new and _same_types(old, new):
+            return
+        alike = (isinstance(old, dict) and isinstance(new, dict) and list(old) == list(new)) or (
+            isinstance(old, list) and isinstance(new, list) and len(old) == len(new)
+        )
+        span = self.spans[path]
+        written = self.written(new, span)
+        # What stood on one line and no longer can is written anew as a whole, not broken off in the middle.
+        grows = not self.on_one_line and "\n" in written and "\n" not in self.text[span.start : span.end]
+        if not alike or grows:
+            yield span, written
+            return
+        for step, value in new.items() if isinstance(new, dict) else enumerate(new):
+            yield from self.changes(old[step], value, (*path, step))
+
+    def written(self, value: Any, span: Span) -> str:
+        """Return ``value`` as it is written in the place of ``span``."""
+        if self.on_one_line:
+            return json.dumps(value, ensure_ascii=False, allow_nan=False)
+        line = self.text[self.text.rfind("\n", 0, span.start) + 1 : span.start]
+        margin = line[: len(line) - len(line.lstrip())]
+        return dump(value, indent=self.indent, margin=margin, used=len(line)).replace("\n", self.newline)
 
 
-def _indent(text: str) -> str:
-    found = re.search(r"\n([ \t]+)\S", text)
-    return found[1] if found else "  "
+def _same_types(old: Any, new: Any) -> bool:
+    """Say whether equal values are written alike: ``1``, ``1.0`` and ``true`` are equal and are not."""
+    if type(old) is not type(new):
+        return False
+    if isinstance(old, dict):
+        return list(old) == list(new) and all(_same_types(value, new[key]) for key, value in old.items())
+    return not isinstance(old, list) or all(map(_same_types, old, new))
 
 
 def dump(value: Any, *, indent: str = "  ", margin: str = "", used: int = 0) -> str:

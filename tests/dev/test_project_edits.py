@@ -18,7 +18,7 @@ from support.configs import config, flag, ranges, rule, whole
 
 many = settings(max_examples=60, derandomize=True, deadline=None, database=None)
 
-# --- of flags ------------------------------------------------------------------------------------------------------------
+# --- of flags ---------------------------------------------------------------------------------------------------------
 
 
 def project() -> dict[str, Any]:
@@ -96,7 +96,7 @@ def test_users_at_the_edge_of_a_split_change_and_nobody_else_does() -> None:
     ]
 
 
-# --- of the text ----------------------------------------------------------------------------------------------------
+# --- of the text ------------------------------------------------------------------------------------------------------
 
 
 def test_an_edit_changes_the_characters_of_what_changed_and_no_other() -> None:

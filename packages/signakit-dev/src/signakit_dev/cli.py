@@ -15,8 +15,10 @@ from ._cli.simulate import simulate
 from ._cli.status import status
 from ._cli.validate import validate
 
+__all__ = ["app", "main"]
+
 # Boxes and colours only for people: the help of a pipe or a log is plain text.
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich" if sys.stdout.isatty() else None,
     pretty_exceptions_enable=False,
@@ -41,8 +43,8 @@ def signakit(
     """Feature flags of SignaKit on this machine: a server to develop against, and tools to look into flags."""
 
 
-for function in (demo, dev, decide, simulate, validate, status):
-    app.command()(function)
+for _command in (demo, dev, decide, simulate, validate, status):
+    app.command()(_command)
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 TRY = (
     "Open both. {traffic}",
     "On the page, stop new-checkout and reload the shop: the old checkout is back. Start it again.",
-    "Drag its split to 10 : 90 and watch the observed shares follow.",
+    "Set its split to 10 : 90, and watch the observed shares move towards it.",
     "In the shop, be somebody new, on another plan or from another country: other rules match, the beta page may open.",
     "Buy the lamp: your purchase arrives on the page, with the variation that you had seen.",
 )

@@ -73,9 +73,15 @@ def package_version() -> str:
 
 def show(result: str | Text | Table, *, style: str = "") -> None:
     """Print a result to stdout: no colours and no line breaks of its own where it is read by a program."""
-    terminal = sys.stdout.isatty()
-    out = Console(highlight=False, width=None if terminal else 1_000, soft_wrap=not isinstance(result, Table))
-    out.print(Text(printable(result), style=style) if isinstance(result, str) else result)
+    if isinstance(result, str):
+        result = Text(printable(result), style=style)
+    if sys.stdout.isatty():
+        Console(highlight=False, soft_wrap=isinstance(result, Text)).print(result)
+        return
+    out = Console(highlight=False, width=1_000, soft_wrap=True)
+    with out.capture() as captured:
+        out.print(result)
+    print("\n".join(line.rstrip() for line in captured.get().splitlines()), flush=True)
 
 
 def say(message: str, *, style: str = "") -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import logging
 import re
@@ -18,6 +20,7 @@ from ._misbehaviour import Hung, Refused, Truncated
 
 if TYPE_CHECKING:
     from starlette.requests import Request
+    from starlette.types import Receive, Scope, Send
 
     from ._events import EventLog
     from ._faults import Fault, Faults
@@ -96,10 +99,8 @@ class Service:
             events = _read_events(request, body)
         except PostError as error:
             self._refuse(error)
-            answer: Response = JSONResponse({"error": error.reason, **error.details}, error.status)
-            if error.status == 413:
-                answer.headers["Connection"] = "close"  # the rest of the body is not read
-            return await self._answered(fault, answer)
+            kind = _BeforeTheEnd if error.status == 413 else JSONResponse
+            return await self._answered(fault, kind({"error": error.reason, **error.details}, error.status))
         self.log.record(events, at=time.time())
         return await self._answered(fault, JSONResponse({"accepted": len(events)}))
 
@@ -132,6 +133,30 @@ class Service:
                 return Hung(self.stopping)
             case "refuse":
                 return Refused()
+
+
+class _BeforeTheEnd(JSONResponse):
+    """Answers while the body is still coming, and then reads on for a while before it closes the connection.
+
+    Closed at once, with something unread, the connection would be reset, and the client see that instead of the answer.
+    """
+
+    _MOST = 64 * MAX_BODY
+    _LONGEST = 5.0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  # the signature of ASGI
+        headers = [*self.raw_headers, (b"connection", b"close")]
+        await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
+        await send({"type": "http.response.body", "body": self.body, "more_body": True})
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._LONGEST):
+                size = 0
+                while size < self._MOST:
+                    message = await receive()
+                    size += len(message.get("body", b""))
+                    if message["type"] == "http.disconnect" or not message.get("more_body"):
+                        break
+        await send({"type": "http.response.body", "body": b""})
 
 
 def _matches(header: str | None, etag: str) -> bool:

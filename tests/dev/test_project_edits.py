@@ -85,6 +85,14 @@ def test_a_split_in_hundredths_comes_back_as_it_was_asked_for(shares: list[int])
     assert split_of(data["flags"][0]["rules"][0]["variationAllocation"]) == {k: v for k, v in wanted.items() if v}
 
 
+def test_a_split_that_leaves_users_out_may_stay_and_be_sent_along() -> None:
+    data = config(flag("f", rule("r", split=ranges(("control", 0, 999), ("treatment", 1000, 2999)))))
+    change_flag(data, "f", traffic=10, split={"control": 10, "treatment": 20, "off": 0})
+    [changed] = data["flags"][0]["rules"]
+    assert changed["trafficPercentage"] == 10
+    assert changed["variationAllocation"] == ranges(("control", 0, 999), ("treatment", 1000, 2999))
+
+
 def test_users_at_the_edge_of_a_split_change_and_nobody_else_does() -> None:
     data = project()
     change_flag(data, "recommendations", split={"popular": 25, "similar": 20, "personal": 55})

@@ -37,7 +37,8 @@ def change_flag(
         key: Which flag.
         running: Whether it runs.
         traffic: Percentage of users that the rule reaches, 0..100.
-        split: Percentage of each variation. They make 100 together; a variation that is not named gets nothing.
+        split: Percentage of each variation. They make 100 together, unless they are what they were; a variation that is
+            not named gets nothing.
         rule: A rule by its key or its position (``"#2"``), or ``"default"`` for the flag's own allocation. Without it
             the first rule, or, where the flag has none, its own allocation.
 
@@ -101,11 +102,11 @@ def _allocation(flag: Mapping[str, Any], old: dict[str, Any], split: Mapping[str
     if unknown:
         raise NotThere(f"flag {flag['key']!r} has no variation {_listed(sorted(unknown))}; it has {_listed(known)}")
     shares = {variation: _percentage(variation, share) for variation, share in split.items()}
+    if split_of(old) == {variation: share for variation, share in shares.items() if share}:
+        return old  # its ranges may be in another order, or leave buckets out
     total = sum(shares.values())
     if abs(total - 100) > 0.005:
         raise ValueError(f"a split makes 100 % together, not {round(total, 2):g} %")
-    if split_of(old) == {variation: share for variation, share in shares.items() if share}:
-        return old  # its ranges may be in another order, or several a variation
     # In the order of the old ranges: the users at the edge change their variation, and nobody else does.
     order = [*split_of(old), *(variation for variation in known if variation not in split_of(old)), *shares]
     ranges: list[dict[str, Any]] = []

@@ -44,6 +44,8 @@ class Options:
         host: Address or name to bind to.
         port: Port, 0 for any that is free.
         allow_remote: Whether ``host`` may be one that other machines reach.
+        allowed_hosts: Names under which it may be asked for, besides this machine's; each of them has to be trusted not
+            to become somebody else's.
         faults: Faults from the start, by ``"config"`` and ``"events"``.
     """
 
@@ -51,6 +53,7 @@ class Options:
     host: str = "127.0.0.1"
     port: int = 4747
     allow_remote: bool = False
+    allowed_hosts: tuple[str, ...] = ()
     faults: Mapping[str, Fault] = field(default_factory=dict)
 
 
@@ -86,8 +89,8 @@ def _url(bound: socket.socket) -> str:
 
 def _hosts(options: Options) -> list[str]:
     if not options.allow_remote:
-        return []
-    return [ANY_ADDRESS, options.host, socket.gethostname()]
+        return list(options.allowed_hosts)
+    return [*options.allowed_hosts, ANY_ADDRESS, options.host, socket.gethostname()]
 
 
 class Background:

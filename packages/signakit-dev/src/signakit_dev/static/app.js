@@ -116,7 +116,11 @@ document.addEventListener("submit", async (event) => {
     return;
   }
   const body = new URLSearchParams(new FormData(form, event.submitter));
-  const answer = await fetch(form.action, { method: "POST", body });
+  const answer = await fetch(form.action, { method: "POST", body }).catch(() => null);
+  if (answer === null) {
+    say("lost", "not saved: no connection");
+    return;
+  }
   if (answer.ok) delete form.dataset.dirty;
   const page = await answer.text();
   // The answer is the page without its query: what was asked of "who gets what" is asked again.
@@ -126,8 +130,8 @@ document.addEventListener("submit", async (event) => {
 });
 
 async function refresh() {
-  const answer = await fetch(`/${location.search}`);
-  if (answer.ok) swap(await answer.text());
+  const answer = await fetch(`/${location.search}`).catch(() => null);
+  if (answer?.ok) swap(await answer.text());
 }
 
 /** Take over what is different in another rendering of the page, but nothing that somebody is writing in. */
@@ -165,9 +169,11 @@ document.addEventListener("input", ({ target: input }) => {
   if (slider) slider.value = input.value;
   const shares = [...form.querySelectorAll('[name^="split."]')];
   if (shares.length) {
+    const changed = shares.some((share) => share.value !== share.defaultValue);
     const sum = Math.round(shares.reduce((total, share) => total + Number(share.value), 0) * 100) / 100;
-    form.querySelector(".sum").textContent = sum === 100 ? "" : `The split makes ${sum} %, not 100 %`;
-    form.querySelector(".save button").disabled = sum !== 100;
+    const wrong = changed && sum !== 100;
+    form.querySelector(".sum").textContent = wrong ? `The split makes ${sum} %, not 100 %` : "";
+    form.querySelector(".save button").disabled = wrong;
   }
 });
 

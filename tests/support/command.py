@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
@@ -61,6 +62,8 @@ class Command:
     """A command that goes on until it is told to stop. Leaving the ``with`` block ends it and what it has started."""
 
     def __init__(self, *arguments: object, cwd: Path | None = None, program: Any = (SIGNAKIT,), **env: str) -> None:
+        self._mark = f"STARTED_BY_TEST={uuid.uuid4()}"
+        name, _, value = self._mark.partition("=")
         self._process = subprocess.Popen(
             [*map(str, program), *map(str, arguments)],
             stdin=subprocess.DEVNULL,
@@ -70,7 +73,7 @@ class Command:
             encoding="utf-8",
             cwd=cwd,
             start_new_session=True,
-            env={**os.environ, "PYTHONIOENCODING": "utf-8", "PYTHONUNBUFFERED": "1", **env},
+            env={**os.environ, "PYTHONIOENCODING": "utf-8", "PYTHONUNBUFFERED": "1", name: value, **env},
         )
         self.pid = self._process.pid
         self._said: list[str] = []
@@ -129,14 +132,20 @@ class Command:
             reader.join()
         return code
 
+    def _kill_all(self) -> None:
+        """Kill it and all that it has started, whoever their parent and whatever their session is by now."""
+        for environment in Path("/proc").glob("[0-9]*/environ"):
+            with contextlib.suppress(OSError):
+                if self._mark.encode() in environment.read_bytes():
+                    os.kill(int(environment.parent.name), signal.SIGKILL)
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)
+        self._kill_all()
         self._process.wait()
         for reader in self._readers:
             reader.join()

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 CHROMIUM = shutil.which("chromium")
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on PATH (on Debian: apt-get install chromium)"),
-    pytest.mark.xdist_group("browser"),  # one browser is enough
 ]
 ARGUMENTS = [
     "--no-sandbox",

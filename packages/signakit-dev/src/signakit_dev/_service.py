@@ -106,7 +106,8 @@ class Service:
 
     def _refuse(self, error: PostError) -> None:
         events = error.details.get("events")
-        what = f"a post of events ({error.status})" if events is None else f"{len(events)} event(s) ({error.status})"
+        wrong = "a post" if events is None else "an event" if len(events) == 1 else f"{len(events)} events"
+        what = f"{wrong} ({error.status})"
         self.log.refuse(what, error.problems, at=time.time())
         more = len(error.problems) - 3
         tail = f" and {more} more" if more > 0 else ""

@@ -16,6 +16,7 @@ from signakit_dev._admin import Admin
 from signakit_dev._faults import KINDS, parse_fault
 from signakit_dev.cli import app
 from support.command import SIGNAKIT, Command
+from support.server import wait_until
 
 ROOT = Path(__file__).parents[2]
 EMULATOR = ROOT / "docs" / "emulator.md"
@@ -44,6 +45,7 @@ def test_the_commands_of_a_page_print_what_it_shows(tmp_path: Path, page: Path) 
                 emulator = Command(*shlex.split(line)[1:], "--port", 0, cwd=tmp_path)
                 emulators.append(emulator)
                 port = emulator.wait_for(r"the page: http://127\.0\.0\.1:(\d+)/\n")[1]
+                assert wait_until(lambda: "Ctrl-C" in emulator.err)  # noqa: B023  # called at once
                 assert emulator.err + emulator.out.replace(port, PORT) == output
             else:
                 done = subprocess.run(

@@ -114,6 +114,13 @@ def test_an_address_for_other_machines_has_to_be_asked_for(tmp_path: Path) -> No
         assert dev.interrupt() == 0
 
 
+def test_it_can_be_asked_for_by_a_name_that_was_given(tmp_path: Path) -> None:
+    with Command("dev", "--port", 0, "--allow-host", "flags.test", cwd=tmp_path) as dev:
+        url = dev.wait_for(ENVIRONMENT)["url"]
+        answers = [httpx.get(url, headers={"Host": name}).status_code for name in ("flags.test", "evil.test")]
+        assert answers == [200, 403]
+
+
 def test_faults_from_the_command_line_hold_from_the_start(tmp_path: Path) -> None:
     faults = ("--config-fault", "status=503,retry_after=2,times=1", "--events-fault", "hang")
     with Command("dev", "--port", 0, *faults, cwd=tmp_path) as dev:

@@ -29,7 +29,7 @@ def decide(
     Lists every rule that was tried, with the buckets (0 to 9999) that the user falls into. Sends no exposure. The exit
     code is 1 when there is no such flag, or no config.
 
-        signakit decide new-checkout --user ada --attr plan=pro --attr age:=30
+    Example: signakit decide new-checkout --user ada --attr plan=pro --attr age:=30
     """
     attributes = parse_attributes(attr)
     source = load(config, sdk_key)

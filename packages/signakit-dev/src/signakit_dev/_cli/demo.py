@@ -37,7 +37,7 @@ def demo(
     file: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[FILE]", exists=True, dir_okay=False, help="A project of your own. Without it, a sample in memory."
+            metavar="FILE", exists=True, dir_okay=False, help="A project of your own. Without it, a sample in memory."
         ),
     ] = None,
     *,

@@ -14,7 +14,7 @@ from .source import DEFAULT_FILE
 def dev(
     file: Annotated[
         Path,
-        typer.Argument(metavar="[FILE]", dir_okay=False, help="The project; created with a sample if it is absent."),
+        typer.Argument(metavar="FILE", dir_okay=False, help="The project; created with a sample if it is absent."),
     ] = DEFAULT_FILE,
     *,
     host: Annotated[str, typer.Option("--host", help="Where to listen.")] = "127.0.0.1",
@@ -22,6 +22,10 @@ def dev(
     allow_remote: Annotated[
         bool, typer.Option("--allow-remote", help="Let --host be an address that other machines can reach.")
     ] = False,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option("--allow-host", metavar="NAME", help="A name of it besides localhost, like that of a container."),
+    ] = None,
     config_fault: Annotated[
         str | None, typer.Option("--config-fault", metavar="FAULT", help="What goes wrong when a config is fetched.")
     ] = None,
@@ -65,6 +69,7 @@ def dev(
         host=host,
         port=port,
         allow_remote=allow_remote,
+        allowed_hosts=tuple(allow_host or ()),
         faults={where: fault for where, fault in faults.items() if fault is not None},
     )
     serving.serve(options, command=f"signakit dev {file}", on_started=started)

@@ -5,6 +5,7 @@ unreachable), 2 says that the command line is wrong.
 """
 
 import functools
+import inspect
 import json
 import sys
 from collections.abc import Callable, Mapping
@@ -38,7 +39,11 @@ class CommandError(Exception):
 
 
 def command(function: Command) -> Command:
-    """Make a function a command: a ``CommandError`` out of it is told in words, or in JSON where that was asked for."""
+    """Make a function a command.
+
+    A ``CommandError`` out of it is told in words, or in JSON where that was asked for. Its docstring is the help: the
+    lines of a paragraph are joined, since a terminal breaks them anew.
+    """
 
     @functools.wraps(function)
     def run(**arguments: Any) -> None:
@@ -47,6 +52,8 @@ def command(function: Command) -> Command:
         except CommandError as error:
             fail(error, as_json=bool(arguments.get("as_json")))
 
+    paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n")
+    run.__doc__ = "\n\n".join(paragraph.replace("\n", " ") for paragraph in paragraphs)
     return run  # type: ignore[return-value]  # the same signature, which typer reads through functools.wraps
 
 

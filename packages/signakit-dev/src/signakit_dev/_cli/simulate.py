@@ -61,7 +61,7 @@ def simulate(
     All users have the attributes that are given, and random ids. Next to the share that was counted stands the one that
     the config gives: a difference beyond chance means that the buckets are not dealt out as you think. Sends no events.
 
-        signakit simulate new-checkout --users 100000 --attr plan=pro
+    Example: signakit simulate new-checkout --users 100000 --attr plan=pro
     """
     if as_csv and as_json:
         raise typer.BadParameter("give either --csv or --json", param_hint="--csv")

@@ -27,7 +27,7 @@ LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 def status(
     *,
     url: Annotated[
-        str | None, typer.Option("--url", metavar="URL", help=f"Ask this emulator. [default: {DEFAULT_URL}]")
+        str | None, typer.Option("--url", metavar="URL", help=f"Ask this emulator; without options, {DEFAULT_URL}.")
     ] = None,
     sdk_key: Annotated[
         str | None, typer.Option("--sdk-key", metavar="KEY", help="Ask the CDN for the config of this key.")

@@ -16,7 +16,7 @@ from .source import DEFAULT_FILE
 @command
 def validate(
     file: Annotated[
-        Path, typer.Argument(metavar="[FILE]", exists=True, dir_okay=False, help="The JSON file to check.")
+        Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="The JSON file to check.")
     ] = DEFAULT_FILE,
     *,
     strict: Annotated[bool, typer.Option("--strict", help="Let warnings fail, too.")] = False,

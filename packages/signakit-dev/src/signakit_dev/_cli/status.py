@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-import httpx
 import typer
 from rich.markup import escape
 from rich.table import Table
@@ -14,7 +13,7 @@ from rich.table import Table
 from signakit_dev._faults import fault_from
 
 from .output import AsJson, CommandError, command, counted, print_json, printable, show
-from .source import Source, fetch
+from .source import Source
 
 DEFAULT_URL = "http://127.0.0.1:4747"
 TIMEOUT = 5.0
@@ -44,6 +43,8 @@ def status(
     url = url or (os.environ.get("SIGNAKIT_EMULATOR_URL") if sdk_key is None else None)
     key = sdk_key or (os.environ.get("SIGNAKIT_SDK_KEY") if url is None else None)
     if key:
+        from .cdn import fetch  # noqa: PLC0415  # as for httpx, below
+
         source = fetch(key)
         if as_json:
             print_json(cdn_status(source))
@@ -68,6 +69,8 @@ def ask(url: str) -> dict[str, Any]:
         typer.BadParameter: The URL is none.
         CommandError: Nobody answers, or somebody else does.
     """
+    import httpx  # noqa: PLC0415  # would double the time of `signakit --help`
+
     local = False
     try:
         local = urlsplit(url).hostname in LOOPBACK

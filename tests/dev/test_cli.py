@@ -7,13 +7,11 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from typer.testing import CliRunner
 
 from signakit_dev._cli.attributes import parse_attributes
 from signakit_dev._project import SAMPLE
-from signakit_dev.cli import app
 from signakit_flags import SignaKitClient
-from support.command import Done, signakit
+from support.command import here, signakit
 from support.configs import SDK_KEY, config, flag, ranges, rule, whole
 from support.server import FlagServer, closed_port_url, status
 
@@ -30,26 +28,18 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def run(*arguments: object, code: int = 0) -> Done:
-    """Run a command in this process, which is quicker."""
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments], prog_name="signakit")
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    assert result.exit_code == code, result.output
-    return Done(result.exit_code, result.stdout, result.stderr)
-
-
 def test_the_version_and_the_commands_are_told() -> None:
     assert signakit("--version").out.startswith("signakit-dev 0.")
     listed = signakit("--help").out
     for name in ("demo", "dev", "decide", "simulate", "validate", "status"):
         assert f"\n  {name} " in listed
-        assert "--json" in run(name, "--help").out
+        assert "--json" in here(name, "--help").out
     assert "\x1b" not in listed
     assert "╭" not in listed
 
 
 def test_without_a_command_it_explains_itself() -> None:
-    assert "Commands:" in run(code=2).err
+    assert "Commands:" in here(code=2).err
 
 
 # --- decide -----------------------------------------------------------------------------------------------------------
@@ -65,7 +55,7 @@ def test_decide_explains_a_decision(project: Path) -> None:
 
 
 def test_decide_shows_the_variables(project: Path) -> None:
-    out = run("decide", "banner", "--user", "ada", "--config", project).out
+    out = here("decide", "banner", "--user", "ada", "--config", project).out
     assert '  variable text: "Free delivery"\n  variable seconds: 5\n' in out
 
 
@@ -103,34 +93,34 @@ def test_attributes_are_text_or_json(assignments: list[str] | None, attributes: 
     [("plan", "neither NAME=TEXT nor NAME:=JSON"), ("=pro", "neither"), (":=3", "neither"), ("n:=pro", "write n=pro")],
 )
 def test_an_attribute_that_is_none_is_a_usage_error(project: Path, assignment: str, said: str) -> None:
-    done = run("decide", "banner", "--user", "ada", "--attr", assignment, code=2)
+    done = here("decide", "banner", "--user", "ada", "--attr", assignment, code=2)
     assert said in " ".join(done.err.split())
 
 
 def test_an_unknown_flag_names_those_that_are_near(project: Path) -> None:
-    done = run("decide", "new-chekout", "--user", "ada", code=1)
+    done = here("decide", "new-chekout", "--user", "ada", code=1)
     assert done.out == ""
     assert done.err == "error: no flag 'new-chekout' in signakit.json\nDid you mean new-checkout?\n"
-    answer = run("decide", "new-chekout", "--user", "ada", "--json", code=1).json
+    answer = here("decide", "new-chekout", "--user", "ada", "--json", code=1).json
     assert answer["near"] == ["new-checkout"]
 
 
 def test_an_unknown_flag_that_is_near_none_names_all(project: Path) -> None:
-    assert "There are: new-checkout, beta-dashboard, banner" in run("decide", "x", "--user", "ada", code=1).err
+    assert "There are: new-checkout, beta-dashboard, banner" in here("decide", "x", "--user", "ada", code=1).err
 
 
 def test_without_flags_from_anywhere_it_says_what_to_give(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    said = " ".join(run("decide", "x", "--user", "ada", code=2).err.split())
+    said = " ".join(here("decide", "x", "--user", "ada", code=2).err.split())
     assert "there is no signakit.json here, and no SIGNAKIT_SDK_KEY in the environment" in said
 
 
 def test_a_file_and_a_key_are_one_too_many(project: Path) -> None:
-    run("decide", "banner", "--user", "a", "--config", project, "--sdk-key", SDK_KEY, code=2)
+    here("decide", "banner", "--user", "a", "--config", project, "--sdk-key", SDK_KEY, code=2)
 
 
 def test_a_malformed_key_is_a_usage_error_that_hides_it(project: Path) -> None:
-    done = run("decide", "banner", "--user", "a", "--sdk-key", "sk_dev_topsecret", code=2)
+    done = here("decide", "banner", "--user", "a", "--sdk-key", "sk_dev_topsecret", code=2)
     assert "malformed SignaKit SDK key" in done.err
     assert "topsecret" not in done.err
 
@@ -138,9 +128,9 @@ def test_a_malformed_key_is_a_usage_error_that_hides_it(project: Path) -> None:
 def test_a_file_that_is_no_config_points_to_validate(tmp_path: Path) -> None:
     path = tmp_path / "broken.json"
     path.write_text('{"flags": [')
-    done = run("decide", "x", "--user", "a", "--config", path, code=1)
+    done = here("decide", "x", "--user", "a", "--config", path, code=1)
     assert f"signakit validate {path}" in done.err
-    assert run("decide", "x", "--user", "a", "--config", path, "--json", code=1).json["error"].startswith(str(path))
+    assert here("decide", "x", "--user", "a", "--config", path, "--json", code=1).json["error"].startswith(str(path))
 
 
 def test_a_key_fetches_the_config_and_sends_no_event(server: FlagServer) -> None:
@@ -154,16 +144,16 @@ def test_a_key_fetches_the_config_and_sends_no_event(server: FlagServer) -> None
 
 
 def test_the_key_of_the_environment_gives_way_to_a_file(project: Path, server: FlagServer) -> None:
-    signakit("decide", "banner", "--user", "a", "--config", project, SIGNAKIT_SDK_KEY=SDK_KEY)
+    here("decide", "banner", "--user", "a", "--config", project, SIGNAKIT_SDK_KEY=SDK_KEY)
     assert server.config_paths == []
 
 
 def test_a_cdn_that_is_away_or_refuses_is_told(server: FlagServer) -> None:
     arguments = ("decide", "exp", "--user", "ada", "--sdk-key", SDK_KEY)
-    gone = signakit(*arguments, code=1, SIGNAKIT_CDN_URL=closed_port_url())
+    gone = here(*arguments, code=1, SIGNAKIT_CDN_URL=closed_port_url())
     assert gone.err.startswith("error: no config could be fetched")
     server.config_fault = status(403)
-    refused = signakit(*arguments, "--json", code=1, SIGNAKIT_CDN_URL=server.url).json
+    refused = here(*arguments, "--json", code=1, SIGNAKIT_CDN_URL=server.url).json
     assert "403" in refused["error"]
     assert gone.err.count("\n") == 1
     assert refused["url"].startswith(server.url)
@@ -173,7 +163,7 @@ def test_names_in_a_config_do_not_steer_the_terminal(tmp_path: Path) -> None:
     path = tmp_path / "hostile.json"
     path.write_text(json.dumps(config(flag("a\x1b[2Jb\x07", rule("r\x1b]0;x\x07")))))
     for arguments in (("decide", "a\x1b[2Jb\x07"), ("decide", "nope")):
-        done = run(*arguments, "--user", "u", "--config", path, code=0 if arguments[1] != "nope" else 1)
+        done = here(*arguments, "--user", "u", "--config", path, code=0 if arguments[1] != "nope" else 1)
         assert "\x1b" not in done.out + done.err
         assert "\x07" not in done.out + done.err
         assert "\\x1b[2J" in done.out + done.err
@@ -203,7 +193,7 @@ def test_validate_lists_problems_with_path_and_line(tmp_path: Path) -> None:
     done = signakit("validate", path, code=1)
     assert f"{path}:9: error: flags[0].rules[0].trafficPercentage: " in done.out
     assert done.out.splitlines()[-1].startswith(f"{path}: 1 error, ")
-    answer = run("validate", path, "--json", code=1).json
+    answer = here("validate", path, "--json", code=1).json
     assert (answer["ok"], answer["errors"]) == (False, 1)
     assert {"path": "flags[0].rules[0].trafficPercentage", "line": 9, "severity": "error"}.items() <= next(
         problem for problem in answer["problems"] if problem["severity"] == "error"
@@ -212,7 +202,7 @@ def test_validate_lists_problems_with_path_and_line(tmp_path: Path) -> None:
 
 def test_validate_takes_the_sample(project: Path) -> None:
     assert signakit("validate", "--strict", cwd=project.parent).out == "signakit.json: no problems\n"
-    assert run("validate", "--json").json == {
+    assert here("validate", "--json").json == {
         "file": "signakit.json",
         "ok": True,
         "errors": 0,
@@ -223,14 +213,14 @@ def test_validate_takes_the_sample(project: Path) -> None:
 
 def test_warnings_fail_only_where_that_was_asked_for(project: Path) -> None:
     project.write_text(SAMPLE.replace('"operator": "equals"', '"operator": "semver_greater_than"'))
-    assert "warning: flags[0].rules[0].audiences[0].conditions[0]" in run("validate").out
-    assert run("validate", "--strict", code=1).out.endswith("0 errors, 1 warning\n")
-    assert run("validate", "--strict", "--json", code=1).json["ok"] is False
+    assert "warning: flags[0].rules[0].audiences[0].conditions[0]" in here("validate").out
+    assert here("validate", "--strict", code=1).out.endswith("0 errors, 1 warning\n")
+    assert here("validate", "--strict", "--json", code=1).json["ok"] is False
 
 
 @pytest.mark.parametrize("name", ["absent.json", "."])
 def test_validate_of_no_file_is_a_usage_error(project: Path, name: str) -> None:
-    run("validate", name, code=2)
+    here("validate", name, code=2)
 
 
 # --- simulate ---------------------------------------------------------------------------------------------------------
@@ -249,13 +239,13 @@ def test_simulate_counts_what_the_sdk_decides(project: Path) -> None:
 
 def test_simulate_takes_the_same_users_for_the_same_seed(project: Path) -> None:
     def users(*arguments: object) -> str:
-        return run("simulate", "recommendations", "--users", 500, "--csv", *arguments).out
+        return here("simulate", "recommendations", "--users", 500, "--csv", *arguments).out
 
     assert users() == users("--seed", 0) != users("--seed", 1)
 
 
 def test_simulate_prints_csv(project: Path) -> None:
-    rows = list(csv.DictReader(run("simulate", "banner", "--users", 10, "--csv").out.splitlines()))
+    rows = list(csv.DictReader(here("simulate", "banner", "--users", 10, "--csv").out.splitlines()))
     assert rows == [{"variation": "on", "rule": "", "users": "10", "observed": "1.0", "configured": "1.0"}]
 
 
@@ -274,11 +264,11 @@ def test_simulate_of_an_archived_or_unreadable_flag_says_so(tmp_path: Path) -> N
     path = tmp_path / "config.json"
     path.write_text(json.dumps(config(flag("old", status="archived"), flag("bad", salt=3))))
     for key in ("old", "bad"):
-        assert "archived, or not one that the SDK can read" in run("simulate", key, "--config", path, code=1).err
+        assert "archived, or not one that the SDK can read" in here("simulate", key, "--config", path, code=1).err
 
 
 def test_simulate_with_a_key_sends_nothing(server: FlagServer) -> None:
-    signakit("simulate", "exp", "--users", 50, SIGNAKIT_SDK_KEY=SDK_KEY, SIGNAKIT_EMULATOR_URL=server.url)
+    here("simulate", "exp", "--users", 50, SIGNAKIT_SDK_KEY=SDK_KEY, SIGNAKIT_EMULATOR_URL=server.url)
     assert (len(server.config_paths), server.posts) == (1, 0)
 
 
@@ -308,7 +298,7 @@ SPLITS = {
 def test_the_configured_share_is_what_many_users_get(tmp_path: Path, definition: dict[str, object]) -> None:
     path = tmp_path / "config.json"
     path.write_text(json.dumps(config(definition)))
-    rows = run("simulate", "f", "--users", 20_000, "--attr", "plan=free", "--config", path, "--json").json["split"]
+    rows = here("simulate", "f", "--users", 20_000, "--attr", "plan=free", "--config", path, "--json").json["split"]
     assert sum(row["configured"] for row in rows) == pytest.approx(1)
     for row in rows:
         assert row["observed"] == pytest.approx(row["configured"], abs=0.015), row

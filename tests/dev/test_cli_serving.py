@@ -16,7 +16,7 @@ import pytest
 from signakit_dev._project import SAMPLE
 from signakit_dev.testing import Emulator
 from signakit_flags import SignaKitClient
-from support.command import SIGNAKIT, Command, signakit
+from support.command import SIGNAKIT, Command, here, signakit
 from support.configs import SDK_KEY
 from support.server import FlagServer, closed_port_url, status
 
@@ -88,7 +88,7 @@ def test_dev_lists_every_error_of_a_file(tmp_path: Path) -> None:
     assert done.err.count("trafficPercentage") == 2
     assert re.search(r"line \d+, flags\[0\]\.rules\[0\]\.trafficPercentage: ", done.err)
     assert done.out == ""
-    problems = signakit("dev", path, "--port", 0, "--json", code=1).json["problems"]
+    problems = here("dev", path, "--port", 0, "--json", code=1).json["problems"]
     assert len(problems) == len(done.err.splitlines()) - 1
     assert all(problem["line"] for problem in problems)
 
@@ -100,13 +100,13 @@ def test_a_port_that_is_taken_is_told_with_one_that_is_free(tmp_path: Path) -> N
         assert f"error: port {port} is taken" in done.err
         free = re.search(r"This one is free: signakit dev signakit\.json --port (\d+)", done.err)
         assert free is not None
-        answer = signakit("dev", "--port", port, "--json", cwd=tmp_path, code=1).json
+        answer = here("dev", tmp_path / "signakit.json", "--port", port, "--json", code=1).json
     assert answer["free"] != port
     socket.create_server(("127.0.0.1", int(free[1]))).close()
 
 
 def test_an_address_for_other_machines_has_to_be_asked_for(tmp_path: Path) -> None:
-    done = signakit("dev", "--host", "0.0.0.0", "--port", 0, cwd=tmp_path, code=1)
+    done = here("dev", tmp_path / "signakit.json", "--host", "0.0.0.0", "--port", 0, code=1)
     assert "can be reached from other machines" in done.err
     assert "--allow-remote" in done.err
     with Command("dev", "--host", "0.0.0.0", "--allow-remote", "--port", 0, cwd=tmp_path) as dev:
@@ -129,17 +129,17 @@ def test_faults_from_the_command_line_hold_from_the_start(tmp_path: Path) -> Non
         answer = httpx.get(config)
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
         assert httpx.get(config).status_code == 200
-        assert "fault of events: hang" in signakit("status", "--url", url).out
+        assert "fault of events: hang" in here("status", "--url", url).out
 
 
 def test_a_fault_that_is_none_is_a_usage_error(tmp_path: Path) -> None:
-    done = signakit("dev", "--config-fault", "explode", cwd=tmp_path, code=2)
+    done = here("dev", tmp_path / "signakit.json", "--config-fault", "explode", code=2)
     assert "unknown fault 'explode'" in done.err
     assert not (tmp_path / "signakit.json").exists()
 
 
 def test_a_sample_that_cannot_be_written_is_told(tmp_path: Path) -> None:
-    assert "cannot be created" in signakit("dev", tmp_path / "absent" / "a.json", code=1).err
+    assert "cannot be created" in here("dev", tmp_path / "absent" / "a.json", code=1).err
 
 
 # --- status -----------------------------------------------------------------------------------------------------------
@@ -156,7 +156,7 @@ def test_status_shows_what_an_emulator_serves_and_counts() -> None:
             emulator.wait_for_events(2)
         emulator.fault("events", "status", status=503)
         out = signakit("status", "--url", emulator.url).out
-        answer = signakit("status", "--json", SIGNAKIT_EMULATOR_URL=emulator.url).json
+        answer = here("status", "--json", SIGNAKIT_EMULATOR_URL=emulator.url).json
     assert re.search(r"^new-checkout +running +1  if plan is pro: ", out, re.MULTILINE)
     assert re.search(r"^dark-mode +stopped +0  ", out, re.MULTILINE)
     assert "events: 2 taken (1 exposure, 1 purchase), 0 refused\n" in out
@@ -166,33 +166,33 @@ def test_status_shows_what_an_emulator_serves_and_counts() -> None:
 
 
 def test_status_of_nobody_fails(server: FlagServer) -> None:
-    away = signakit("status", "--url", closed_port_url(), code=1)
+    away = here("status", "--url", closed_port_url(), code=1)
     assert away.err.startswith("error: no emulator answers at http://127.0.0.1:")
     assert "signakit dev starts one." in away.err
-    assert "no emulator answers" in signakit("status", "--url", closed_port_url(), "--json", code=1).json["error"]
-    other = signakit("status", "--url", server.url, code=1)
+    assert "no emulator answers" in here("status", "--url", closed_port_url(), "--json", code=1).json["error"]
+    other = here("status", "--url", server.url, code=1)
     assert f"what answers at {server.url} is no emulator (HTTP 200)" in other.err
 
 
 @pytest.mark.parametrize("url", ["nonsense", "ftp://127.0.0.1", "http://[", "http://a:b"])
 def test_status_of_no_url_is_a_usage_error(url: str) -> None:
-    signakit("status", "--url", url, code=2)
+    here("status", "--url", url, code=2)
 
 
 def test_status_of_a_key_shows_the_config(server: FlagServer) -> None:
     environment = {"SIGNAKIT_SDK_KEY": SDK_KEY, "SIGNAKIT_CDN_URL": server.url}
-    out = signakit("status", **environment).out
+    out = here("status", **environment).out
     assert out.startswith(f"Config at {server.url}/configs/org1/1234/development/latest.json\nversion 1, ETag ")
     assert re.search(r", generated \d+ days ago\n", out)
     assert re.search(r"^exp +running +1$", out, re.MULTILINE)
-    answer = signakit("status", "--json", **environment).json
+    answer = here("status", "--json", **environment).json
     assert answer["etag"] == server.etag
     assert answer["flags"][0] == {"key": "exp", "running": True, "archived": False, "rules": 1}
     assert answer["age"] > 0
     assert server.posts == 0
     server.config_fault = status(404)
-    assert "404" in signakit("status", "--sdk-key", SDK_KEY, code=1, SIGNAKIT_CDN_URL=server.url).err
+    assert "404" in here("status", "--sdk-key", SDK_KEY, code=1, SIGNAKIT_CDN_URL=server.url).err
 
 
 def test_status_asks_one_of_the_two() -> None:
-    signakit("status", "--url", "http://127.0.0.1:1", "--sdk-key", SDK_KEY, code=2)
+    here("status", "--url", "http://127.0.0.1:1", "--sdk-key", SDK_KEY, code=2)

@@ -19,7 +19,7 @@ from signakit_dev._demo.shops import SHOPS
 from signakit_dev._project import SAMPLE
 from signakit_dev.testing import Emulator
 from signakit_flags import SignaKitClient
-from support.command import Command, signakit
+from support.command import Command, here
 from support.server import wait_until
 
 if TYPE_CHECKING:
@@ -185,14 +185,14 @@ def test_a_project_of_ones_own_is_served_and_stays_as_it_is(tmp_path: Path) -> N
 def test_a_shop_port_that_is_taken_is_told_before_anything_starts() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        done = signakit("demo", "--port", 0, "--shop-port", port, code=1)
+        done = here("demo", "--port", 0, "--shop-port", port, code=1)
     assert f"error: the shop cannot listen on port {port}" in done.err
     assert re.search(r"This one is free: signakit demo --shop-port \d+", done.err)
 
 
 def test_a_port_of_the_emulator_that_is_taken_is_told() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
-        done = signakit("demo", "--port", other.getsockname()[1], "--shop-port", 0, code=1)
+        done = here("demo", "--port", other.getsockname()[1], "--shop-port", 0, code=1)
     assert re.search(r"This one is free: signakit demo --port \d+", done.err)
 
 

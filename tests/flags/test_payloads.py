@@ -481,3 +481,9 @@ def test_a_timestamp_does_not_depend_on_the_ones_before(times: list[float]) -> N
     for at in [at + step for at in times for step in (0, 0.001, 1)]:
         expected = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=int(at * 1000))
         assert format_timestamp(at) == f"{expected:%Y-%m-%dT%H:%M:%S}.{expected.microsecond // 1000:03d}Z"
+
+
+@given(ATTRIBUTES)
+def test_attributes_that_need_only_a_look_are_sent_as_all_others_are(attributes: Any) -> None:
+    # A mapping of another type always takes the longer way.
+    assert wire(exposure(attributes=attributes)) == wire(exposure(attributes=MappingProxyType(attributes)))

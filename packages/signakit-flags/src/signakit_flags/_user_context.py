@@ -83,10 +83,11 @@ class SignaKitUserContext:
         if self._is_bot:
             return self._bot_decision(flag_key)
         ruleset = self._ruleset
-        if ruleset is None:
-            ruleset = self._pinned()
-            if ruleset is None:
+        if ruleset is None:  # as in `_pinned`
+            snapshot = self._engine.feed.snapshot
+            if snapshot is None:
                 return None
+            ruleset = self._ruleset = snapshot.ruleset
         compiled = ruleset.compiled
         flag = compiled[flag_key] if flag_key in compiled else ruleset.flag(flag_key)
         if flag is None:
@@ -96,14 +97,13 @@ class SignaKitUserContext:
         outcome = flag.fixed
         try:
             if outcome is None:
-                evaluate = flag.outcome
-                outcome = evaluate(self._user_id, self._attributes)
+                outcome = flag.outcome(self._user_id, self._attributes)
         except Exception as error:  # noqa: BLE001  # an attribute with an __eq__ of its own may raise anything
             self._undecided(flag_key, error)
             return None
         self._decisions[flag.key] = decision = outcome.decision  # its own key: the caller's may be a subclass of str
         exposed = outcome.exposed
-        if exposed is not None and self._user_id in exposed.recent:
+        if exposed is not None and self._user_id in exposed:
             self._engine.exposures_suppressed += 1
         elif outcome.exposure is not None:
             self._engine.expose(self._user_id, self._attributes, outcome)
@@ -134,14 +134,13 @@ class SignaKitUserContext:
             outcome = flag.fixed
             try:
                 if outcome is None:
-                    evaluate = flag.outcome
-                    outcome = evaluate(user_id, attributes)
+                    outcome = flag.outcome(user_id, attributes)
             except Exception as error:  # noqa: BLE001  # as in `decide`
                 self._undecided(flag_key, error)
                 continue
             decisions[flag_key] = outcome.decision
             exposed = outcome.exposed
-            if exposed is not None and user_id in exposed.recent:
+            if exposed is not None and user_id in exposed:
                 suppressed += 1
             elif outcome.exposure is not None:
                 engine.expose(user_id, attributes, outcome)

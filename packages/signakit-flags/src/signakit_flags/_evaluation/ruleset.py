@@ -13,7 +13,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import floor
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from mmh3 import mmh3_32_uintdigest as murmur3_32
 
 from .._frozen import CONTAINERS, ReadOnlyDict, TooDeepError, check_depth, freeze
 from .._types import Decision
@@ -23,10 +25,9 @@ from .bucketing import BUCKETS, bucket
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from .._events.exposure_filter import Exposed
+    from .._events.exposure_filter import Users
+    from .audience import Test
     from .config import Allocation, Config, Flag, Rule
-
-_Found = TypeVar("_Found")  # what a rule that does not match gives: an outcome, or None
 
 OFF = "off"
 
@@ -38,7 +39,8 @@ class Outcome:
         decision: What the user gets; the same object for every user.
         exposure: Identity of the exposure, equal for equal (flag, variation, rule) also after a reload; None where
             none is sent: targeted rules, and flags that are not running (PROTOCOL section 8).
-        exposed: The users that it was sent for lately; put here, out of the exposure filter, by who sends it first.
+        exposed: The users that it was sent for lately: what the exposure filter has of them, put here by who sends it
+            first, so that a ruleset serves one client.
     """
 
     __slots__ = ("decision", "exposed", "exposure")
@@ -48,7 +50,7 @@ class Outcome:
         self.exposure: int | None = (
             hash((decision.flag_key, decision.variation_key, decision.rule_key)) if exposes else None
         )
-        self.exposed: Exposed | None = None
+        self.exposed: Users | None = None
 
 
 class Split:
@@ -81,6 +83,20 @@ class Split:
         return None
 
 
+_Steps: TypeAlias = tuple[
+    "dict[str, Outcome] | None",
+    "tuple[tuple[str, frozenset[str]], ...]",
+    "Test | None",
+    int,
+    str,
+    Outcome | None,
+    str,
+    tuple[tuple[float, float, Outcome], ...],
+]
+"""What a decision needs of one rule: the allowlist, the audiences' texts and rest, the threshold and what is hashed for
+it, the outcome of everybody, what is hashed for a variation, the ranges."""
+
+
 class CompiledRule:
     """One rule.
 
@@ -103,36 +119,11 @@ class CompiledRule:
         self.threshold: int = _threshold(rule.traffic_percentage)
         self.split: Split = Split(f"{salt}:variation:", rule.variation_allocation, outcome_of)
 
-    def decider(self, otherwise: _Found) -> Callable[[str, Mapping[str, Any]], Outcome | _Found]:
-        """Return a function of a user's id and attributes that gives the rule's outcome, or else ``otherwise``.
-
-        A closure, and the four steps of section 4.3 in line: a decision costs a third less than with a method of the
-        rule, of its audiences and of its split.
-        """
-        allowlist, traffic, threshold, split = self.allowlist, self.prefix, self.threshold, self.split
+    def steps(self) -> _Steps:
+        """Return what a decision needs of the rule."""
         texts, rest = ((), None) if self.audiences is None else (self.audiences.texts, self.audiences.rest)
-        whole, variation, ranges = split.whole, split.prefix, split.ranges
-
-        def decide(user_id: str, attributes: Mapping[str, Any]) -> Outcome | _Found:
-            if allowlist is not None and user_id in allowlist:
-                return allowlist[user_id]
-            for name, wanted in texts:  # as CompiledAudiences.match
-                actual = attributes.get(name)
-                if not isinstance(actual, str) or actual not in wanted:
-                    return otherwise
-            if not ranges or (rest is not None and not rest(attributes)):
-                return otherwise
-            if threshold < BUCKETS and bucket(traffic, user_id) >= threshold:
-                return otherwise
-            if whole is not None:
-                return whole
-            number = bucket(variation, user_id)
-            for start, end, outcome in ranges:
-                if start <= number <= end:
-                    return outcome
-            return otherwise
-
-        return decide
+        split = self.split
+        return self.allowlist, texts, rest, self.threshold, self.prefix, split.whole, split.prefix, split.ranges
 
 
 class CompiledFlag:
@@ -145,10 +136,9 @@ class CompiledFlag:
         default: The flag's own allocation.
         fallback: Variation ``off``: when nothing else holds, or the flag is not running.
         fixed: The outcome of every user, when neither user nor attributes can change it; else None.
-        outcome: A function of a user's id and attributes that gives the outcome.
     """
 
-    __slots__ = ("default", "fallback", "fixed", "key", "outcome", "rules", "running")
+    __slots__ = ("_everybody", "_steps", "default", "fallback", "fixed", "key", "rules", "running")
 
     def __init__(self, flag: Flag) -> None:
         self.key: str = flag.key
@@ -165,30 +155,36 @@ class CompiledFlag:
             if self.running
             else Outcome(Decision(flag.key, OFF, False, None, None, variables(OFF)), exposes=False)  # noqa: FBT003
         )
-        self.fixed: Outcome | None = None
-        if not self.running:
-            self.fixed = self.fallback
-        elif not self.rules:
-            self.fixed = self.default.whole if self.default.ranges else self.fallback
-        self.outcome: Callable[[str, Mapping[str, Any]], Outcome] = self._decider()
+        self._steps = tuple(rule.steps() for rule in self.rules) if self.running else ()
+        self._everybody = self.default.whole if self.running and self.default.ranges else self.fallback
+        self.fixed: Outcome | None = None if self._steps else self._everybody
 
-    def _decider(self) -> Callable[[str, Mapping[str, Any]], Outcome]:
-        if not self.running:
-            return lambda _user_id, _attributes: self.fallback
-        default, fallback = self.default, self.fallback
-        everybody = default.whole if default.ranges else fallback
-        if len(self.rules) == 1 and everybody is not None:
-            return self.rules[0].decider(everybody)  # most flags are so, and are spared a call
-        deciders = [rule.decider(None) for rule in self.rules]
-
-        def decide(user_id: str, attributes: Mapping[str, Any]) -> Outcome:
-            for by_rule in deciders:
-                outcome = by_rule(user_id, attributes)
-                if outcome is not None:
-                    return outcome
-            return everybody or default.outcome(user_id) or fallback
-
-        return decide
+    def outcome(self, user_id: str, attributes: Mapping[str, Any]) -> Outcome:
+        """Return what a user gets."""
+        # The four steps of section 4.3 in line, down to `bucket`: a decision costs a third less than with a method of
+        # the rule, of its audiences and of its split. And over one tuple a rule: a closure is no faster, and its cells
+        # lie all over the memory, which costs a request in a project of 1,000 flags twice as much.
+        for allowlist, texts, rest, threshold, traffic, whole, variation, ranges in self._steps:
+            if allowlist is not None and user_id in allowlist:
+                return allowlist[user_id]
+            for name, wanted in texts:  # as CompiledAudiences.match
+                actual = attributes.get(name)
+                if not isinstance(actual, str) or actual not in wanted:
+                    break
+            else:
+                if not ranges or (rest is not None and not rest(attributes)):
+                    continue
+                if threshold < BUCKETS:
+                    hashed = (traffic + user_id).encode("utf-8", "surrogatepass")
+                    if murmur3_32(hashed) % BUCKETS >= threshold:
+                        continue
+                if whole is not None:
+                    return whole
+                number = murmur3_32((variation + user_id).encode("utf-8", "surrogatepass")) % BUCKETS
+                for start, end, outcome in ranges:
+                    if start <= number <= end:
+                        return outcome
+        return self._everybody or self.default.outcome(user_id) or self.fallback
 
 
 @dataclass(slots=True, eq=False)

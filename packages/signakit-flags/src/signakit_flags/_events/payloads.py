@@ -224,21 +224,12 @@ def _payload(
 
 def sent_attributes(attributes: Mapping[Any, Any], warnings: Warnings) -> dict[str, Any]:
     """Return the attributes as they are sent: at most 50, cut, of the types that the service takes."""
+    if type(attributes) is dict and _is_sent_as_it_is(attributes):
+        return attributes
     sent: dict[str, Any] = {}
-    items = attributes.items()
-    for name, value in items if len(attributes) <= MAX_ATTRIBUTES else islice(items, MAX_ATTRIBUTES):
+    for name, value in islice(attributes.items(), MAX_ATTRIBUTES):
         if value is None:
             continue
-        kind = type(value)
-        if type(name) is str and len(name) <= MAX_ATTRIBUTE_KEY:
-            # Nearly every attribute is one of these, and needs no more than a look.
-            if kind is int or kind is bool:
-                if -_HUGE < value < _HUGE:
-                    sent[name] = value
-                    continue
-            elif kind is str:
-                sent[name] = value[:MAX_ATTRIBUTE_TEXT]
-                continue
         if not isinstance(name, str):
             warnings.once("attribute-name", "an attribute whose name is no text is not sent: %s", short(name))
         elif isinstance(value, str):
@@ -259,6 +250,22 @@ def sent_attributes(attributes: Mapping[Any, Any], warnings: Warnings) -> dict[s
                 type(value).__name__,
             )
     return sent
+
+
+def _is_sent_as_it_is(attributes: dict[Any, Any]) -> bool:
+    """Say whether nothing is to be cut, left out or made another type: so it nearly always is, and a look will do."""
+    if len(attributes) > MAX_ATTRIBUTES:
+        return False
+    for name, value in attributes.items():
+        if type(name) is not str or len(name) > MAX_ATTRIBUTE_KEY:
+            return False
+        kind = type(value)
+        if kind is str:
+            if len(value) > MAX_ATTRIBUTE_TEXT:
+                return False
+        elif not (kind is bool or (kind is int and -_HUGE < value < _HUGE) or (kind is float and isfinite(value))):
+            return False
+    return True
 
 
 def is_decimal(value: object) -> bool:

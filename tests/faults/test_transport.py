@@ -1,0 +1,115 @@
+"""What an HTTP client does that was injected, and what an answer may look like on its way to us."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import json
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from support.configs import config, flag, whole
+from support.faces import AsyncFace, Face
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from support.server import FlagServer
+
+MAX_CONFIG = 100_000
+CONFIG = config(flag("switch", allocation=whole("on")))
+
+
+@contextlib.contextmanager
+def injected(face: Face, **settings: Any) -> Iterator[dict[str, Any]]:
+    """Keyword arguments for a client of ours: a client of httpx for its face."""
+    if isinstance(face, AsyncFace):
+        async_client = httpx.AsyncClient(**settings)
+        try:
+            yield {"async_client": async_client, "polling_interval": 0}
+        finally:
+            face.run(async_client.aclose)
+    else:
+        with httpx.Client(**settings) as sync_client:
+            yield {"sync_client": sync_client, "polling_interval": 0}
+
+
+# --- a body that somebody else has read -------------------------------------------------------------------------------
+
+
+def hook(face: Face, *, method: str, read: bool = True) -> dict[str, Any]:
+    """Settings of a client that looks at every answer before we do, and keeps what it reads or does not."""
+
+    def look(response: httpx.Response) -> None:
+        if response.request.method == method:
+            response.read() if read else list(response.iter_bytes())
+
+    async def look_on_loop(response: httpx.Response) -> None:
+        if response.request.method == method:
+            _ = await response.aread() if read else [chunk async for chunk in response.aiter_bytes()]
+
+    return {"event_hooks": {"response": [look_on_loop if isinstance(face, AsyncFace) else look]}}
+
+
+@pytest.mark.parametrize("compressed", [False, True], ids=["plain", "gzip"])
+def test_a_config_that_a_hook_has_read_is_taken_from_there(face: Face, server: FlagServer, compressed: bool) -> None:
+    server.gzip = compressed
+    with injected(face, **hook(face, method="GET")) as settings:
+        client = face.client(**settings)
+        assert face.on_ready(client).success
+        assert face.decide(client, "switch") == "on"
+        assert client.status().etag == server.etag
+        face.close(client)
+
+
+def test_the_limit_of_a_config_holds_where_a_hook_has_read_it(face: Face, server: FlagServer) -> None:
+    server.gzip = True
+    server.set_config(b" " * (MAX_CONFIG + 1))
+    with injected(face, **hook(face, method="GET")) as settings:
+        client = face.client(max_config_size=MAX_CONFIG, **settings)
+        assert face.on_ready(client).reason == f"the body is larger than {MAX_CONFIG} bytes"
+        face.close(client)
+
+
+def test_a_config_that_a_hook_has_read_and_not_kept_is_a_failure_that_says_so(face: Face) -> None:
+    with injected(face, **hook(face, method="GET", read=False)) as settings:
+        client = face.client(**settings)
+        assert face.on_ready(client).reason == "something else has read the body and not kept it"
+        face.close(client)
+
+
+@pytest.mark.parametrize("read", [True, False], ids=["read", "not-kept"])
+def test_events_whose_answer_a_hook_has_read_are_sent_once(face: Face, server: FlagServer, read: bool) -> None:
+    with injected(face, **hook(face, method="POST", read=read)) as settings:
+        client = face.client(**settings)
+        assert face.on_ready(client).success
+        face.decide(client, "switch")
+        assert face.flush(client)
+        face.close(client)
+    assert (server.posts, len(server.events)) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "pack", [lambda data: (data, {}), lambda data: (gzip.compress(data), {"content-encoding": "gzip"})]
+)
+def test_a_transport_that_gives_whole_answers_will_do(
+    face: Face, pack: Callable[[bytes], tuple[bytes, dict[str, str]]]
+) -> None:
+    posts: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            posts.append(request)
+            return httpx.Response(200, json={"ok": True})
+        content, headers = pack(json.dumps(CONFIG).encode())
+        return httpx.Response(200, content=content, headers=headers)
+
+    with injected(face, transport=httpx.MockTransport(answer)) as settings:
+        client = face.client(**settings)
+        assert face.on_ready(client).success
+        assert face.decide(client, "switch") == "on"
+        assert face.flush(client)
+        face.close(client)
+    assert [len(json.loads(post.content)["events"]) for post in posts] == [1]

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _USER_AGENT = f"signakit-flags-python/{__version__}"
 _MAX_INGEST_BODY = 65_536
 _MAX_REASON = 200
+_MAX_OVERHEAD = 65_536
+"""Bytes that gzip may make of a config above its size: enough for one that cannot be compressed."""
 
 
 class _RefusedError(Exception):
@@ -39,6 +41,7 @@ class _Body:
     def __init__(self, response: httpx.Response, limit: int) -> None:
         self._limit = limit
         self._size = 0
+        self._compressed = 0
         self._chunks: list[bytes] = []
         self._inflate = None
         self.wanted = not _was_read(response)
@@ -56,16 +59,35 @@ class _Body:
 
     def add(self, chunk: bytes) -> bool:
         """Take a chunk as it came, and say whether to go on."""
-        if self._inflate is not None:
-            if self._inflate.eof:
-                raise _RefusedError("the compressed body is followed by something else")
-            # One byte more than allowed is enough to know.
-            chunk = self._inflate.decompress(chunk, self._limit - self._size + 1)
+        inflate = self._inflate
+        if inflate is None:
+            self._keep(chunk)
+            return True
+        self._compressed += len(chunk)
+        if self._compressed > self._limit + _MAX_OVERHEAD:
+            raise self._too_large()  # with little in it, it could go on without an end
+        while chunk:
+            another = inflate.eof
+            if another:
+                # A gzip file may have several members, one behind the other (RFC 1952, section 2.2).
+                inflate = self._inflate = zlib.decompressobj(wbits=31)
+            try:
+                # One byte more than allowed is enough to know.
+                self._keep(inflate.decompress(chunk, self._limit - self._size + 1))
+            except zlib.error as error:
+                reason = "is followed by something else" if another else "cannot be read"
+                raise _RefusedError(f"the compressed body {reason}: {error}") from None
+            chunk = inflate.unused_data
+        return True
+
+    def _keep(self, chunk: bytes) -> None:
         self._size += len(chunk)
         if self._size > self._limit:
-            raise _RefusedError(f"the body is larger than {self._limit} bytes")
+            raise self._too_large()
         self._chunks.append(chunk)
-        return True
+
+    def _too_large(self) -> _RefusedError:
+        return _RefusedError(f"the body is larger than {self._limit} bytes")
 
     def finish(self) -> bytes:
         """Return the whole."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gzip
 import json
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from support.configs import config, flag, whole
+from signakit_flags import SignaKitClient
+from support.configs import SDK_KEY, config, flag, whole
 from support.faces import AsyncFace, Face
 from support.faults import stream
 from support.server import body
@@ -200,3 +202,27 @@ def test_compressed_nothing_without_an_end_is_refused(
     server.config_fault = lambda handler: stream(handler, start, junk=nothing * 4_000, Content_Encoding="gzip")
     client = face.client(polling_interval=0, max_config_size=MAX_CONFIG, timeout=60)
     assert face.on_ready(client, timeout=30).reason == f"the body is larger than {MAX_CONFIG} bytes"
+
+
+# --- one injected client, a loop after another ------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # of the application, which left them open
+@pytest.mark.usefixtures("ended_loops")
+def test_an_injected_client_serves_one_loop_after_another(server: FlagServer) -> None:
+    """Its pool keeps connections of loops that are closed by then."""
+    server.set_config(CONFIG)
+    client = SignaKitClient(SDK_KEY, async_client=httpx.AsyncClient(), polling_interval=0, **server.urls)
+
+    async def use(number: int) -> None:
+        assert (await client.on_ready()).success
+        user = client.create_user_context(f"u{number}")
+        assert user is not None
+        user.decide("switch")
+        assert await asyncio.gather(client.flush(), client.refresh()) == [True, True]  # on two connections
+
+    for number in range(4):
+        asyncio.run(use(number))
+    assert client.status().last_error is None
+    assert {event["userId"] for event in server.events} == {f"u{number}" for number in range(4)}
+    client.close()

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 _USER_AGENT = f"signakit-flags-python/{__version__}"
 _MAX_INGEST_BODY = 65_536
 _MAX_REASON = 200
+_STALE = 2
+"""Connections that poller and sender may have left in the pool of an injected client, on a loop that has ended."""
+_MAX_OVERHEAD = 65_536
+"""Bytes that gzip may make of a config above its size: enough for one that cannot be compressed."""
 
 
 class _RefusedError(Exception):
@@ -36,32 +40,56 @@ class _Body:
     Decompressed here and not by httpx, whose decoders expand a whole chunk at once: 64 kB of gzip make 64 MB.
     """
 
-    wanted = True
-
     def __init__(self, response: httpx.Response, limit: int) -> None:
-        encoding = response.headers.get("content-encoding", "identity").strip().lower()
-        if encoding in {"", "identity"}:
-            self._inflate = None
-        elif encoding in {"gzip", "x-gzip"}:
-            self._inflate = zlib.decompressobj(wbits=31)
-        else:
-            raise _RefusedError(f"content encoding {encoding[:50]!r} was not asked for")
         self._limit = limit
         self._size = 0
+        self._compressed = 0
         self._chunks: list[bytes] = []
+        self._inflate = None
+        self.wanted = not _was_read(response)
+        if not self.wanted:
+            try:
+                self.add(response.content)  # which httpx has decompressed
+            except RuntimeError:  # httpx.ResponseNotRead
+                raise _RefusedError("something else has read the body and not kept it") from None
+            return
+        encoding = response.headers.get("content-encoding", "identity").strip().lower()
+        if encoding in {"gzip", "x-gzip"}:
+            self._inflate = zlib.decompressobj(wbits=31)
+        elif encoding not in {"", "identity"}:
+            raise _RefusedError(f"content encoding {encoding[:50]!r} was not asked for")
 
     def add(self, chunk: bytes) -> bool:
         """Take a chunk as it came, and say whether to go on."""
-        if self._inflate is not None:
-            if self._inflate.eof:
-                raise _RefusedError("the compressed body is followed by something else")
-            # One byte more than allowed is enough to know.
-            chunk = self._inflate.decompress(chunk, self._limit - self._size + 1)
+        inflate = self._inflate
+        if inflate is None:
+            self._keep(chunk)
+            return True
+        self._compressed += len(chunk)
+        if self._compressed > self._limit + _MAX_OVERHEAD:
+            raise self._too_large()  # with little in it, it could go on without an end
+        while chunk:
+            another = inflate.eof
+            if another:
+                # A gzip file may have several members, one behind the other (RFC 1952, section 2.2).
+                inflate = self._inflate = zlib.decompressobj(wbits=31)
+            try:
+                # One byte more than allowed is enough to know.
+                self._keep(inflate.decompress(chunk, self._limit - self._size + 1))
+            except zlib.error as error:
+                reason = "is followed by something else" if another else "cannot be read"
+                raise _RefusedError(f"the compressed body {reason}: {error}") from None
+            chunk = inflate.unused_data
+        return True
+
+    def _keep(self, chunk: bytes) -> None:
         self._size += len(chunk)
         if self._size > self._limit:
-            raise _RefusedError(f"the body is larger than {self._limit} bytes")
+            raise self._too_large()
         self._chunks.append(chunk)
-        return True
+
+    def _too_large(self) -> _RefusedError:
+        return _RefusedError(f"the body is larger than {self._limit} bytes")
 
     def finish(self) -> bytes:
         """Return the whole."""
@@ -91,10 +119,15 @@ class _NoBody:
         return b""
 
 
+def _was_read(response: httpx.Response) -> bool:
+    """Say whether nothing is left to read: an injected client may have hooks that do it, or a transport that does."""
+    return response.is_stream_consumed or response.is_closed
+
+
 def _reader(response: httpx.Response, request: Request, max_config_size: int) -> _Body | _NoBody:
     if request.method == "GET" and response.status_code == 200:
         return _Body(response, max_config_size)
-    return _NoBody(wanted=request.method == "POST")
+    return _NoBody(wanted=request.method == "POST" and not _was_read(response))
 
 
 class _Builder:
@@ -292,6 +325,11 @@ class AsyncTransport:
 
         try:
             async with asyncio.timeout(self._timeout):
+                for _ in range(0 if self._injected is None else _STALE):
+                    # A client that was used on another loop, as by tests with a loop each, still has connections of
+                    # that one. Who comes upon such a connection gets "Event loop is closed", and it is gone.
+                    with suppress(RuntimeError):
+                        return await self._send(request)
                 return await self._send(request)
         except Exception as error:  # noqa: BLE001  # an injected client may raise anything; nothing of it is ours to show
             return Failure(_reason(error, self._timeout))

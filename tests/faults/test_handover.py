@@ -310,7 +310,6 @@ def test_a_loop_that_lives_on_does_not_hold_a_client_that_was_closed(server: Fla
     within(WATCHDOG, lambda: asyncio.run(serve()))
 
 
-@pytest.mark.xfail(reason="the task that closes the connections is made when aclose() is over, where there are none")
 def test_nothing_is_left_to_do_on_a_loop_that_ends_with_aclose(server: FlagServer) -> None:
     """``loop.run_until_complete(client.aclose())`` and ``loop.close()``, with an async client of the application's."""
     loop = asyncio.new_event_loop()

@@ -517,9 +517,10 @@ class Engine:
                 await self._settled(timeout)
             self._stopping = True
             driver = self.driver
-            driver.stop()
-            if not isinstance(driver, ThreadDriver) and driver.is_here:
-                await driver.transport.aclose()
+            if isinstance(driver, ThreadDriver) or not driver.is_here:
+                driver.stop()
+            else:
+                await driver.aclose()
         except BaseException:
             self._closing = self._stopping = False  # cancelled: the exit makes up for it
             raise

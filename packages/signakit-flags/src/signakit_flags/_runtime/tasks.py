@@ -97,13 +97,14 @@ class LoopWorker:
     def _was_woken(self) -> bool:
         return self._again
 
-    def stop(self) -> None:
-        """Cancel what is under way. Called on the loop's thread."""
+    def stop(self) -> asyncio.Task[None] | None:
+        """Cancel what is under way, and return the task that then ends. Called on the loop's thread."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if self._task is not None:
             self._task.cancel()
+        return self._task
 
 
 class LoopDriver:
@@ -170,10 +171,14 @@ class LoopDriver:
         self._call(self._stop)
 
     def _stop(self) -> None:
-        self._poller.stop()
-        self._sender.stop()
         # Kept, since a loop holds its tasks weakly.
-        self._last = self.loop.create_task(self.transport.aclose(), name="signakit-close")
+        self._last = self.loop.create_task(self.aclose(), name="signakit-close")
+
+    async def aclose(self) -> None:
+        """The same, on the loop itself: nothing of ours is left on it afterwards."""
+        tasks = [task for task in (self._poller.stop(), self._sender.stop()) if task is not None]
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.transport.aclose()
 
     def join(self, deadline: float) -> None:
         """Do not wait: tasks end with the flows they run."""

@@ -13,7 +13,7 @@ from ._runtime import process
 from ._runtime.engine import Engine, loop_is_running
 from ._runtime.protocol import ConfigFeed, Ingest
 from ._sdk_key import SdkKey, parse_sdk_key, redact
-from ._types import short
+from ._types import plain_text, short
 from ._user_context import SignaKitUserContext
 
 if TYPE_CHECKING:
@@ -193,8 +193,10 @@ class SignaKitClient:
         Raises:
             TypeError: ``user_id`` is no text, or ``attributes`` no mapping.
         """
-        if not isinstance(user_id, str):
-            raise TypeError(f"user_id must be a str, not {type(user_id).__name__}")
+        if type(user_id) is not str:
+            if not isinstance(user_id, str):
+                raise TypeError(f"user_id must be a str, not {type(user_id).__name__}")
+            user_id = plain_text(user_id)
         engine = self._engine
         if not process.known[0]:
             process.notice_fork()
@@ -215,10 +217,14 @@ class SignaKitClient:
         is_bot = False
         if _USER_AGENT in own:
             user_agent = own.pop(_USER_AGENT)
-            is_bot = isinstance(user_agent, str) and bool(user_agent) and self._is_bot(user_agent)
+            is_bot = isinstance(user_agent, str) and self._is_bot(user_agent)
         return SignaKitUserContext(engine, user_id, own, is_bot)
 
     def _is_bot(self, user_agent: str) -> bool:
+        if type(user_agent) is not str:
+            user_agent = plain_text(user_agent)
+        if not user_agent:
+            return False
         if self._bot_detector is None:
             return is_bot(user_agent)
         try:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from ._events.payloads import is_decimal
 from ._frozen import ReadOnlyDict
-from ._types import Decision, Decisions, Explanation, Step, VariableValue
+from ._types import Decision, Decisions, Explanation, Step, VariableValue, plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,7 +53,7 @@ class SignaKitUserContext:
 
     @property
     def user_id(self) -> str:
-        """The user's id, as given."""
+        """The user's id; plain text, also where that of a subclass was given."""
         return self._user_id
 
     @property
@@ -258,7 +258,9 @@ class SignaKitUserContext:
         return Decision(flag_key, OFF, enabled=False, rule_key=None, rule_type=None, variables=_NO_VARIABLES)
 
     def _track(self, event_key: str, value: Any, metadata: Any, *, may_adopt: bool) -> None:
-        _check_key(event_key, "event_key")
+        if type(event_key) is not str:
+            _check_key(event_key, "event_key")
+            event_key = plain_text(event_key)
         if value is not None and not isinstance(value, (int, float, str)) and not is_decimal(value):
             raise TypeError(f"value must be a number, not {type(value).__name__}")
         if self._is_bot:

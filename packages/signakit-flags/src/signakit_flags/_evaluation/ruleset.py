@@ -16,7 +16,7 @@ from math import floor
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._frozen import CONTAINERS, ReadOnlyDict, TooDeepError, check_depth, freeze
-from .._types import Decision
+from .._types import Decision, plain_text
 from .audience import OPERATORS, CompiledAudiences
 from .bucketing import BUCKETS, bucket
 
@@ -118,7 +118,11 @@ class CompiledRule:
                 return allowlist[user_id]
             for name, wanted in texts:  # as CompiledAudiences.match
                 actual = attributes.get(name)
-                if not isinstance(actual, str) or actual not in wanted:
+                if type(actual) is not str:
+                    if not isinstance(actual, str):
+                        return otherwise
+                    actual = plain_text(actual)
+                if actual not in wanted:
                     return otherwise
             if not ranges or (rest is not None and not rest(attributes)):
                 return otherwise

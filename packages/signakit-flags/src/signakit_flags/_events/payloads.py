@@ -15,7 +15,7 @@ from math import inf, isfinite, nan
 from typing import TYPE_CHECKING, Any
 
 from .._log import logger
-from .._types import short
+from .._types import plain_text, short
 
 if TYPE_CHECKING:
     from .exposure_filter import ExposureKey
@@ -89,7 +89,7 @@ class Conversion:
         payload = _payload(self.event_key, self.user_id, self.at, self.attributes, self.decisions, cleaner)
         if self.value is not None:
             value = self.value
-            payload["value"] = _plain(value) if isinstance(value, str) else json_number(value, cleaner.warnings)
+            payload["value"] = plain_text(value) if isinstance(value, str) else json_number(value, cleaner.warnings)
         if self.metadata is not None:
             payload["metadata"] = self.metadata
         return payload
@@ -186,7 +186,7 @@ def clean_metadata(metadata: Any, warnings: Warnings) -> Any:
 
 def _clean_json(value: Any, warnings: Warnings, depth: int = 0) -> Any:
     if isinstance(value, str):
-        return _text(_plain(value))
+        return _text(plain_text(value))
     if value is None:
         return None
     if isinstance(value, (int, float)) or is_decimal(value):
@@ -194,7 +194,7 @@ def _clean_json(value: Any, warnings: Warnings, depth: int = 0) -> Any:
     if depth >= _MAX_DEPTH:
         raise TypeError(f"nested deeper than {_MAX_DEPTH} levels")
     if isinstance(value, Mapping):
-        return {_text(str(key)): _clean_json(item, warnings, depth + 1) for key, item in value.items()}
+        return {_text(plain_text(key)): _clean_json(item, warnings, depth + 1) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_clean_json(item, warnings, depth + 1) for item in value]
     raise TypeError(f"{type(value).__name__} has no form in JSON")
@@ -209,8 +209,8 @@ def _payload(
     cleaner: Cleaner,
 ) -> dict[str, Any]:
     payload: dict[str, Any] = {
-        "eventKey": event_key[:MAX_EVENT_KEY],
-        "userId": user_id[:MAX_USER_ID],
+        "eventKey": event_key[:MAX_EVENT_KEY] if type(event_key) is str else plain_text(event_key)[:MAX_EVENT_KEY],
+        "userId": user_id[:MAX_USER_ID] if type(user_id) is str else plain_text(user_id)[:MAX_USER_ID],
         "timestamp": format_timestamp(at),
     }
     if attributes:
@@ -239,26 +239,37 @@ def sent_attributes(attributes: Mapping[Any, Any], warnings: Warnings) -> dict[s
             elif kind is str:
                 sent[name] = value[:MAX_ATTRIBUTE_TEXT]
                 continue
-        if not isinstance(name, str):
-            warnings.once("attribute-name", "an attribute whose name is no text is not sent: %s", short(name))
-        elif isinstance(value, str):
-            sent[name[:MAX_ATTRIBUTE_KEY]] = value[:MAX_ATTRIBUTE_TEXT]
-        elif isinstance(value, (int, float)):
-            sent[name[:MAX_ATTRIBUTE_KEY]] = json_number(value, warnings)
-        elif isinstance(value, (list, tuple)):
-            sent[name[:MAX_ATTRIBUTE_KEY]] = [
-                item[:MAX_ATTRIBUTE_TEXT] if isinstance(item, str) else json_number(item, warnings)
-                for item in value[:MAX_ATTRIBUTE_ITEMS]
-                if isinstance(item, (str, int)) or (isinstance(item, float) and isfinite(item))
-            ]
-        else:
+        try:
+            _send_attribute(sent, name, value, warnings)
+        except Exception as error:  # noqa: BLE001  # an object may raise whatever is asked of it, even what it is
             warnings.once(
-                f"attribute {name[:MAX_ATTRIBUTE_KEY]}",
-                "attribute %s is not sent: %s is no text, number, bool or list of those",
-                short(name),
-                type(value).__name__,
+                "attribute-raised", "attribute %s is not sent: it raised %s", short(name), type(error).__name__
             )
     return sent
+
+
+def _send_attribute(sent: dict[str, Any], name: object, value: Any, warnings: Warnings) -> None:
+    if not isinstance(name, str):
+        warnings.once("attribute-name", "an attribute whose name is no text is not sent: %s", short(name))
+        return
+    name = plain_text(name)[:MAX_ATTRIBUTE_KEY]
+    if isinstance(value, str):
+        sent[name] = plain_text(value)[:MAX_ATTRIBUTE_TEXT]
+    elif isinstance(value, (int, float)):
+        sent[name] = json_number(value, warnings)
+    elif isinstance(value, (list, tuple)):
+        sent[name] = [
+            plain_text(item)[:MAX_ATTRIBUTE_TEXT] if isinstance(item, str) else json_number(item, warnings)
+            for item in value[:MAX_ATTRIBUTE_ITEMS]
+            if isinstance(item, (str, int)) or (isinstance(item, float) and isfinite(item))
+        ]
+    else:
+        warnings.once(
+            f"attribute {name}",
+            "attribute %s is not sent: %s is no text, number, bool or list of those",
+            short(name),
+            type(value).__name__,
+        )
 
 
 def is_decimal(value: object) -> bool:
@@ -271,14 +282,19 @@ def json_number(value: Any, warnings: Warnings) -> int | float | None:
     """Return a number of a plain type (the encoder knows no subclasses); None, with a warning, when not finite."""
     if isinstance(value, bool):
         return value
+    # By methods of the plain types: those of a subclass may raise.
     if isinstance(value, int):
-        if abs(value) < _HUGE:
-            return int(value)
-        value = inf  # 300 digits and more: no other reader would take it
-    try:
-        number = float(value)
-    except ValueError:  # Decimal("sNaN")
-        number = nan
+        whole = int.__int__(value)
+        if -_HUGE < whole < _HUGE:
+            return whole
+        number = inf  # 300 digits and more: no other reader would take it
+    elif isinstance(value, float):
+        number = float.__float__(value)
+    else:
+        try:
+            number = float(value)
+        except Exception:  # noqa: BLE001  # Decimal("sNaN"), or a subclass of it
+            number = nan
     if not isfinite(number):
         warnings.once("not-finite", "a number of an event is not finite (%s) and sent as null", number)
         return None
@@ -303,11 +319,6 @@ def format_timestamp(at: float) -> str:
             text = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{rest:03d}Z"
         _last_timestamp = milliseconds, text
     return text
-
-
-def _plain(value: str) -> str:
-    """Return text of a subclass as plain text: the encoder knows no subclasses, and ``str()`` may say anything."""
-    return str.__str__(value)
 
 
 def _text(value: str) -> str:

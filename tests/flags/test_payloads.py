@@ -583,6 +583,31 @@ def test_a_timestamp_is_utc_with_milliseconds(at: float, text: str) -> None:
     assert format_timestamp(at) == text
 
 
+@pytest.mark.parametrize(
+    ("at", "text"),
+    [
+        (-1.5, "1969-12-31T23:59:58.500Z"),
+        (-30_610_224_000.0, "1000-01-01T00:00:00.000Z"),
+        (-30_610_224_001.0, "1000-01-01T00:00:00.000Z"),
+        (253_402_300_799.0, "9999-12-31T23:59:59.000Z"),
+        (253_402_300_800.0, "9999-12-31T23:59:59.000Z"),
+        (1e18, "9999-12-31T23:59:59.000Z"),
+        (1e308, "9999-12-31T23:59:59.000Z"),
+        (math.inf, "9999-12-31T23:59:59.000Z"),
+        (-1e18, "1000-01-01T00:00:00.000Z"),
+        (-math.inf, "1000-01-01T00:00:00.000Z"),
+        (math.nan, "1970-01-01T00:00:00.000Z"),
+    ],
+)
+def test_a_clock_that_is_far_out_gives_the_nearest_year_of_four_digits(at: float, text: str) -> None:
+    """Also where the one before was of the same second, or is out as well."""
+    for _ in range(2):
+        assert format_timestamp(at) == text
+        assert format_timestamp(1_700_000_000) == "2023-11-14T22:13:20.000Z"
+    assert format_timestamp(at) == text
+    assert format_timestamp(at) == text
+
+
 def test_timestamps_are_right_in_any_order() -> None:
     first, second = "2023-11-14T22:13:20.500Z", "2023-11-14T22:13:21.000Z"
     assert [format_timestamp(1_700_000_000.5 + step) for step in (0, 0.5, 0, 0.5)] == [first, second, first, second]

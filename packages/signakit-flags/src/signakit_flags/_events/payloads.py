@@ -301,6 +301,9 @@ def json_number(value: Any, warnings: Warnings) -> int | float | None:
     return number
 
 
+_FIRST, _LAST = -30_610_224_000, 253_402_300_799
+"""The first and the last second whose year has four digits."""
+
 _last_timestamp: tuple[int, str] = (0, "1970-01-01T00:00:00.000Z")
 
 
@@ -309,14 +312,18 @@ def format_timestamp(at: float) -> str:
     # Events of one batch mostly share a second, and often a millisecond. Read and written as one tuple, so that threads
     # cannot mix two of them.
     global _last_timestamp  # noqa: PLW0603  # a cache of one value
-    milliseconds = int(at * 1000)
+    try:
+        milliseconds = int(at * 1000)
+    except (OverflowError, ValueError):  # a clock at infinity, or one that shows no number: the event is worth more
+        milliseconds = _LAST * 1000 if at > 0 else _FIRST * 1000 if at < 0 else 0
     last, text = _last_timestamp
     if last != milliseconds:
         seconds, rest = divmod(milliseconds, 1000)
         if last // 1000 == seconds:
             text = f"{text[:-5]}.{rest:03d}Z"
         else:
-            text = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{rest:03d}Z"
+            moment = time.gmtime(min(max(seconds, _FIRST), _LAST))
+            text = f"{time.strftime('%Y-%m-%dT%H:%M:%S', moment)}.{rest:03d}Z"
         _last_timestamp = milliseconds, text
     return text
 

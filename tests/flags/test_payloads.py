@@ -536,6 +536,47 @@ def test_metadata_that_json_has_no_form_for_is_dropped_with_one_warning(
     assert said(caplog)[0].startswith("metadata of an event dropped: ")
 
 
+def doubled(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = [value, value]
+    return value
+
+
+class Counted(list[Any]):
+    """A list that counts how many of its items were asked for."""
+
+    asked = 0
+
+    def __iter__(self) -> Any:
+        for item in super().__iter__():
+            self.asked += 1
+            yield item
+
+
+@pytest.mark.parametrize("item", [1, None, "", "text", [], {}, 1.5])
+def test_no_more_of_metadata_is_looked_at_than_can_be_sent(item: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """It is looked at while the application waits."""
+    items = Counted([item] * 100_000)
+    assert clean_metadata({"items": items}, Warnings()) is None
+    assert items.asked <= 5_000
+    assert said(caplog) == ["metadata of an event dropped: over 5000 bytes"]
+
+
+def test_metadata_that_holds_a_part_of_itself_over_and_over_is_dropped_soon() -> None:
+    shared = Counted([1])
+    assert clean_metadata({"items": [shared] * 100_000}, Warnings()) is None
+    assert shared.asked <= 5_000
+    assert clean_metadata({"items": doubled(60)}, Warnings()) is None  # 2**60 items, if one goes through them
+    assert clean_metadata({"items": doubled(10)}, Warnings()) == {"items": doubled(10)}
+
+
+def test_as_much_as_can_be_sent_is_looked_at() -> None:
+    fits = {"k": [1] * 2_496}
+    assert len(json.dumps(fits, separators=(",", ":"))) == 4_999
+    assert clean_metadata(fits, Warnings()) == fits
+
+
 def test_metadata_may_be_nested_up_to_a_limit() -> None:
     assert clean_metadata(nested(64), Warnings()) == nested(64)
 

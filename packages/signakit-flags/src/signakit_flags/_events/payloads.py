@@ -171,7 +171,7 @@ def clean_metadata(metadata: Any, warnings: Warnings) -> Any:
     import msgspec  # noqa: PLC0415  # as above
 
     try:
-        cleaned = _clean_json(metadata, warnings)
+        cleaned = _JsonCopy(warnings).of(metadata)
         size = len(msgspec.json.encode(cleaned))
     except Exception as error:  # noqa: BLE001  # whatever the application put in: tracking never raises for it
         warnings.once("metadata-type", "metadata of an event dropped: %s", error)
@@ -184,20 +184,50 @@ def clean_metadata(metadata: Any, warnings: Warnings) -> Any:
     return cleaned
 
 
-def _clean_json(value: Any, warnings: Warnings, depth: int = 0) -> Any:
-    if isinstance(value, str):
-        return _text(plain_text(value))
-    if value is None:
-        return None
-    if isinstance(value, (int, float)) or is_decimal(value):
-        return json_number(value, warnings)
-    if depth >= _MAX_DEPTH:
-        raise TypeError(f"nested deeper than {_MAX_DEPTH} levels")
-    if isinstance(value, Mapping):
-        return {_text(plain_text(key)): _clean_json(item, warnings, depth + 1) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_clean_json(item, warnings, depth + 1) for item in value]
-    raise TypeError(f"{type(value).__name__} has no form in JSON")
+class _JsonCopy:
+    """Copies what the application handed in as JSON data, and no more of it than can be sent.
+
+    A list of millions, or one that holds another twice, which holds another twice, would stop the caller for long.
+    """
+
+    __slots__ = ("_room", "_warnings")
+
+    def __init__(self, warnings: Warnings) -> None:
+        self._warnings = warnings
+        self._room = MAX_METADATA_BYTES  # an item takes a byte at least, and so does a character
+
+    def of(self, value: Any, depth: int = 0) -> Any:
+        """Return ``value`` as JSON data.
+
+        Raises:
+            TypeError: JSON has no form for it.
+            ValueError: It is over 5,000 bytes by far.
+        """
+        if isinstance(value, str):
+            return self._text(value)
+        if value is None:
+            return None
+        if isinstance(value, (int, float)) or is_decimal(value):
+            return json_number(value, self._warnings)
+        if depth >= _MAX_DEPTH:
+            raise TypeError(f"nested deeper than {_MAX_DEPTH} levels")
+        if isinstance(value, Mapping):
+            self._take(2 + len(value))
+            return {self._text(key): self.of(item, depth + 1) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            self._take(2 + len(value))
+            return [self.of(item, depth + 1) for item in value]
+        raise TypeError(f"{type(value).__name__} has no form in JSON")
+
+    def _text(self, value: object) -> str:
+        text = value if type(value) is str else plain_text(value)
+        self._take(len(text))
+        return text if text.isascii() else _text(text)
+
+    def _take(self, size: int) -> None:
+        self._room -= size
+        if self._room < 0:
+            raise ValueError(f"over {MAX_METADATA_BYTES} bytes")
 
 
 def _payload(
@@ -280,8 +310,9 @@ def is_decimal(value: object) -> bool:
 
 def json_number(value: Any, warnings: Warnings) -> int | float | None:
     """Return a number of a plain type (the encoder knows no subclasses); None, with a warning, when not finite."""
-    if isinstance(value, bool):
-        return value
+    kind = type(value)
+    if kind is bool or (kind is float and isfinite(value)):
+        return value  # type: ignore[no-any-return]  # a bool or a float, by the line above
     # By methods of the plain types: those of a subclass may raise.
     if isinstance(value, int):
         whole = int.__int__(value)

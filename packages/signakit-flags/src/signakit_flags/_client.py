@@ -18,7 +18,7 @@ from ._user_context import SignaKitUserContext
 
 if TYPE_CHECKING:
     from types import TracebackType
-    from typing import Self
+    from typing import Never, Self
 
     import httpx
 
@@ -170,6 +170,10 @@ class SignaKitClient:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._describe} {'ready' if self.is_ready else 'not ready'}>"
+
+    def __reduce__(self) -> Never:
+        # A copy would share some of the state and not the rest, and stop when the original goes.
+        raise TypeError(f"a {type(self).__name__} can be neither copied nor pickled: make one in each process")
 
     # --- deciding ---------------------------------------------------------------------------------------------
 

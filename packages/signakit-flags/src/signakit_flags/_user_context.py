@@ -11,6 +11,7 @@ from ._types import Decision, Decisions, Explanation, Step, VariableValue, plain
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from decimal import Decimal
+    from typing import Never
 
     from ._evaluation.ruleset import Ruleset
     from ._runtime.engine import Engine
@@ -50,6 +51,11 @@ class SignaKitUserContext:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._user_id!r}{', bot' if self._is_bot else ''})"
+
+    def __reduce__(self) -> Never:
+        raise TypeError(
+            f"a {type(self).__name__} can be neither copied nor pickled: pass on its user_id and attributes"
+        )
 
     @property
     def user_id(self) -> str:

@@ -49,7 +49,8 @@ class SignaKitClient:
         async_client: Used for every request made on an event loop, instead of one of our own. Never closed by us.
         sync_client: Used for every request made from threads, instead of one of our own. Never closed by us.
         polling_interval: Seconds between polls, give or take a tenth; 0 turns polling off.
-        timeout: Seconds that one request may take: for connecting, and again for all that follows.
+        timeout: Seconds that one request may take. An injected ``sync_client`` may take as many for each address of a
+            host that it tries to connect to.
         max_batch_size: Events in one post, at most.
         max_queue_size: Events waiting, at most; while that many wait, new ones are refused and counted.
         max_config_size: Bytes of a config, at most, also after decompression.

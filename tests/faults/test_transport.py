@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import gzip
 import json
+import socket
+import threading
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +15,11 @@ import httpx
 import pytest
 
 from signakit_flags import SignaKitClient
+from signakit_flags._runtime.protocol import Failure, Request
+from signakit_flags._runtime.transport import SyncTransport
 from support.configs import SDK_KEY, config, flag, whole
 from support.faces import AsyncFace, Face
-from support.faults import stream
+from support.faults import stream, within
 from support.server import body
 
 if TYPE_CHECKING:
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
 
     from support.server import Fault, FlagServer, Handler
 
+WATCHDOG = 20.0
 MAX_CONFIG = 100_000
 CONFIG = config(flag("switch", allocation=whole("on")))
 
@@ -226,3 +231,137 @@ def test_an_injected_client_serves_one_loop_after_another(server: FlagServer) ->
     assert client.status().last_error is None
     assert {event["userId"] for event in server.events} == {f"u{number}" for number in range(4)}
     client.close()
+
+
+# --- connecting and writing within the deadline -----------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def dead_address(port: int) -> Iterator[str]:
+    """An address where whoever connects waits: somebody listens there, and takes nobody."""
+    address = "127.0.0.2"
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind((address, port))
+        listener.listen(0)
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex((address, port))
+        yield address
+
+
+def name_addresses(monkeypatch: pytest.MonkeyPatch, name: str, addresses: list[str]) -> None:
+    """Give a host name several addresses, which takes a name server elsewhere."""
+    real = socket.getaddrinfo
+
+    def looked_up(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
+        if host in {name, name.encode()}:
+            return [found for address in addresses for found in real(address, port, *args, **kwargs)]
+        return real(host, port, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", looked_up)
+
+
+def test_dead_addresses_leave_time_for_one_that_lives(
+    face: Face, server: FlagServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = int(server.url.rpartition(":")[2])
+    with dead_address(port) as dead:
+        name_addresses(monkeypatch, "many.test", [dead, dead, "127.0.0.1"])
+        client = face.client(cdn_url=f"http://many.test:{port}", timeout=3.0, polling_interval=0)
+        assert face.on_ready(client, timeout=WATCHDOG).success
+    assert len(server.config_requests) == 1
+    assert server.config_requests[0]["host"] == f"many.test:{port}"
+
+
+def test_the_deadline_holds_for_all_addresses_together(
+    face: Face, server: FlagServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = int(server.url.rpartition(":")[2])
+    with dead_address(port) as dead:
+        name_addresses(monkeypatch, "many.test", [dead] * 100)
+        client = face.client(cdn_url=f"http://many.test:{port}", timeout=0.5)
+        result = within(WATCHDOG, lambda: face.on_ready(client, timeout=WATCHDOG))
+        assert result.reason == "no answer within 0.5 s"
+
+
+@pytest.mark.parametrize("verb", ["flush_sync", "close"])
+@pytest.mark.usefixtures("ended_loops")
+def test_who_sends_on_the_thread_of_the_home_loop_waits_no_longer_for_many_addresses(
+    server: FlagServer, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    port = int(server.url.rpartition(":")[2])
+
+    async def use() -> bool:
+        await client.on_ready()
+        user = client.create_user_context("u")
+        assert user is not None
+        user.track("buy")
+        getattr(client, verb)(timeout=0.5)
+        return True
+
+    with dead_address(port) as dead:
+        name_addresses(monkeypatch, "many.test", [dead] * 100)
+        events_url = f"http://many.test:{port}"
+        client = SignaKitClient(SDK_KEY, cdn_url=server.url, events_url=events_url, polling_interval=0)
+        assert within(WATCHDOG, lambda: asyncio.run(use()))
+        within(WATCHDOG, lambda: client.close(timeout=0.5) or True)
+    assert client.status().dropped == 1
+
+
+def test_a_name_that_is_not_known_is_a_failure_that_says_so(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_args: Any, **_kwargs: Any) -> Any:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    client = face.client(cdn_url="http://nobody.test", polling_interval=0)
+    assert "ConnectError: [Errno -2] Name or service not known" in (face.on_ready(client).reason or "")
+
+
+def test_an_address_that_refuses_is_followed_by_the_next(
+    face: Face, server: FlagServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = int(server.url.rpartition(":")[2])
+    name_addresses(monkeypatch, "many.test", ["127.0.0.3", "127.0.0.1"])
+    client = face.client(cdn_url=f"http://many.test:{port}", polling_interval=0)
+    assert face.on_ready(client).success
+
+
+def test_a_server_that_takes_a_little_now_and_then_is_not_sent_all_of_it() -> None:
+    """Each time it takes something, the time for writing starts anew."""
+    over = threading.Event()
+    taken = 0
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+
+        def take_a_little() -> None:
+            nonlocal taken
+            connection, _address = listener.accept()
+            with connection, contextlib.suppress(OSError):
+                while not over.wait(0.01) and (some := connection.recv(65_536)):
+                    taken += len(some)
+
+        taker = threading.Thread(target=take_a_little, daemon=True)
+        taker.start()
+        transport = SyncTransport(None, timeout=0.5, max_config_size=MAX_CONFIG)
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        try:
+            answer = transport.send(Request("POST", url, {}, b"x" * 50_000_000))
+        finally:
+            over.set()
+            taker.join()
+            transport.close()
+    assert answer == Failure("no answer within 0.5 s")
+    assert taken < 25_000_000
+
+
+@pytest.mark.parametrize("size", [0, 1, 16_384, 16_385, 1_000_000])
+def test_bodies_of_any_size_arrive_whole(server: FlagServer, size: int) -> None:
+    transport = SyncTransport(None, timeout=20, max_config_size=MAX_CONFIG)
+    body = json.dumps({"events": [{"eventKey": "x" * size}]}).encode()
+    transport.send(Request("POST", server.events_url, {}, body))
+    transport.close()
+    assert [event["eventKey"] for event in server.events] == ["x" * size]

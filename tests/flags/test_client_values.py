@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import dataclasses
 import json
 import logging
 import math
+import pickle
 import threading
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -42,6 +44,19 @@ def variation(client: SignaKitClient) -> str:
 
 def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records]
+
+
+# --- copies ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_neither_a_client_nor_a_context_can_be_copied_or_pickled(duplicate: Callable[[Any], Any]) -> None:
+    client = SignaKitClient.offline(BODY)
+    with pytest.raises(TypeError, match="a SignaKitClient can be neither copied nor pickled: make one in each process"):
+        duplicate(client)
+    context = client.create_user_context("u")
+    with pytest.raises(TypeError, match=r"a SignaKitUserContext can be neither .*: pass on its user_id and attributes"):
+        duplicate(context)
 
 
 # --- arguments -------------------------------------------------------------------------------------------------------

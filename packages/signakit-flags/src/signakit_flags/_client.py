@@ -13,12 +13,12 @@ from ._runtime import process
 from ._runtime.engine import Engine, loop_is_running
 from ._runtime.protocol import ConfigFeed, Ingest
 from ._sdk_key import SdkKey, parse_sdk_key, redact
-from ._types import short
+from ._types import plain_text, short
 from ._user_context import SignaKitUserContext
 
 if TYPE_CHECKING:
     from types import TracebackType
-    from typing import Self
+    from typing import Never, Self
 
     import httpx
 
@@ -49,7 +49,8 @@ class SignaKitClient:
         async_client: Used for every request made on an event loop, instead of one of our own. Never closed by us.
         sync_client: Used for every request made from threads, instead of one of our own. Never closed by us.
         polling_interval: Seconds between polls, give or take a tenth; 0 turns polling off.
-        timeout: Seconds that one request may take: for connecting, and again for all that follows.
+        timeout: Seconds that one request may take. An injected ``sync_client`` may take as many for each address of a
+            host that it tries to connect to.
         max_batch_size: Events in one post, at most.
         max_queue_size: Events waiting, at most; while that many wait, new ones are refused and counted.
         max_config_size: Bytes of a config, at most, also after decompression.
@@ -171,6 +172,10 @@ class SignaKitClient:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._describe} {'ready' if self.is_ready else 'not ready'}>"
 
+    def __reduce__(self) -> Never:
+        # A copy would share some of the state and not the rest, and stop when the original goes.
+        raise TypeError(f"a {type(self).__name__} can be neither copied nor pickled: make one in each process")
+
     # --- deciding ---------------------------------------------------------------------------------------------
 
     @property
@@ -193,8 +198,10 @@ class SignaKitClient:
         Raises:
             TypeError: ``user_id`` is no text, or ``attributes`` no mapping.
         """
-        if not isinstance(user_id, str):
-            raise TypeError(f"user_id must be a str, not {type(user_id).__name__}")
+        if type(user_id) is not str:
+            if not isinstance(user_id, str):
+                raise TypeError(f"user_id must be a str, not {type(user_id).__name__}")
+            user_id = plain_text(user_id)
         engine = self._engine
         if not process.known[0]:
             process.notice_fork()
@@ -215,10 +222,14 @@ class SignaKitClient:
         is_bot = False
         if _USER_AGENT in own:
             user_agent = own.pop(_USER_AGENT)
-            is_bot = isinstance(user_agent, str) and bool(user_agent) and self._is_bot(user_agent)
+            is_bot = isinstance(user_agent, str) and self._is_bot(user_agent)
         return SignaKitUserContext(engine, user_id, own, is_bot)
 
     def _is_bot(self, user_agent: str) -> bool:
+        if type(user_agent) is not str:
+            user_agent = plain_text(user_agent)
+        if not user_agent:
+            return False
         if self._bot_detector is None:
             return is_bot(user_agent)
         try:

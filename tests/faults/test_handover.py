@@ -20,7 +20,7 @@ from signakit_flags._runtime import protocol, tasks, threads
 from support.configs import SDK_KEY, config, flag, whole
 from support.faults import arrived, once_each, threads_of_ours, within
 from support.programs import Gate, once, take, tracked
-from support.server import FlagServer, status, wait_until
+from support.server import FlagServer, hang, status, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -306,6 +306,25 @@ def test_a_loop_that_lives_on_does_not_hold_a_client_that_was_closed(server: Fla
                 return
             await asyncio.sleep(0.01)
         raise AssertionError("it is still there")
+
+    within(WATCHDOG, lambda: asyncio.run(serve()))
+
+
+def test_an_aclose_whose_time_is_over_cancels_the_post_and_the_fetch_that_hang(server: FlagServer) -> None:
+    async def serve() -> None:
+        # Of a client of our own the connections are closed, which ends them as well.
+        injected = httpx.AsyncClient()
+        client = make(server, timeout=3_600, async_client=injected)
+        await client.on_ready()
+        server.events_fault = server.config_fault = hang
+        track(client, range(1))
+        refreshing = asyncio.create_task(client.refresh())
+        await until(lambda: server.posts == 1 and len(server.config_requests) == 2)
+        await client.aclose(0.05)
+        assert await refreshing is False
+        await _all_but_this_end()
+        assert client.status().dropped == 1
+        await injected.aclose()
 
     within(WATCHDOG, lambda: asyncio.run(serve()))
 

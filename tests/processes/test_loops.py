@@ -217,10 +217,8 @@ def test_when_the_home_loop_is_closed_under_a_batch_the_next_use_sends_it_again(
     assert wait_until(lambda: tracked(server) == {"user": once(11) + twice})
 
 
-@pytest.mark.parametrize(
-    ("loop", "end"),
-    [("asyncio", "closed_while_idle"), ("asyncio", "ended_while_idle"), ("uvloop", "ended_while_idle")],
-)
+@LOOPS
+@pytest.mark.parametrize("end", ["closed_while_idle", "ended_while_idle"])
 def test_after_an_idle_home_loop_has_ended_the_next_use_polls_and_sends_from_threads(
     server: FlagServer, loop: str, end: str
 ) -> None:
@@ -240,17 +238,9 @@ def test_after_an_idle_home_loop_has_ended_the_next_use_polls_and_sends_from_thr
     assert tracked(server) == {"user": once(10)}
 
 
-@pytest.mark.parametrize(
-    ("loop", "verb", "end"),
-    [
-        ("asyncio", "flush_sync", "closed"),
-        ("asyncio", "close", "closed"),
-        ("asyncio", "refresh_sync", "closed"),
-        ("asyncio", "close", "cancelled"),
-        ("uvloop", "flush_sync", "cancelled"),
-        ("uvloop", "close", "closed"),
-    ],
-)
+@LOOPS
+@pytest.mark.parametrize("end", ["closed", "cancelled"])
+@pytest.mark.parametrize("verb", ["flush_sync", "close", "refresh_sync"])
 def test_whoever_waits_for_a_home_loop_in_another_thread_is_served_when_it_ends(
     server: FlagServer, loop: str, verb: str, end: str
 ) -> None:

@@ -10,6 +10,7 @@ import asyncio
 import json
 import os
 import select
+import signal
 import sys
 import threading
 import time
@@ -97,5 +98,7 @@ def new_loop(kind: str) -> asyncio.AbstractEventLoop:
 
 def main() -> None:
     """Play the scenario that the command line names: a function of the program."""
+    # A shell that starts the tests in the background has them, and all that they start, ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     name, *arguments = sys.argv[1:]
     vars(sys.modules["__main__"])[name](*arguments)

@@ -94,11 +94,14 @@ class SignaKitUserContext:
             if snapshot is None:
                 return None
             ruleset = self._ruleset = snapshot.ruleset
-        compiled = ruleset.compiled
-        flag = compiled[flag_key] if flag_key in compiled else ruleset.flag(flag_key)
-        if flag is None:
-            _check_key(flag_key, "flag_key")
-            return None
+        try:
+            flag = ruleset.compiled[flag_key]
+        except KeyError:
+            found = ruleset.flag(flag_key)
+            if found is None:
+                _check_key(flag_key, "flag_key")
+                return None
+            flag = found
         # The rest also stands in `decide_all`: shared in a method, it would cost each decision a call.
         outcome = flag.fixed
         try:

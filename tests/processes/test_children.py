@@ -23,9 +23,6 @@ def test_threads_of_a_child_that_go_on_are_waited_for(server: FlagServer, method
     assert tracked(server) == {"child": once(10), "thread": once(1000)}
 
 
-@pytest.mark.xfail(
-    reason="the exit of a child is hooked into by its first event, which here comes after the finalizers"
-)
 def test_a_child_whose_first_events_come_from_a_thread_that_goes_on_sends_them(server: FlagServer) -> None:
     server.events_latency = LATENCY
     assert play("children", "with_a_thread", "fork", "soon", 0, server=server) == [{"exit": 0}]

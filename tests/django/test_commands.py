@@ -202,3 +202,56 @@ def test_flags_for_nobody_are_none_and_defaults(configure: Callable[..., None], 
 def test_importing_the_package_needs_no_settings() -> None:
     code = "import signakit_django, sys; assert 'django.conf' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, env={"PATH": os.environ["PATH"]})
+
+
+def test_the_end_of_a_celery_process_closes_the_client(configure: Callable[..., None], server: FlagServer) -> None:
+    from celery.signals import worker_process_shutdown
+
+    from signakit_django.apps import _close_with_celery
+
+    _close_with_celery()
+    server.events_latency = 0.1
+    user: Any = User(17)
+    for flag in ("exp", "switch"):
+        signakit_django.flags_for(user).decide(flag)
+    worker_process_shutdown.send(sender=None, pid=1, exitcode=0)
+    assert len(server.events) == 2
+
+
+# --- the end of an ASGI server ---------------------------------------------------------------------------------------
+
+
+def test_the_lifespan_sends_what_is_queued_and_leaves_the_client_usable(
+    configure: Callable[..., None], server: FlagServer
+) -> None:
+    import asyncio
+
+    from signakit_django.asgi import with_lifespan
+
+    served: list[str] = []
+    sent: list[str] = []
+    messages = ["lifespan.startup", "lifespan.shutdown"]
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        served.append(scope["type"])
+
+    async def receive() -> Any:
+        return {"type": messages.pop(0)}
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+
+    user: Any = User(17)
+    for flag in ("exp", "switch"):
+        signakit_django.flags_for(user).decide(flag)
+    wrapped = with_lifespan(application)
+    asyncio.run(wrapped({"type": "lifespan"}, receive, send))
+    assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+    assert len(server.events) == 2
+    asyncio.run(wrapped({"type": "http"}, receive, send))
+    assert served == ["http"], "Django is never asked about a lifespan"
+    client = signakit_django.get_client()
+    assert client is not None
+    signakit_django.flags_for(user).track("later")
+    assert client.flush_sync(10)
+    assert len(server.events) == 3

@@ -11,7 +11,7 @@ from django.views import View
 
 from signakit_django.decorators import FlagRequiredMixin, flag_required
 
-from .views import facts
+from .views import facts, worker_facts
 
 
 async def untouched(request):
@@ -30,6 +30,10 @@ async def flags(request):
     response = JsonResponse(facts(await request.aflags()))
     response["Vary"] = "Accept-Language"
     return response
+
+
+async def worker(request):
+    return JsonResponse(worker_facts(await request.aflags()))
 
 
 async def late(request):

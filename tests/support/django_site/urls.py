@@ -12,6 +12,7 @@ def pages(module):
         path("untouched", module.untouched),
         path("lazy", module.lazy),
         path("flags", module.flags),
+        path("worker", module.worker),
         path("late", module.late),
         path("early", module.early),
         path("error", module.error),

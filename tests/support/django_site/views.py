@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 
 from django.http import HttpResponse, HttpResponseRedirect, JsonResponse, StreamingHttpResponse
@@ -42,6 +43,15 @@ def flags(request):
     response = JsonResponse(facts(request.flags))
     response["Vary"] = "Accept-Language"
     return response
+
+
+def worker_facts(flags):
+    """Which process answers, and what it thinks."""
+    return {"pid": os.getpid(), "exp": flags.variation("exp", "none"), "switch": flags.variation("switch", "none")}
+
+
+def worker(request):
+    return JsonResponse(worker_facts(request.flags))
 
 
 def late(request):

@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from . import get_client
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, MutableMapping
+    from collections.abc import Awaitable, Callable
 
-    Scope: TypeAlias = MutableMapping[str, Any]
-    Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
-    Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-    Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+    # Every framework types these three in its own way.
+    Application: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
 
 FLUSH_TIMEOUT: float = 2.0
 """Seconds that the end of the server waits for events to be sent."""
@@ -32,7 +30,7 @@ def with_lifespan(application: Application) -> Application:
         application: Django's, which serves everything else.
     """
 
-    async def served(scope: Scope, receive: Receive, send: Send) -> None:
+    async def served(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "lifespan":
             await application(scope, receive, send)
             return

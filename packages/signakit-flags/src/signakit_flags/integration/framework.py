@@ -143,9 +143,10 @@ class Integration(Generic[RequestT]):
         return LazyUserContext.of(self, identity)
 
     def report(self, subject: str, message: str, *arguments: object) -> None:
-        """Log a problem, once for each subject and kind of error."""
+        """Log a problem, once for each subject and kind of error: at ERROR with an exception, else at WARNING."""
         error = next((argument for argument in arguments if isinstance(argument, BaseException)), None)
         key = f"{subject} {type(error).__qualname__}"
         if key not in self._said:
             self._said.add(key)
-            self.logger.error(message, *arguments, exc_info=error)
+            level = logging.WARNING if error is None else logging.ERROR
+            self.logger.log(level, message, *arguments, exc_info=error)

@@ -135,6 +135,20 @@ def test_a_user_that_a_middleware_of_the_projects_has_set() -> None:
     assert aserve(view, request).content == b"17"
 
 
+def test_a_user_that_a_middleware_of_the_projects_has_set_goes_before_that_of_the_session() -> None:
+    """As under an impersonation: ``auser`` still names the one who is logged in."""
+
+    async def of_the_session() -> User:
+        raise AssertionError("the session was asked")
+
+    async def view(request: Any) -> HttpResponse:
+        return HttpResponse((await request.aflags()).user_id)
+
+    request = AsyncRequestFactory().get("/")
+    request.user, request.auser = User(), of_the_session  # type: ignore[assignment]
+    assert aserve(view, request).content == b"17"
+
+
 def test_a_lazy_user_without_an_auser_is_loaded_in_a_thread() -> None:
     def load() -> User:
         with pytest.raises(RuntimeError):

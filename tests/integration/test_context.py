@@ -335,6 +335,23 @@ def test_on_a_loop_flags_before_awaiting_raise_and_never_answer_as_anonymous(
     assert asyncio.run(view()) in {"identified", "account"}
 
 
+def test_who_asks_is_found_out_once(flags: Callable[..., Flags]) -> None:
+    calls: list[Request] = []
+
+    async def counting(request: Request) -> Identity | None:
+        calls.append(request)
+        return await known_later(request)
+
+    async def view() -> None:
+        context = flags(identify=counting, identify_is_async=True).context(Request())
+        for _ in range(3):
+            assert (await context.resolve()) is context
+            assert context.user_id == "identified"
+
+    asyncio.run(view())
+    assert len(calls) == 1
+
+
 def test_sync_code_waits_for_an_async_identify_where_the_framework_can(flags: Callable[..., Flags]) -> None:
     bound = flags(AwaitingFlags, identify=known_later, identify_is_async=True)
     assert bound.context(Request()).user_id == "identified"

@@ -28,6 +28,12 @@ def face(request: pytest.FixtureRequest, server: FlagServer) -> Iterator[Face]:
     face.finish()
 
 
+def purchase(client: SignaKitClient) -> None:
+    user = client.create_user_context("u")
+    assert user is not None
+    user.track("purchase")
+
+
 def test_on_ready_fetches_the_config_of_the_key(face: Face, server: FlagServer) -> None:
     client = face.client()
     assert not client.is_ready
@@ -38,6 +44,13 @@ def test_on_ready_fetches_the_config_of_the_key(face: Face, server: FlagServer) 
     assert "if-none-match" not in server.config_requests[0]
     assert client.status().source == "cdn"
     assert client.status().version == 1
+
+
+def test_who_has_no_time_to_wait_for_the_config_begins_the_fetch_all_the_same(face: Face, server: FlagServer) -> None:
+    client = face.client(polling_interval=0)
+    assert face.on_ready(client, timeout=0.0).reason is not None or client.is_ready
+    assert face.wait_until(lambda: client.is_ready)
+    assert len(server.config_requests) == 1
 
 
 def test_on_ready_again_asks_whether_anything_changed(face: Face, server: FlagServer) -> None:
@@ -209,6 +222,34 @@ def test_compressed_configs_are_read_and_bounded_after_decompression(face: Face,
     server.set_config(config() | {"padding": "x" * 200_000})
     result = face.on_ready(client)
     assert "larger than 100000 bytes" in (result.reason or "")
+
+
+def test_cookies_are_not_sent_back(face: Face, server: FlagServer) -> None:
+    setting = {"Set-Cookie": "stick=1; Path=/"}
+    server.config_fault = body(server.config_body, **setting)
+    server.events_fault = status(202, **setting)
+    client = face.client(polling_interval=0)
+    for _ in range(2):
+        assert face.on_ready(client).success
+        purchase(client)
+        assert face.flush(client)
+    sent = server.config_requests + server.post_headers
+    assert len(sent) == 4
+    assert not any("cookie" in headers for headers in sent)
+
+
+def test_every_request_says_who_asks_and_for_what(face: Face, server: FlagServer) -> None:
+    client = face.client()
+    face.on_ready(client)
+    purchase(client)
+    assert face.flush(client)
+    (get,), (post,) = server.config_requests, server.post_headers
+    for headers in (get, post):
+        assert headers["user-agent"].startswith("signakit-flags-python/")
+        assert headers["accept-encoding"] == "gzip"
+        assert headers["host"] == server.url.removeprefix("http://")
+    assert (get["accept"], post["accept"]) == ("application/json", "*/*")
+    assert (post["content-type"], post["x-sdk-key"]) == ("application/json", SDK_KEY)
 
 
 def test_redirects_are_failures_and_not_followed(face: Face, server: FlagServer) -> None:

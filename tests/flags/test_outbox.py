@@ -25,7 +25,7 @@ def event(key: object) -> Conversion:
 
 
 def exposure(key: int) -> Exposure:
-    return Exposure(0.0, "u", {}, "f", "on", "r", key)
+    return Exposure(0.0, "u", {}, "f", "on", "r", (0, key))
 
 
 def fill(outbox: Outbox, *keys: object) -> None:
@@ -289,7 +289,7 @@ def test_exposures_that_the_server_refused_are_forgotten_and_others_are_not() ->
     post(outbox, 503)
     post(outbox, 401)
     post(outbox, 200)
-    assert [exposures.seen(key) for key in (1, 2, 3)] == [False, False, True]
+    assert [key in exposures.of(0) for key in (1, 2, 3)] == [False, False, True]
 
 
 def test_an_exposure_that_found_the_buffer_full_is_forgotten() -> None:
@@ -298,7 +298,7 @@ def test_an_exposure_that_found_the_buffer_full_is_forgotten() -> None:
     first, second = admitted(exposures, 1, 2)
     assert outbox.put(first)
     assert not outbox.put(second)
-    assert [exposures.seen(key) for key in (1, 2)] == [True, False]
+    assert [key in exposures.of(0) for key in (1, 2)] == [True, False]
 
 
 # --- capacity --------------------------------------------------------------------------------------------------------

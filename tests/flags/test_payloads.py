@@ -6,6 +6,7 @@ import json
 import logging
 import math
 import sys
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import IntEnum, StrEnum
 from fractions import Fraction
@@ -13,6 +14,8 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from signakit_flags._events.payloads import (
     Conversion,
@@ -54,7 +57,7 @@ class Level(IntEnum):
 def exposure(
     user_id: str = "u", *, attributes: Any = None, flag_key: str = "f", rule_key: str | None = "r"
 ) -> Exposure:
-    return Exposure(AT, user_id, attributes or {}, flag_key, "on", rule_key, 1)
+    return Exposure(AT, user_id, attributes or {}, flag_key, "on", rule_key, (0, "u"))
 
 
 def conversion(
@@ -449,3 +452,38 @@ def test_a_timestamp_is_utc_with_milliseconds(at: float, text: str) -> None:
 def test_timestamps_are_right_in_any_order() -> None:
     first, second = "2023-11-14T22:13:20.500Z", "2023-11-14T22:13:21.000Z"
     assert [format_timestamp(1_700_000_000.5 + step) for step in (0, 0.5, 0, 0.5)] == [first, second, first, second]
+
+
+ATTRIBUTES = st.dictionaries(
+    st.text(max_size=120) | st.integers(),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=1_100)
+    | st.lists(st.text() | st.floats())
+    | st.dictionaries(st.text(), st.text()),
+    max_size=60,
+)
+
+
+@given(shared=ATTRIBUTES, others=st.lists(ATTRIBUTES, max_size=3), order=st.randoms())
+def test_a_batch_holds_just_what_its_events_are_one_by_one(shared: Any, others: list[Any], order: Any) -> None:
+    every = [shared, shared, dict(shared), *others]
+    events: list[Event] = [exposure(attributes=attributes) for attributes in every]
+    events += [conversion(attributes=attributes) for attributes in every]
+    order.shuffle(events)
+    assert wire(*events) == [item for event in events for item in wire(event)]
+
+
+@given(st.lists(st.floats(0, 2e11), min_size=1, max_size=5))
+def test_a_timestamp_does_not_depend_on_the_ones_before(times: list[float]) -> None:
+    for at in [at + step for at in times for step in (0, 0.001, 1)]:
+        expected = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=int(at * 1000))
+        assert format_timestamp(at) == f"{expected:%Y-%m-%dT%H:%M:%S}.{expected.microsecond // 1000:03d}Z"
+
+
+@given(ATTRIBUTES)
+def test_attributes_that_need_only_a_look_are_sent_as_all_others_are(attributes: Any) -> None:
+    # A mapping of another type always takes the longer way.
+    assert wire(exposure(attributes=attributes)) == wire(exposure(attributes=MappingProxyType(attributes)))

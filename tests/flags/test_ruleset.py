@@ -38,10 +38,11 @@ def number_of(kind: str, user_id: str) -> int:
 
 @pytest.fixture
 def no_hash(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(prefix: str, user_id: str) -> int:
-        raise AssertionError(f"hashed {prefix + user_id}")
+    def refuse(data: bytes) -> int:
+        raise AssertionError(f"hashed {data.decode()}")
 
-    monkeypatch.setattr(ruleset_module, "bucket", refuse)
+    monkeypatch.setattr(ruleset_module, "bucket", lambda prefix, user_id: refuse((prefix + user_id).encode()))
+    monkeypatch.setattr(ruleset_module, "murmur3_32", refuse)
 
 
 # --- buckets ---------------------------------------------------------------------------------------------------------

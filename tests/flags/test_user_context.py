@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import math
 from concurrent.futures import ThreadPoolExecutor
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -33,6 +34,12 @@ def offline(*flags: Any) -> SignaKitClient:
     return SignaKitClient.offline(
         config(*(flags or FLAGS)), record_events=True, bot_detector=lambda agent: agent == "bot"
     )
+
+
+class Flags(StrEnum):
+    """Flag keys, as an application may name them."""
+
+    EXP = "exp"
 
 
 def context(client: SignaKitClient, user_id: str = "u", **attributes: Any) -> SignaKitUserContext:
@@ -467,6 +474,32 @@ def test_experiments_and_the_default_allocation_expose(key: str, rule_key: str |
     assert event["attributes"] == {"color": "red"}
     assert event["decisions"] == {key: decision.variation_key}
     assert event["metadata"] == {"flagKey": key, "variationKey": decision.variation_key, "ruleKey": rule_key}
+
+
+@pytest.mark.parametrize("user_id", ["", "u" * 10_000, "é", "\ud800", "u" * 64, "u" * 65])
+def test_whoever_the_user_is_an_exposure_is_sent_once_and_counted_each_time_after(user_id: str) -> None:
+    client = offline()
+    for times in range(3):
+        user = client.create_user_context(user_id)
+        assert user is not None
+        user.decide("exp")
+        assert len(client.recorded_events) == 1
+        assert client.status().exposures_suppressed == times
+    user = client.create_user_context(user_id)
+    assert user is not None
+    exposed = len(user.decide_all()) - 2  # all but "tgt" and "stopped"
+    assert len(client.recorded_events) == exposed
+    assert client.status().exposures_suppressed == 3
+
+
+def test_a_flag_key_of_a_subclass_of_text_is_text_in_what_is_sent() -> None:
+    client = offline()
+    user = context(client)
+    assert user.decide(Flags.EXP) is user.decide("exp")
+    user.track("purchase")
+    sent = client.recorded_events[-1]["decisions"]
+    assert list(sent) == ["exp"]
+    assert all(type(flag_key) is str for flag_key in user._decisions)
 
 
 @pytest.mark.parametrize("key", ["tgt", "stopped", "gone", "nope"])

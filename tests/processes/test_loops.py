@@ -8,6 +8,7 @@ if it did: the tests decide which of the two it is, and count.
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ import trio
 from signakit_flags import SignaKitClient
 from support.configs import SDK_KEY, config, flag, rule, whole
 from support.programs import Gate, Program, exposures, once, play, take, tracked
-from support.server import hang, reset, wait_until
+from support.server import hang, reset, status, wait_until
 
 if TYPE_CHECKING:
     from support.server import FlagServer
@@ -47,8 +48,9 @@ def track(client: SignaKitClient, user: str, numbers: range) -> None:
 
 @pytest.mark.parametrize("injected", [False, True], ids=["own client", "async client injected"])
 def test_200_calls_of_asyncio_run_from_sync_code_arrive_once_and_leave_no_home_loop(
-    server: FlagServer, *, injected: bool
+    server: FlagServer, caplog: pytest.LogCaptureFixture, *, injected: bool
 ) -> None:
+    caplog.set_level(logging.DEBUG, "signakit_flags")
     used: list[str] = []
 
     async def note(request: httpx.Request) -> None:
@@ -62,11 +64,11 @@ def test_200_calls_of_asyncio_run_from_sync_code_arrive_once_and_leave_no_home_l
     assert context is not None
     for number in range(200):
         asyncio.run(context.track_event("visit", metadata={"n": number}))
-        assert client._engine.home is None
     assert client.flush_sync(20)
     client.close()
     assert tracked(server) == {"user": once(200)}
     assert used == []
+    assert "home loop" not in caplog.text
 
 
 def test_events_from_pool_threads_leave_through_the_living_home_loop(server: FlagServer) -> None:
@@ -181,6 +183,20 @@ def test_when_the_home_loop_is_cancelled_a_thread_sends_what_was_in_flight_again
 @LOOPS
 def test_a_home_loop_that_is_cancelled_before_the_sender_ran_loses_nothing(server: FlagServer, loop: str) -> None:
     assert play("loops", "cancelled_before_the_sender_ran", loop, server=server) == [{"sent": 10}]
+    assert tracked(server) == {"user": once(10)}
+
+
+@LOOPS
+@pytest.mark.parametrize("how", ["flush_sync on the loop", "close on the loop", "close after the loop", "exit"])
+def test_a_pause_between_attempts_is_cut_short_by_whoever_sends_in_its_own_thread(
+    server: FlagServer, loop: str, how: str
+) -> None:
+    server.events_fault = status(503, Retry_After="3600")
+    with Program("loops", "ended_in_a_pause", loop, how, server=server) as program:
+        assert program.next() == {"failed": True}
+        server.events_fault = None
+        program.tell()
+        assert program.end() == 0
     assert tracked(server) == {"user": once(10)}
 
 

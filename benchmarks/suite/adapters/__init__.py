@@ -113,8 +113,12 @@ class Exposures:
         """Let the clients go."""
 
 
+EVENT_USERS = 100
+"""Users that events are tracked for by turns, all made beforehand."""
+
+
 class Events:
-    """Tracks conversions.
+    """Tracks conversions of many users, so that none can be encoded once for a whole delivery.
 
     Attributes:
         marker: What the body of a delivery holds once for each event.

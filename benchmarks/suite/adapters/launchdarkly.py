@@ -20,10 +20,11 @@ from ..workload import (
     TARGET_COUNTRIES,
     TARGET_PERCENTAGE,
     TARGET_PLAN,
+    attributes_of,
     flag_specs,
     override_variables,
 )
-from . import Adapter, Events, Exposures
+from . import EVENT_USERS, Adapter, Events, Exposures
 
 TYPE_CHECKING = False  # as the type checkers know it, without the import
 if TYPE_CHECKING:
@@ -158,14 +159,18 @@ class LaunchDarklyEvents(Events):
 
     def __init__(self, adapter: LaunchDarkly, sink_url: str) -> None:
         self._client = adapter.client(adapter.native(flag_specs(100)), events_uri=sink_url)
-        builder = ldclient.Context.builder("user-000000").set("plan", "pro").set("country", "US")
-        self._context = builder.set("age", 18).set("beta", True).build()
+        self._contexts = []
+        for number in range(EVENT_USERS):
+            builder = ldclient.Context.builder(f"user-{number:06d}")
+            for name, value in attributes_of(number).items():
+                builder.set(name, value)
+            self._contexts.append(builder.build())
 
     def track(self, count: int) -> None:
         """Track events."""
-        track, context = self._client.track, self._context
-        for _ in range(count):
-            track("purchase", context, None, 49.9)
+        track, contexts = self._client.track, self._contexts
+        for number in range(count):
+            track("purchase", contexts[number % EVENT_USERS], None, 49.9)
 
     def deliver(self, count: int) -> None:
         """Track, and ask for a flush, which cannot be waited for."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from signakit_flags import SignaKitClient
 
-from ..workload import SDK_KEY
-from . import Events, Exposures
+from ..workload import SDK_KEY, attributes_of
+from . import EVENT_USERS, Events, Exposures
 from .signakit import SignaKitAdapter
 
 TYPE_CHECKING = False  # as the type checkers know it, without the import
@@ -58,6 +58,10 @@ def _client(key: str, sink_url: str, polling_interval: float = 0) -> SignaKitCli
     return SignaKitClient(
         key, cdn_url=sink_url, events_url=f"{sink_url}/v1/flag-events", polling_interval=polling_interval
     )
+
+
+def _users(client: SignaKitClient) -> list[Any]:
+    return [client.create_user_context(f"user-{number:06d}", attributes_of(number)) for number in range(EVENT_USERS)]
 
 
 def _get_ready(client: SignaKitClient) -> None:
@@ -109,17 +113,13 @@ class OurEvents(Events):
     def __init__(self, sink_url: str) -> None:
         self._client = _client(SDK_KEY, sink_url)
         _get_ready(self._client)
-        user = self._client.create_user_context(
-            "user-000000", {"plan": "pro", "country": "US", "age": 18, "beta": True}
-        )
-        assert user is not None
-        self._user = user
+        self._users = _users(self._client)
 
     def track(self, count: int) -> None:
         """Track events."""
-        track = self._user.track
-        for _ in range(count):
-            track("purchase", 49.9)
+        users = self._users
+        for number in range(count):
+            users[number % EVENT_USERS].track("purchase", 49.9)
 
     def deliver(self, count: int) -> None:
         """Track and flush."""
@@ -140,19 +140,16 @@ class LoopEvents(OurEvents):
         self._loop = asyncio.new_event_loop()
         self._client = _client(SDK_KEY, sink_url)
         self._loop.run_until_complete(self._client.on_ready())
-        user = self._client.create_user_context(
-            "user-000000", {"plan": "pro", "country": "US", "age": 18, "beta": True}
-        )
-        assert user is not None
-        self._user = user
+        self._users = _users(self._client)
 
     def deliver(self, count: int) -> None:
         """Track and flush, on the loop."""
         self._loop.run_until_complete(self._deliver(count))
 
     async def _deliver(self, count: int) -> None:
-        for _ in range(count):
-            await self._user.track_event("purchase", 49.9)
+        users = self._users
+        for number in range(count):
+            await users[number % EVENT_USERS].track_event("purchase", 49.9)
         await self._client.flush()
 
     def close(self) -> None:

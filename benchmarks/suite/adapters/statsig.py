@@ -18,16 +18,18 @@ from ..workload import (
     TARGET_COUNTRIES,
     TARGET_PERCENTAGE,
     TARGET_PLAN,
+    Request,
+    attributes_of,
     flag_specs,
     override_variables,
 )
-from . import Adapter, Events, Exposures
+from . import EVENT_USERS, Adapter, Events, Exposures
 
 TYPE_CHECKING = False  # as the type checkers know it, without the import
 if TYPE_CHECKING:
     from typing import Any, Self
 
-    from ..workload import FlagSpec, Request
+    from ..workload import FlagSpec
     from . import Outcome
 
 core: Any = import_module("statsig_python_core")
@@ -181,13 +183,16 @@ class StatsigEvents(Events):
     def __init__(self, adapter: Statsig, sink_url: str) -> None:
         self._adapter = adapter
         self._client = adapter.online(sink_url)
-        self._user = core.StatsigUser("user-000000", country="US", custom={"plan": "pro", "age": 18, "beta": True})
+        numbers = range(EVENT_USERS)
+        self._users = [
+            adapter.user(Request(f"user-{number:06d}", attributes_of(number), "", "", "")) for number in numbers
+        ]
 
     def track(self, count: int) -> None:
         """Log events."""
-        log_event, user = self._client.log_event, self._user
-        for _ in range(count):
-            log_event(user, "purchase", 49.9)
+        log_event, users = self._client.log_event, self._users
+        for number in range(count):
+            log_event(users[number % EVENT_USERS], "purchase", 49.9)
 
     def deliver(self, count: int) -> None:
         """Log and flush."""

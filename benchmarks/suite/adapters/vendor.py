@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 from importlib import import_module
 
-from ..workload import SDK_KEY, flag_specs
-from . import Events, Exposures
+from ..workload import SDK_KEY, attributes_of, flag_specs
+from . import EVENT_USERS, Events, Exposures
 from .signakit import SignaKitAdapter
 
 TYPE_CHECKING = False  # as the type checkers know it, without the import
@@ -112,8 +112,10 @@ class VendorEvents(Events):
         self._http = httpx.AsyncClient() if injected else None
         arguments: dict[str, Any] = {"async_client": self._http} if injected else {}
         self._client = _client(adapter.native(flag_specs(100)), events_url=f"{sink_url}/v1/flag-events", **arguments)
-        attributes = {"plan": "pro", "country": "US", "age": 18, "beta": True}
-        self._user = self._client.create_user_context("user-000000", attributes)
+        self._users = [
+            self._client.create_user_context(f"user-{number:06d}", attributes_of(number))
+            for number in range(EVENT_USERS)
+        ]
 
     def track(self, count: int) -> None:
         """Track events, each of which is sent before the next."""
@@ -124,8 +126,9 @@ class VendorEvents(Events):
         self.track(count)
 
     async def _deliver(self, count: int) -> None:
-        for _ in range(count):
-            await self._user.track_event("purchase", 49.9)
+        users = self._users
+        for number in range(count):
+            await users[number % EVENT_USERS].track_event("purchase", 49.9)
 
     def close(self) -> None:
         """Close the injected HTTP client and the loop."""

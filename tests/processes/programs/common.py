@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 # Where these are installed, httpx imports its command line, and httpcore what it has for trio: most of the time that a
-# program here would take.
-sys.modules["click"] = sys.modules["trio"] = None  # type: ignore[assignment]
+# program here would take. Servers have imported them by now.
+for name in {"click", "trio"} - sys.modules.keys():
+    sys.modules[name] = None  # type: ignore[assignment]
 
 KEY = "sk_dev_org1_1234_abcdef"
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._evaluation.bots import is_bot
+from ._log import logger
+from ._runtime import process
 from ._runtime.engine import Engine, loop_is_running
-from ._runtime.process import notice_fork
 from ._runtime.protocol import ConfigFeed, Ingest
 from ._sdk_key import SdkKey, parse_sdk_key, redact
 from ._types import short
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from ._runtime.snapshot_store import KeyedStore, SnapshotStore
     from ._types import Attributes, ClientStatus, OnReadyResult
 
-logger = logging.getLogger("signakit_flags")
 
 T = TypeVar("T")
 
@@ -206,8 +205,8 @@ class SignaKitClient:
         if not isinstance(user_id, str):
             raise TypeError(f"user_id must be a str, not {type(user_id).__name__}")
         engine = self._engine
-        if engine.pid != os.getpid():
-            notice_fork()
+        if not process.known[0]:
+            process.notice_fork()
         if engine.stale or (engine.home is not None and not engine.home.is_running()):
             engine.revive()
         if engine.feed.snapshot is None:
@@ -216,9 +215,12 @@ class SignaKitClient:
         if attributes is None:
             return SignaKitUserContext(engine, user_id, {}, False)  # noqa: FBT003
         # A look at the type costs a quarter of asking an abstract class, and nearly everyone passes a dict.
-        if type(attributes) is not dict and not isinstance(attributes, Mapping):
+        if type(attributes) is dict:
+            own = attributes.copy()
+        elif isinstance(attributes, Mapping):
+            own = dict(attributes)
+        else:
             raise TypeError(f"attributes must be a mapping, not {type(attributes).__name__}")
-        own = dict(attributes)
         is_bot = False
         if _USER_AGENT in own:
             user_agent = own.pop(_USER_AGENT)

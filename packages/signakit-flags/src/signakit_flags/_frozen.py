@@ -68,16 +68,20 @@ class ReadOnlyList(list[Any]):
         return list, (self.copy(),)
 
 
-def check_depth(value: Any, depth: int = 0) -> None:
-    """Make sure that ``value`` (decoded JSON) can be walked.
+CONTAINERS = frozenset({dict, list})
+"""The types of decoded JSON that hold other values."""
+
+
+def check_depth(container: Any, depth: int = 0) -> None:
+    """Make sure that a container of decoded JSON can be walked.
 
     Raises:
         TooDeepError: It is nested deeper than ``MAX_DEPTH``.
     """
-    if isinstance(value, (dict, list)):
-        if depth >= MAX_DEPTH:
-            raise TooDeepError
-        for item in value.values() if isinstance(value, dict) else value:
+    if depth >= MAX_DEPTH:
+        raise TooDeepError
+    for item in container.values() if type(container) is dict else container:
+        if type(item) in CONTAINERS:
             check_depth(item, depth + 1)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from ._events.payloads import is_decimal
@@ -13,10 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from decimal import Decimal
 
-    from ._evaluation.ruleset import CompiledFlag, Ruleset
+    from ._evaluation.ruleset import Ruleset
     from ._runtime.engine import Engine
 
-logger = logging.getLogger("signakit_flags")
 
 T = TypeVar("T")
 
@@ -80,19 +78,36 @@ class SignaKitUserContext:
         Raises:
             TypeError: ``flag_key`` is no text.
         """
-        decision = self._decisions.get(flag_key)
-        if decision is not None:
-            return decision
+        if flag_key in self._decisions:
+            return self._decisions[flag_key]
         if self._is_bot:
             return self._bot_decision(flag_key)
-        ruleset = self._ruleset or self._pinned()
-        if ruleset is None:
-            return None
-        flag = ruleset.compiled.get(flag_key) or ruleset.flag(flag_key)
+        ruleset = self._ruleset
+        if ruleset is None:  # as in `_pinned`
+            snapshot = self._engine.feed.snapshot
+            if snapshot is None:
+                return None
+            ruleset = self._ruleset = snapshot.ruleset
+        compiled = ruleset.compiled
+        flag = compiled[flag_key] if flag_key in compiled else ruleset.flag(flag_key)
         if flag is None:
             _check_key(flag_key, "flag_key")
             return None
-        return self._evaluate(flag)
+        # The rest also stands in `decide_all`: shared in a method, it would cost each decision a call.
+        outcome = flag.fixed
+        try:
+            if outcome is None:
+                outcome = flag.outcome(self._user_id, self._attributes)
+        except Exception as error:  # noqa: BLE001  # an attribute with an __eq__ of its own may raise anything
+            self._undecided(flag_key, error)
+            return None
+        self._decisions[flag.key] = decision = outcome.decision  # its own key: the caller's may be a subclass of str
+        exposed = outcome.exposed
+        if exposed is not None and self._user_id in exposed:
+            self._engine.exposures_suppressed += 1
+        elif outcome.exposure is not None:
+            self._engine.expose(self._user_id, self._attributes, outcome)
+        return decision
 
     def decide_all(self) -> Decisions:
         """Decide every flag that is not archived, and send an exposure for each that has one to send.
@@ -108,12 +123,29 @@ class SignaKitUserContext:
             return {}
         if self._is_bot:
             return {flag_key: self._bot_decision(flag_key) for flag_key in ruleset.flags}
-        decided, evaluate = self._decisions, self._evaluate
+        engine, user_id, attributes = self._engine, self._user_id, self._attributes
+        suppressed = 0
+        decided = self._decisions.copy()
         decisions: Decisions = {}
         for flag_key, flag in ruleset.compile_all():
-            decision = decided.get(flag_key) or evaluate(flag)
-            if decision is not None:
-                decisions[flag_key] = decision
+            if decided and flag_key in decided:
+                decisions[flag_key] = decided[flag_key]
+                continue
+            outcome = flag.fixed
+            try:
+                if outcome is None:
+                    outcome = flag.outcome(user_id, attributes)
+            except Exception as error:  # noqa: BLE001  # as in `decide`
+                self._undecided(flag_key, error)
+                continue
+            decisions[flag_key] = outcome.decision
+            exposed = outcome.exposed
+            if exposed is not None and user_id in exposed:
+                suppressed += 1
+            elif outcome.exposure is not None:
+                engine.expose(user_id, attributes, outcome)
+        engine.exposures_suppressed += suppressed
+        self._decisions.update(decisions)
         return decisions
 
     def is_enabled(self, flag_key: str, default: bool = False) -> bool:  # noqa: FBT001, FBT002  # fixed surface
@@ -216,25 +248,8 @@ class SignaKitUserContext:
                 ruleset = self._ruleset = snapshot.ruleset
         return ruleset
 
-    def _evaluate(self, flag: CompiledFlag) -> Decision | None:
-        try:
-            outcome = flag.fixed or flag.outcome(self._user_id, self._attributes)
-        except Exception as error:  # noqa: BLE001  # an attribute with an __eq__ of its own may raise anything
-            self._engine.outbox.warnings.once(
-                "evaluation", "flag %r not decided: an attribute raised %r", flag.key, error
-            )
-            return None
-        decision = outcome.decision
-        self._decisions[flag.key] = decision
-        exposure = outcome.exposure
-        if exposure is not None:
-            engine = self._engine
-            key = hash(self._user_id) ^ exposure  # both are 64 bits of keyed hash, so are all bits of this
-            if key in engine.exposures.recent or engine.exposures.seen(key):
-                engine.exposures_suppressed += 1
-            else:
-                engine.expose(self._user_id, self._attributes, decision, key)
-        return decision
+    def _undecided(self, flag_key: str, error: Exception) -> None:
+        self._engine.outbox.warnings.once("evaluation", "flag %r not decided: an attribute raised %r", flag_key, error)
 
     @staticmethod
     def _bot_decision(flag_key: str) -> Decision:
@@ -247,7 +262,8 @@ class SignaKitUserContext:
             raise TypeError(f"value must be a number, not {type(value).__name__}")
         if self._is_bot:
             return
-        decisions = {flag_key: decision.variation_key for flag_key, decision in self._decisions.copy().items()}
+        decided = self._decisions
+        decisions = {key: decision.variation_key for key, decision in decided.copy().items()} if decided else {}
         self._engine.track(self._user_id, self._attributes, event_key, decisions, value, metadata, may_adopt=may_adopt)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mmh3 import hash as murmur3_32
+from mmh3 import mmh3_32_uintdigest as murmur3_32
 
 BUCKETS = 10_000
 
@@ -15,8 +15,5 @@ def bucket(prefix: str, user_id: str) -> int:
         user_id: The user; a lone surrogate in it is hashed as its three bytes (PROTOCOL section 8).
     """
     # Never the text itself: mmh3 takes text too, but a lone surrogate in it crashes the interpreter (mmh3 5.3).
-    try:
-        data = (prefix + user_id).encode()
-    except UnicodeEncodeError:
-        data = (prefix + user_id).encode("utf-8", "surrogatepass")
-    return murmur3_32(data, 0, False) % BUCKETS  # noqa: FBT003  # seed, and unsigned: by position, which is faster
+    data = (prefix + user_id).encode("utf-8", "surrogatepass")
+    return murmur3_32(data) % BUCKETS

@@ -28,13 +28,13 @@ class Range(msgspec.Struct, frozen=True, gc=False):
     end: int | float
 
 
-class Allocation(msgspec.Struct, frozen=True):
+class Allocation(msgspec.Struct, frozen=True, gc=False):
     """Which bucket gets which variation: the first range that holds it."""
 
     ranges: list[Range]
 
 
-class Condition(msgspec.Struct, frozen=True):
+class Condition(msgspec.Struct, frozen=True, gc=False):
     """One test of one attribute. ``value`` is ``NO_VALUE`` where it has none, which is not the same as null."""
 
     attribute: str
@@ -42,20 +42,20 @@ class Condition(msgspec.Struct, frozen=True):
     value: Any = NO_VALUE
 
 
-class Audience(msgspec.Struct, frozen=True):
+class Audience(msgspec.Struct, frozen=True, gc=False):
     """Conditions that must all hold."""
 
     conditions: list[Condition] | None = None
 
 
-class AllowlistEntry(msgspec.Struct, frozen=True, rename="camel"):
+class AllowlistEntry(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """A user who gets a variation before audiences and traffic are looked at."""
 
     user_id: str | int | float | None = None
     variation: str | None = None
 
 
-class Rule(msgspec.Struct, frozen=True, rename="camel"):
+class Rule(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """One rule of a flag."""
 
     traffic_percentage: float
@@ -67,21 +67,21 @@ class Rule(msgspec.Struct, frozen=True, rename="camel"):
     allowlist: list[AllowlistEntry] | None = None
 
 
-class Variation(msgspec.Struct, frozen=True):
+class Variation(msgspec.Struct, frozen=True, gc=False):
     """A variation and the variables it overrides. One without a key can never be named, and is ignored."""
 
     key: str | None = None
     variables: dict[str, Any] | None = None
 
 
-class Variable(msgspec.Struct, frozen=True, rename="camel"):
+class Variable(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """A variable the flag defines."""
 
     key: str
     default_value: Any = None
 
 
-class Flag(msgspec.Struct, frozen=True):
+class Flag(msgspec.Struct, frozen=True, gc=False):
     """One flag. Only ``key``, ``salt`` and ``allocation`` are required."""
 
     key: str
@@ -111,7 +111,7 @@ class _Named(msgspec.Struct):
     key: str
 
 
-class Config(msgspec.Struct, frozen=True):
+class Config(msgspec.Struct, frozen=True, gc=False):
     """A decoded config.
 
     Attributes:

@@ -13,9 +13,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import floor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from .._frozen import ReadOnlyDict, TooDeepError, check_depth, freeze
+from mmh3 import mmh3_32_uintdigest as murmur3_32
+
+from .._frozen import CONTAINERS, ReadOnlyDict, TooDeepError, check_depth, freeze
 from .._types import Decision
 from .audience import OPERATORS, CompiledAudiences
 from .bucketing import BUCKETS, bucket
@@ -23,10 +25,11 @@ from .bucketing import BUCKETS, bucket
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from .._events.exposure_filter import Users
+    from .audience import Test
     from .config import Allocation, Config, Flag, Rule
 
 OFF = "off"
-_CONTAINERS = (list, dict)
 
 
 class Outcome:
@@ -36,15 +39,18 @@ class Outcome:
         decision: What the user gets; the same object for every user.
         exposure: Identity of the exposure, equal for equal (flag, variation, rule) also after a reload; None where
             none is sent: targeted rules, and flags that are not running (PROTOCOL section 8).
+        exposed: The users that it was sent for lately: what the exposure filter has of them, put here by who sends it
+            first, so that a ruleset serves one client.
     """
 
-    __slots__ = ("decision", "exposure")
+    __slots__ = ("decision", "exposed", "exposure")
 
     def __init__(self, decision: Decision, *, exposes: bool) -> None:
         self.decision: Decision = decision
         self.exposure: int | None = (
             hash((decision.flag_key, decision.variation_key, decision.rule_key)) if exposes else None
         )
+        self.exposed: Users | None = None
 
 
 class Split:
@@ -67,14 +73,28 @@ class Split:
         self.whole: Outcome | None = first[2] if first and first[0] <= 0 and first[1] >= BUCKETS - 1 else None
 
     def outcome(self, user_id: str) -> Outcome | None:
-        """Return the outcome of a user, or None when no range holds the bucket. Look at ``whole`` first."""
-        if not self.ranges:
-            return None
+        """Return the outcome of a user, or None when no range holds the bucket."""
+        if self.whole is not None or not self.ranges:
+            return self.whole
         number = bucket(self.prefix, user_id)
         for start, end, outcome in self.ranges:
             if start <= number <= end:
                 return outcome
         return None
+
+
+_Steps: TypeAlias = tuple[
+    "dict[str, Outcome] | None",
+    "tuple[tuple[str, frozenset[str]], ...]",
+    "Test | None",
+    int,
+    str,
+    Outcome | None,
+    str,
+    tuple[tuple[float, float, Outcome], ...],
+]
+"""What a decision needs of one rule: the allowlist, the audiences' texts and rest, the threshold and what is hashed for
+it, the outcome of everybody, what is hashed for a variation, the ranges."""
 
 
 class CompiledRule:
@@ -99,6 +119,12 @@ class CompiledRule:
         self.threshold: int = _threshold(rule.traffic_percentage)
         self.split: Split = Split(f"{salt}:variation:", rule.variation_allocation, outcome_of)
 
+    def steps(self) -> _Steps:
+        """Return what a decision needs of the rule."""
+        texts, rest = ((), None) if self.audiences is None else (self.audiences.texts, self.audiences.rest)
+        split = self.split
+        return self.allowlist, texts, rest, self.threshold, self.prefix, split.whole, split.prefix, split.ranges
+
 
 class CompiledFlag:
     """One flag that is not archived.
@@ -112,7 +138,7 @@ class CompiledFlag:
         fixed: The outcome of every user, when neither user nor attributes can change it; else None.
     """
 
-    __slots__ = ("default", "fallback", "fixed", "key", "rules", "running")
+    __slots__ = ("_everybody", "_steps", "default", "fallback", "fixed", "key", "rules", "running")
 
     def __init__(self, flag: Flag) -> None:
         self.key: str = flag.key
@@ -129,28 +155,36 @@ class CompiledFlag:
             if self.running
             else Outcome(Decision(flag.key, OFF, False, None, None, variables(OFF)), exposes=False)  # noqa: FBT003
         )
-        self.fixed: Outcome | None = None
-        if not self.running:
-            self.fixed = self.fallback
-        elif not self.rules:
-            self.fixed = self.default.whole if self.default.ranges else self.fallback
+        self._steps = tuple(rule.steps() for rule in self.rules) if self.running else ()
+        self._everybody = self.default.whole if self.running and self.default.ranges else self.fallback
+        self.fixed: Outcome | None = None if self._steps else self._everybody
 
     def outcome(self, user_id: str, attributes: Mapping[str, Any]) -> Outcome:
         """Return what a user gets."""
-        if self.fixed is not None:
-            return self.fixed
-        for rule in self.rules:
-            # In line, the four steps of section 4.3: a method of the rule would cost each of them a call.
-            if rule.allowlist is not None and user_id in rule.allowlist:
-                return rule.allowlist[user_id]
-            if rule.audiences is not None and not rule.audiences.match(attributes):
-                continue
-            if rule.threshold < BUCKETS and bucket(rule.prefix, user_id) >= rule.threshold:
-                continue
-            outcome = rule.split.whole or rule.split.outcome(user_id)
-            if outcome is not None:
-                return outcome
-        return self.default.whole or self.default.outcome(user_id) or self.fallback
+        # The four steps of section 4.3 in line, down to `bucket`: a decision costs a third less than with a method of
+        # the rule, of its audiences and of its split. And over one tuple a rule: a closure is no faster, and its cells
+        # lie all over the memory, which costs a request in a project of 1,000 flags twice as much.
+        for allowlist, texts, rest, threshold, traffic, whole, variation, ranges in self._steps:
+            if allowlist is not None and user_id in allowlist:
+                return allowlist[user_id]
+            for name, wanted in texts:  # as CompiledAudiences.match
+                actual = attributes.get(name)
+                if not isinstance(actual, str) or actual not in wanted:
+                    break
+            else:
+                if not ranges or (rest is not None and not rest(attributes)):
+                    continue
+                if threshold < BUCKETS:
+                    hashed = (traffic + user_id).encode("utf-8", "surrogatepass")
+                    if murmur3_32(hashed) % BUCKETS >= threshold:
+                        continue
+                if whole is not None:
+                    return whole
+                number = murmur3_32((variation + user_id).encode("utf-8", "surrogatepass")) % BUCKETS
+                for start, end, outcome in ranges:
+                    if start <= number <= end:
+                        return outcome
+        return self._everybody or self.default.outcome(user_id) or self.fallback
 
 
 @dataclass(slots=True, eq=False)
@@ -215,19 +249,20 @@ def _check(flag: Flag, unknown: set[str]) -> None:
     for rule in flag.rules or ():
         for audience in rule.audiences or ():
             for condition in audience.conditions or ():
-                if isinstance(condition.value, _CONTAINERS):
+                if type(condition.value) in CONTAINERS:
                     check_depth(condition.value)
                 if condition.operator not in OPERATORS:
                     unknown.add(condition.operator)
     if flag.variables:
         for variable in flag.variables:
-            if isinstance(variable.default_value, _CONTAINERS):
+            if type(variable.default_value) in CONTAINERS:
                 check_depth(variable.default_value)
         names = {variable.key for variable in flag.variables}
         for variation in flag.variations or ():
-            for name, value in (variation.variables or {}).items():
-                if isinstance(value, _CONTAINERS) and name in names:
-                    check_depth(value)
+            if variation.variables:
+                for name, value in variation.variables.items():
+                    if type(value) in CONTAINERS and name in names:
+                        check_depth(value)
 
 
 def _threshold(percentage: float) -> int:

@@ -6,18 +6,19 @@ and formatting happen here, later, where a batch is encoded.
 
 from __future__ import annotations
 
-import logging
 import sys
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from math import inf, isfinite, nan
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from .._log import logger
 from .._types import short
 
-logger = logging.getLogger("signakit_flags")
+if TYPE_CHECKING:
+    from .exposure_filter import ExposureKey
 
 EXPOSURE = "$exposure"
 MAX_EVENT_KEY = 100
@@ -49,12 +50,12 @@ class Exposure:
     flag_key: str
     variation_key: str
     rule_key: str | None
-    key: int
+    key: ExposureKey
 
-    def payload(self, warnings: Warnings) -> dict[str, Any]:
+    def payload(self, cleaner: Cleaner) -> dict[str, Any]:
         """Return the event as JSON data."""
         decisions = {self.flag_key: self.variation_key}
-        payload = _payload(EXPOSURE, self.user_id, self.at, self.attributes, decisions, warnings)
+        payload = _payload(EXPOSURE, self.user_id, self.at, self.attributes, decisions, cleaner)
         payload["metadata"] = {
             "flagKey": self.flag_key,
             "variationKey": self.variation_key,
@@ -83,12 +84,12 @@ class Conversion:
     value: Any
     metadata: Any
 
-    def payload(self, warnings: Warnings) -> dict[str, Any]:
+    def payload(self, cleaner: Cleaner) -> dict[str, Any]:
         """Return the event as JSON data."""
-        payload = _payload(self.event_key, self.user_id, self.at, self.attributes, self.decisions, warnings)
+        payload = _payload(self.event_key, self.user_id, self.at, self.attributes, self.decisions, cleaner)
         if self.value is not None:
             value = self.value
-            payload["value"] = _plain(value) if isinstance(value, str) else json_number(value, warnings)
+            payload["value"] = _plain(value) if isinstance(value, str) else json_number(value, cleaner.warnings)
         if self.metadata is not None:
             payload["metadata"] = self.metadata
         return payload
@@ -115,11 +116,33 @@ class Warnings:
         logger.warning(message, *args)
 
 
+class Cleaner:
+    """Makes attributes what is sent of them, once for all events of a batch that refer to the same ones.
+
+    Attributes:
+        warnings: What was said already.
+    """
+
+    __slots__ = ("_cleaned", "warnings")
+
+    def __init__(self, warnings: Warnings) -> None:
+        self.warnings: Warnings = warnings
+        self._cleaned: dict[int, dict[str, Any]] = {}  # by identity: their events keep them for as long as the batch is
+
+    def attributes(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what is sent of ``attributes``."""
+        sent = self._cleaned.get(id(attributes))
+        if sent is None:
+            sent = self._cleaned[id(attributes)] = sent_attributes(attributes, self.warnings)
+        return sent
+
+
 def encode_batch(events: Iterable[Event], warnings: Warnings) -> bytes:
     """Return the body of a post."""
     import msgspec  # noqa: PLC0415  # not before the first post: `import signakit_flags` stays light
 
-    payloads = [event.payload(warnings) for event in events]
+    cleaner = Cleaner(warnings)
+    payloads = [event.payload(cleaner) for event in events]
     try:
         return msgspec.json.encode({"events": payloads})
     except UnicodeEncodeError:
@@ -183,7 +206,7 @@ def _payload(
     at: float,
     attributes: Mapping[str, Any],
     decisions: dict[str, str],
-    warnings: Warnings,
+    cleaner: Cleaner,
 ) -> dict[str, Any]:
     payload: dict[str, Any] = {
         "eventKey": event_key[:MAX_EVENT_KEY],
@@ -191,7 +214,7 @@ def _payload(
         "timestamp": format_timestamp(at),
     }
     if attributes:
-        sent = sent_attributes(attributes, warnings)
+        sent = cleaner.attributes(attributes)
         if sent:
             payload["attributes"] = sent
     if decisions:
@@ -201,21 +224,12 @@ def _payload(
 
 def sent_attributes(attributes: Mapping[Any, Any], warnings: Warnings) -> dict[str, Any]:
     """Return the attributes as they are sent: at most 50, cut, of the types that the service takes."""
+    if type(attributes) is dict and _is_sent_as_it_is(attributes):
+        return attributes
     sent: dict[str, Any] = {}
-    items = attributes.items()
-    for name, value in items if len(attributes) <= MAX_ATTRIBUTES else islice(items, MAX_ATTRIBUTES):
+    for name, value in islice(attributes.items(), MAX_ATTRIBUTES):
         if value is None:
             continue
-        kind = type(value)
-        if type(name) is str and len(name) <= MAX_ATTRIBUTE_KEY:
-            # Nearly every attribute is one of these, and needs no more than a look.
-            if kind is int or kind is bool:
-                if -_HUGE < value < _HUGE:
-                    sent[name] = value
-                    continue
-            elif kind is str:
-                sent[name] = value[:MAX_ATTRIBUTE_TEXT]
-                continue
         if not isinstance(name, str):
             warnings.once("attribute-name", "an attribute whose name is no text is not sent: %s", short(name))
         elif isinstance(value, str):
@@ -236,6 +250,22 @@ def sent_attributes(attributes: Mapping[Any, Any], warnings: Warnings) -> dict[s
                 type(value).__name__,
             )
     return sent
+
+
+def _is_sent_as_it_is(attributes: dict[Any, Any]) -> bool:
+    """Say whether nothing is to be cut, left out or made another type: so it nearly always is, and a look will do."""
+    if len(attributes) > MAX_ATTRIBUTES:
+        return False
+    for name, value in attributes.items():
+        if type(name) is not str or len(name) > MAX_ATTRIBUTE_KEY:
+            return False
+        kind = type(value)
+        if kind is str:
+            if len(value) > MAX_ATTRIBUTE_TEXT:
+                return False
+        elif not (kind is bool or (kind is int and -_HUGE < value < _HUGE) or (kind is float and isfinite(value))):
+            return False
+    return True
 
 
 def is_decimal(value: object) -> bool:
@@ -262,24 +292,24 @@ def json_number(value: Any, warnings: Warnings) -> int | float | None:
     return number
 
 
+_last_timestamp: tuple[int, str] = (0, "1970-01-01T00:00:00.000Z")
+
+
 def format_timestamp(at: float) -> str:
     """Return ``YYYY-MM-DDTHH:MM:SS.mmmZ``, in UTC, of seconds since the epoch."""
+    # Events of one batch mostly share a second, and often a millisecond. Read and written as one tuple, so that threads
+    # cannot mix two of them.
+    global _last_timestamp  # noqa: PLW0603  # a cache of one value
     milliseconds = int(at * 1000)
-    seconds, rest = divmod(milliseconds, 1000)
-    return f"{_format_second(seconds)}.{rest:03d}Z"
-
-
-_last_second: tuple[int, str] = (0, "1970-01-01T00:00:00")
-
-
-def _format_second(seconds: int) -> str:
-    # Events of one batch mostly share a second. Read and written as one tuple, so threads cannot mix two of them.
-    global _last_second  # noqa: PLW0603  # a cache of one value
-    last = _last_second
-    if last[0] != seconds:
-        last = (seconds, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)))
-        _last_second = last
-    return last[1]
+    last, text = _last_timestamp
+    if last != milliseconds:
+        seconds, rest = divmod(milliseconds, 1000)
+        if last // 1000 == seconds:
+            text = f"{text[:-5]}.{rest:03d}Z"
+        else:
+            text = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{rest:03d}Z"
+        _last_timestamp = milliseconds, text
+    return text
 
 
 def _plain(value: str) -> str:

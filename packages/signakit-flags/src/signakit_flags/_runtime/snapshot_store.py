@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
 import tempfile
 import time
@@ -20,10 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from .._log import logger
+
 if TYPE_CHECKING:
     from .._sdk_key import SdkKey
 
-logger = logging.getLogger("signakit_flags")
 
 _FORMAT = 1
 _MAX_HEADER = 10_000

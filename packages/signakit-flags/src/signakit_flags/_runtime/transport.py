@@ -1,6 +1,6 @@
 """HTTP, through httpx. The only module that imports it, and not before the first request.
 
-Both faces are thin: what is asked and how an answer is read is written once, in ``_build`` and ``_Body``.
+Both faces are thin: what is asked and how an answer is read is written once, in ``_Builder`` and ``_Body``.
 """
 
 from __future__ import annotations
@@ -17,11 +17,17 @@ from .._version import __version__
 from .protocol import Answer, Failure, Request, Response, usable_etag
 
 if TYPE_CHECKING:
+    from http.cookiejar import CookieJar
+
     import httpx
 
 _USER_AGENT = f"signakit-flags-python/{__version__}"
 _MAX_INGEST_BODY = 65_536
 _MAX_REASON = 200
+_STALE = 2
+"""Connections that poller and sender may have left in the pool of an injected client, on a loop that has ended."""
+_MAX_OVERHEAD = 65_536
+"""Bytes that gzip may make of a config above its size: enough for one that cannot be compressed."""
 
 
 class _RefusedError(Exception):
@@ -34,32 +40,56 @@ class _Body:
     Decompressed here and not by httpx, whose decoders expand a whole chunk at once: 64 kB of gzip make 64 MB.
     """
 
-    wanted = True
-
     def __init__(self, response: httpx.Response, limit: int) -> None:
-        encoding = response.headers.get("content-encoding", "identity").strip().lower()
-        if encoding in {"", "identity"}:
-            self._inflate = None
-        elif encoding in {"gzip", "x-gzip"}:
-            self._inflate = zlib.decompressobj(wbits=31)
-        else:
-            raise _RefusedError(f"content encoding {encoding[:50]!r} was not asked for")
         self._limit = limit
         self._size = 0
+        self._compressed = 0
         self._chunks: list[bytes] = []
+        self._inflate = None
+        self.wanted = not _was_read(response)
+        if not self.wanted:
+            try:
+                self.add(response.content)  # which httpx has decompressed
+            except RuntimeError:  # httpx.ResponseNotRead
+                raise _RefusedError("something else has read the body and not kept it") from None
+            return
+        encoding = response.headers.get("content-encoding", "identity").strip().lower()
+        if encoding in {"gzip", "x-gzip"}:
+            self._inflate = zlib.decompressobj(wbits=31)
+        elif encoding not in {"", "identity"}:
+            raise _RefusedError(f"content encoding {encoding[:50]!r} was not asked for")
 
     def add(self, chunk: bytes) -> bool:
         """Take a chunk as it came, and say whether to go on."""
-        if self._inflate is not None:
-            if self._inflate.eof:
-                raise _RefusedError("the compressed body is followed by something else")
-            # One byte more than allowed is enough to know.
-            chunk = self._inflate.decompress(chunk, self._limit - self._size + 1)
+        inflate = self._inflate
+        if inflate is None:
+            self._keep(chunk)
+            return True
+        self._compressed += len(chunk)
+        if self._compressed > self._limit + _MAX_OVERHEAD:
+            raise self._too_large()  # with little in it, it could go on without an end
+        while chunk:
+            another = inflate.eof
+            if another:
+                # A gzip file may have several members, one behind the other (RFC 1952, section 2.2).
+                inflate = self._inflate = zlib.decompressobj(wbits=31)
+            try:
+                # One byte more than allowed is enough to know.
+                self._keep(inflate.decompress(chunk, self._limit - self._size + 1))
+            except zlib.error as error:
+                reason = "is followed by something else" if another else "cannot be read"
+                raise _RefusedError(f"the compressed body {reason}: {error}") from None
+            chunk = inflate.unused_data
+        return True
+
+    def _keep(self, chunk: bytes) -> None:
         self._size += len(chunk)
         if self._size > self._limit:
-            raise _RefusedError(f"the body is larger than {self._limit} bytes")
+            raise self._too_large()
         self._chunks.append(chunk)
-        return True
+
+    def _too_large(self) -> _RefusedError:
+        return _RefusedError(f"the body is larger than {self._limit} bytes")
 
     def finish(self) -> bytes:
         """Return the whole."""
@@ -89,16 +119,61 @@ class _NoBody:
         return b""
 
 
+def _was_read(response: httpx.Response) -> bool:
+    """Say whether nothing is left to read: an injected client may have hooks that do it, or a transport that does."""
+    return response.is_stream_consumed or response.is_closed
+
+
 def _reader(response: httpx.Response, request: Request, max_config_size: int) -> _Body | _NoBody:
     if request.method == "GET" and response.status_code == 200:
         return _Body(response, max_config_size)
-    return _NoBody(wanted=request.method == "POST")
+    return _NoBody(wanted=request.method == "POST" and not _was_read(response))
 
 
-def _build(client: httpx.Client | httpx.AsyncClient, request: Request, timeout: float) -> httpx.Request:
-    # Only gzip: the one encoding whose expansion we bound.
-    headers = {"User-Agent": _USER_AGENT, "Accept-Encoding": "gzip", **request.headers}
-    return client.build_request(request.method, request.url, headers=headers, content=request.body, timeout=timeout)
+class _Builder:
+    """Makes httpx's requests out of ours.
+
+    For a client that was injected it asks that client, whose headers, cookies and parameters belong into them. For one
+    of our own it knows all there is to add, which costs a third.
+    """
+
+    def __init__(self, injected: httpx.Client | httpx.AsyncClient | None) -> None:
+        self._injected = injected
+        self._urls: dict[str, httpx.URL] = {}  # those of the config and of the events, parsed once
+
+    def build(self, request: Request, timeout: float) -> httpx.Request:
+        """Return a request."""
+        # Only gzip: the one encoding whose expansion we bound.
+        headers = {"User-Agent": _USER_AGENT, "Accept-Encoding": "gzip", **request.headers}
+        if self._injected is not None:
+            return self._injected.build_request(
+                request.method, request.url, headers=headers, content=request.body, timeout=timeout
+            )
+        import httpx  # noqa: PLC0415  # see the module's docstring
+
+        url = self._urls.get(request.url)
+        if url is None:
+            url = self._urls[request.url] = httpx.URL(request.url)
+        return httpx.Request(
+            request.method,
+            url,
+            headers={"Accept": "*/*", **headers},
+            content=request.body,
+            extensions={"timeout": dict.fromkeys(("connect", "read", "write", "pool"), timeout)},
+        )
+
+
+def _no_cookies() -> CookieJar:
+    """Return a jar that stays empty: nothing of ours needs cookies, and httpx looks for them in every answer."""
+    from http.cookiejar import CookieJar  # noqa: PLC0415  # imported by httpx
+
+    class NoCookies(CookieJar):
+        """Takes no cookies."""
+
+        def extract_cookies(self, response: Any, request: Any) -> None:
+            """Do nothing."""
+
+    return NoCookies()
 
 
 def _response(response: httpx.Response, body: bytes) -> Response:
@@ -158,6 +233,7 @@ class SyncTransport:
 
     def __init__(self, injected: httpx.Client | None, *, timeout: float, max_config_size: int) -> None:
         self._injected = injected
+        self._builder = _Builder(injected)
         self._timeout = timeout
         self._max_config_size = max_config_size
         self._own: httpx.Client | None = None
@@ -190,7 +266,7 @@ class SyncTransport:
         _deadline.at = deadline = time.monotonic() + timeout
         try:
             client = self._client()
-            built = _build(client, request, timeout)
+            built = self._builder.build(request, timeout)
             built.extensions["trace"] = _deadline.trace
             response = client.send(built, stream=True, follow_redirects=False)
             try:
@@ -215,7 +291,7 @@ class SyncTransport:
             if self._own is None:
                 import httpx  # noqa: PLC0415  # see the module's docstring
 
-                self._own = httpx.Client()
+                self._own = httpx.Client(cookies=_no_cookies())
             return self._own
 
     def close(self) -> None:
@@ -231,6 +307,7 @@ class AsyncTransport:
 
     def __init__(self, injected: httpx.AsyncClient | None, *, timeout: float, max_config_size: int) -> None:
         self._injected = injected
+        self._builder = _Builder(injected)
         self._timeout = timeout
         self._max_config_size = max_config_size
         self._own: httpx.AsyncClient | None = None
@@ -248,13 +325,18 @@ class AsyncTransport:
 
         try:
             async with asyncio.timeout(self._timeout):
+                for _ in range(0 if self._injected is None else _STALE):
+                    # A client that was used on another loop, as by tests with a loop each, still has connections of
+                    # that one. Who comes upon such a connection gets "Event loop is closed", and it is gone.
+                    with suppress(RuntimeError):
+                        return await self._send(request)
                 return await self._send(request)
         except Exception as error:  # noqa: BLE001  # an injected client may raise anything; nothing of it is ours to show
             return Failure(_reason(error, self._timeout))
 
     async def _send(self, request: Request) -> Answer:
         client = self._client()
-        built = _build(client, request, self._timeout)
+        built = self._builder.build(request, self._timeout)
         response = await client.send(built, stream=True, follow_redirects=False)
         try:
             body = _reader(response, request, self._max_config_size)
@@ -272,7 +354,7 @@ class AsyncTransport:
         if self._own is None:
             import httpx  # noqa: PLC0415  # see the module's docstring
 
-            self._own = httpx.AsyncClient()
+            self._own = httpx.AsyncClient(cookies=_no_cookies())
         return self._own
 
     async def aclose(self) -> None:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
-        if name.startswith("SIGNAKIT_"):
+        # Django's is that of this process, which has read it; a program that is started here says which it wants.
+        if name.startswith("SIGNAKIT_") or name == "DJANGO_SETTINGS_MODULE":
             monkeypatch.delenv(name)
 
 

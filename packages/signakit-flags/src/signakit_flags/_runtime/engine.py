@@ -385,7 +385,8 @@ class Engine:
         """
         deadline = inf if timeout is None else time.monotonic() + timeout
         woken = None
-        while not done.is_set() and (rest := deadline - time.monotonic()) > 0:
+        # Woken once in any case: who has no time to wait has the work done behind their back.
+        while not done.is_set() and ((rest := deadline - time.monotonic()) > 0 or woken is None):
             if not self.driver.alive:
                 self._leave_loop(self.driver)
             driver = self.driver
@@ -403,7 +404,7 @@ class Engine:
         """The same, on a loop, which does it itself where there is nobody else; returns whether it was done in time."""
         deadline = inf if timeout is None else time.monotonic() + timeout
         woken = None
-        while not waiter.done and (rest := deadline - time.monotonic()) > 0:
+        while not waiter.done and ((rest := deadline - time.monotonic()) > 0 or woken is None):
             if not self.driver.alive:
                 self._leave_loop(self.driver)
             if self.driver is not woken and not wake():

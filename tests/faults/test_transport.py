@@ -358,7 +358,7 @@ def test_a_server_that_takes_a_little_now_and_then_is_not_sent_all_of_it() -> No
     assert taken < 25_000_000
 
 
-@pytest.mark.parametrize("size", [0, 1, 16_384, 16_385, 1_000_000])
+@pytest.mark.parametrize("size", [0, 1, 65_536, 1_000_000])
 def test_bodies_of_any_size_arrive_whole(server: FlagServer, size: int) -> None:
     transport = SyncTransport(None, timeout=20, max_config_size=MAX_CONFIG)
     body = json.dumps({"events": [{"eventKey": "x" * size}]}).encode()

@@ -239,8 +239,13 @@ def _payload(
     cleaner: Cleaner,
 ) -> dict[str, Any]:
     payload: dict[str, Any] = {
-        "eventKey": event_key[:MAX_EVENT_KEY] if type(event_key) is str else plain_text(event_key)[:MAX_EVENT_KEY],
-        "userId": user_id[:MAX_USER_ID] if type(user_id) is str else plain_text(user_id)[:MAX_USER_ID],
+        # A look costs less than to cut what is nearly always short enough.
+        "eventKey": event_key
+        if type(event_key) is str and len(event_key) <= MAX_EVENT_KEY
+        else plain_text(event_key)[:MAX_EVENT_KEY],
+        "userId": user_id
+        if type(user_id) is str and len(user_id) <= MAX_USER_ID
+        else plain_text(user_id)[:MAX_USER_ID],
         "timestamp": format_timestamp(at),
     }
     if attributes:

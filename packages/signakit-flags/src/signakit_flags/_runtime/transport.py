@@ -26,7 +26,7 @@ _MAX_INGEST_BODY = 65_536
 _MAX_REASON = 200
 _MIN_CONNECT = 0.5
 """Seconds for connecting to one of several addresses, at least, while there are as many."""
-_PIECE = 16_384
+_PIECE = 65_536
 _STALE = 2
 """Connections that poller and sender may have left in the pool of an injected client, on a loop that has ended."""
 _MAX_OVERHEAD = 65_536

@@ -1,5 +1,6 @@
 """Run this project's commands with nothing but Python and pip.
 
+    python3 dev.py demo               see flags decide and events arrive, in the browser
     python3 dev.py quickstart         run examples/quickstart.py
     python3 dev.py test [ARG ...]     run the tests; arguments go to pytest
     python3 dev.py run COMMAND ...    run any command in the project's environment
@@ -27,6 +28,7 @@ ROOT = Path(__file__).resolve().parent
 TOOLS = ROOT / ".tools"
 COMMANDS = {
     # Only what users of the packages get. uv adds the development tools to the same environment at the first `test`.
+    "demo": ["run", "--quiet", "--locked", "--no-dev", "signakit", "demo"],
     "quickstart": ["run", "--quiet", "--locked", "--no-dev", "python", "examples/quickstart.py"],
     "test": ["run", "--locked", "pytest"],
 }

@@ -25,7 +25,9 @@ from signakit_flags import SignaKitClient
 from signakit_flags._evaluation.config import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    from signakit_flags import Decision
 
 CORPUS = Path(__file__).parents[1] / "tests" / "faults" / "corpus"
 
@@ -73,8 +75,12 @@ def listening() -> Iterator[Listener]:
         logger.handlers, logger.propagate = handlers, propagate
 
 
-def exercise(data: bytes) -> tuple[str, ...]:
+def exercise(data: bytes, users: Sequence[tuple[str, dict[str, Any]]] = USERS) -> tuple[str, ...]:
     """Load a config and ask everything of it.
+
+    Args:
+        data: The config.
+        users: Who asks: their ids and attributes.
 
     Returns:
         What happened, roughly: equal for inputs that took the same way. Its first item is "refused" or "loads".
@@ -88,7 +94,7 @@ def exercise(data: bytes) -> tuple[str, ...]:
         except ConfigError as error:
             return "refused", str(error)[:40]
         seen: set[str] = set()
-        for user, attributes in USERS:
+        for user, attributes in users:
             seen |= _ask(client, user, attributes)
         events = client.recorded_events
         json.dumps(events, allow_nan=False).encode()
@@ -110,6 +116,7 @@ def _ask(client: SignaKitClient, user: str, attributes: dict[str, Any]) -> set[s
         expect(explanation.decision == decision, f"explained {explanation.decision}, decided {decision}")
         expect(decision.flag_key == key, "decided another flag")
         expect(decision.enabled is (decision.variation_key != "off"), "enabled and off")
+        expect(_of_the_right_types(decision), f"of a wrong type: {decision!r}")
         str(explanation).encode("utf-8", "surrogatepass")
         json.dumps(decision.variables)
         for name in decision.variables:
@@ -120,6 +127,17 @@ def _ask(client: SignaKitClient, user: str, attributes: dict[str, Any]) -> set[s
     context.track("bought", value=1.5, metadata={"from": "fuzz"})
     expect(context.decide("no such flag") is None, "decided a flag that there is not")
     return seen
+
+
+def _of_the_right_types(decision: Decision) -> bool:
+    return (
+        type(decision.variation_key) is str
+        and type(decision.enabled) is bool
+        and (decision.rule_key is None or type(decision.rule_key) is str)
+        and (decision.rule_type is None or type(decision.rule_type) is str)
+        and isinstance(decision.variables, dict)
+        and all(type(name) is str for name in decision.variables)
+    )
 
 
 def expect(fine: bool, what: str) -> None:  # noqa: FBT001  # reads as an assertion

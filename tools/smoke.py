@@ -2,19 +2,24 @@
 
     python tools/smoke.py [PACKAGE]
 
-Makes a decision with `signakit_flags`, then imports every module of PACKAGE (default: `signakit_flags`). The checkout
-must not be importable: the tested package is the installed one.
+Makes a decision with `signakit_flags`, then imports every module of PACKAGE (default: `signakit_flags`), and puts those
+that are more than modules through what they are for. The checkout must not be importable: the tested package is the
+installed one.
 """
 
 import importlib
+import json
+import os
 import pkgutil
+import subprocess
 import sys
+import tempfile
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 
 SLOW_IMPORTS = {"asyncio", "httpx", "msgspec", "ssl"}
-OPTIONAL_MODULES = {"pytest_plugin", "testing"}  # the extras that they need may be absent
+OPTIONAL_MODULES = {"jinja2", "pytest_plugin", "testing"}  # the extras that they need may be absent
 
 EVERYONE_ON = {"ranges": [{"variation": "on", "start": 0, "end": 9999}]}
 HALVES = {
@@ -66,6 +71,11 @@ def main(package: str = "signakit_flags") -> None:
     check_import_is_light()
     check_decisions()
     names = import_every_module(package)
+    if package == "signakit_django":
+        check_a_django_site()
+    if package == "signakit_dev":
+        check_emulator()
+        check_command()
     assert (files(package) / "py.typed").is_file(), f"{package} has no py.typed"
     print(f"smoke: {package} on Python {sys.version.split()[0]}: {len(names)} modules, a decision of each kind")
 
@@ -99,6 +109,60 @@ def check_decisions() -> None:
 
         assert user.decide("unknown") is None
         assert "new-checkout" in str(user.explain("new-checkout"))
+
+
+def check_a_django_site() -> None:
+    """Serve a page, without an SDK key: every flag is at its default, and the check says why."""
+    import django  # noqa: PLC0415 - only where it is installed
+    from django.conf import settings  # noqa: PLC0415 - as above
+    from django.core.checks import run_checks  # noqa: PLC0415 - as above
+    from django.http import HttpResponse  # noqa: PLC0415 - as above
+    from django.test import Client  # noqa: PLC0415 - as above
+    from django.urls import path  # noqa: PLC0415 - as above
+
+    settings.configure(
+        ALLOWED_HOSTS=["*"],
+        INSTALLED_APPS=["signakit_django"],
+        MIDDLEWARE=["signakit_django.middleware.SignaKitMiddleware"],
+        ROOT_URLCONF=(path("", lambda request: HttpResponse(request.flags.variation("new-checkout", "none"))),),
+    )
+    django.setup()
+    assert Client().get("/").content == b"none"
+    assert [message.id for message in run_checks(tags=["signakit"])] == ["signakit.W001"]
+    print(f"smoke: a page served by Django {django.get_version()}")
+
+
+def check_emulator() -> None:
+    import urllib.request  # noqa: PLC0415 - imports ssl, which must come after the check of the first import
+
+    from signakit_dev.testing import Emulator  # noqa: PLC0415 - only where it is installed
+    from signakit_flags import SignaKitClient  # noqa: PLC0415 - as above
+
+    with Emulator(CONFIG) as emulator:
+        with SignaKitClient(emulator.sdk_key, cdn_url=emulator.url, events_url=emulator.events_url) as client:
+            user = client.create_user_context("user-1", {"plan": "pro"})
+            assert user is not None
+            assert user.variation("new-checkout") == "treatment"
+            user.track("purchase", value=3)
+            exposure, purchase = emulator.wait_for_events(2)
+            assert exposure["decisions"] == purchase["decisions"] == {"new-checkout": "treatment"}
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(emulator.url) as page:
+            assert b"new-checkout" in page.read()  # the templates are in the wheel
+
+
+def check_command() -> None:
+    def signakit(*arguments: str) -> str:
+        command = [str(Path(sys.prefix) / ("Scripts" if os.name == "nt" else "bin") / "signakit"), *arguments]
+        return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=60).stdout
+
+    assert version("signakit-dev") in signakit("--version")
+    assert "--user" in signakit("decide", "--help")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "config.json"
+        path.write_text(json.dumps(CONFIG), encoding="utf-8")
+        assert str(path) in signakit("validate", str(path))
+        decided = json.loads(signakit("decide", "dark-mode", "--user", "user-1", "--config", str(path), "--json"))
+        assert decided["decision"]["variation_key"] == "on"
 
 
 def import_every_module(package: str) -> list[str]:

@@ -125,7 +125,9 @@ def _source_digest() -> str:
 
 def _uv(*arguments: str) -> str:
     # uv looks for a project upwards from here and would take up settings of this workspace.
-    done = subprocess.run(["uv", *arguments], cwd=PACKAGE.anchor, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [os.environ.get("UV", "uv"), *arguments], cwd=PACKAGE.anchor, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise EnvironmentNotMadeError(f"uv {arguments[0]} failed:\n{done.stderr}")
     return done.stdout

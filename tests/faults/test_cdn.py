@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import tracemalloc
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -23,6 +24,7 @@ from signakit_flags._runtime.protocol import Backoff, Response, parse_retry_afte
 from support.configs import SDK_KEY, config, flag, rule, whole
 from support.faces import AsyncFace, Face
 from support.faults import (
+    arrived,
     drip_headers,
     early_hints,
     endless,
@@ -31,6 +33,7 @@ from support.faults import (
     lines,
     not_http,
     noting,
+    once_each,
     truncated,
     within,
 )
@@ -58,10 +61,11 @@ def redirect(code: int) -> Fault:
 
 @dataclass(frozen=True)
 class Trouble:
-    """What the CDN does, and what the client says about it. Without a fault nobody listens."""
+    """What the CDN does, and what the client says about it. Without a fault nobody listens, or nobody accepts."""
 
     fault: Fault | None
     reason: str
+    swallows: bool = False
 
     @property
     def timeout(self) -> float:
@@ -69,7 +73,9 @@ class Trouble:
         return 0.8 if self.reason.startswith("no answer") else 20.0
 
     def begin(self, server: FlagServer) -> None:
-        if self.fault is None:
+        if self.swallows:
+            server.swallow()
+        elif self.fault is None:
             server.down()
         else:
             server.config_fault = self.fault
@@ -83,6 +89,7 @@ class Trouble:
 
 TROUBLES = {
     "refuses": Trouble(None, "ConnectError"),
+    "swallows-connections": Trouble(None, "no answer within 0.8 s", swallows=True),
     "hangs": Trouble(hang, "no answer within 0.8 s"),
     "drips-headers": Trouble(drip_headers, "no answer within 0.8 s"),
     "drips-interim-answers": Trouble(early_hints, "no answer within 0.8 s"),
@@ -135,11 +142,15 @@ def test_a_start_in_trouble_says_why_and_gets_ready_by_itself(
     assert client.status().last_error == result.reason
     assert client.is_ready is False
     assert client.create_user_context("u") is None
+    assert face.flush(client)  # of nothing
+    assert server.posts == 0
     trouble.end(server)
     assert face.wait_until(lambda: client.is_ready)
     assert face.wait_until(lambda: client.status().last_error is None)
     assert face.decide(client, "switch") == "on"
-    assert outage_lines(caplog) == (1, 1)
+    assert face.wait_until(lambda: outage_lines(caplog) == (1, 1))
+    assert face.flush(client)
+    assert arrived(server) == once_each(["u"])
 
 
 @trouble_of_each_kind
@@ -156,13 +167,24 @@ def test_a_ready_client_decides_as_ever_and_takes_up_the_next_config(
         assert face.wait_until(lambda: trouble.reason in (client.status().last_error or ""))
     decided = within(WATCHDOG, lambda: [face.decide(client, "switch", user=f"u{n}") for n in range(1_000)])
     assert decided == ["on"] * 1_000
+    tested = [f"tested{n}" for n in range(200)]
+    groups = within(WATCHDOG, lambda: [face.decide(client, "exp", user=name) for name in tested])
+    assert set(groups) == {"control", "treatment"}
     assert client.status().ready
     assert client.status().version == 1
     server.set_config(config(flag("switch", allocation=whole("off")), version=2))
     trouble.end(server)
     assert face.wait_until(lambda: client.status().version == 2 and client.status().last_error is None)
     assert face.decide(client, "switch") == "off"
-    assert outage_lines(caplog) == ((0, 0) if "304" in trouble.reason else (1, 1))
+    expected = (0, 0) if "304" in trouble.reason else (1, 1)
+    assert face.wait_until(lambda: outage_lines(caplog) == expected)
+    # The switch is decided by its default allocation, which exposes as the A/B flag does; "u" decided it at the end.
+    assert face.flush(client, WATCHDOG)
+    assert arrived(server) == once_each(["u", *tested, *[f"u{n}" for n in range(1_000)]])
+    assert Counter(event["decisions"].get("exp") for event in server.events if "exp" in event["decisions"]) == Counter(
+        groups
+    )
+    assert client.status().dropped == 0
 
 
 @pytest.mark.parametrize("fault", [hang, drip_headers, drip], ids=["hangs", "drips-headers", "drips-the-body"])

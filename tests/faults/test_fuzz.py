@@ -55,6 +55,131 @@ JSON = st.recursive(
 )
 
 
+# --- configs of the real shape ----------------------------------------------------------------------------------------
+
+NAMES = st.sampled_from(["on", "off", "control", "treatment", "", "\u00fc"])
+ATTRIBUTES = st.sampled_from(["plan", "age", "beta", "tags", "country", ""])
+USER_IDS = st.sampled_from(["", "u1", "7", "\u00fc", "\ud800", "u" * 300]) | st.text(max_size=5)
+VALUES = st.sampled_from(
+    [
+        "pro",
+        "DE",
+        "",
+        30,
+        30.0,
+        2**53 + 1,
+        -0.0,
+        True,
+        False,
+        1,
+        0,
+        ["pro", "free"],
+        ["pro", 1, True, None],
+        [["a"]],
+        {},
+    ]
+)
+OPERATORS = st.sampled_from(
+    [
+        "equals",
+        "not_equals",
+        "greater_than",
+        "less_than",
+        "greater_than_or_equals",
+        "less_than_or_equals",
+        "in",
+        "not_in",
+        "contains",
+        "not_contains",
+        "semver_greater_than",
+    ]
+)
+
+
+def now_and_then_wrong(right: st.SearchStrategy[Any], *, null: bool) -> st.SearchStrategy[Any]:
+    """Values of the right type, and in one of 150 places any JSON: of dozens of places, one that is wrong is enough."""
+    return st.integers(0, 149).flatmap(
+        lambda number: JSON if number == 77 else st.none() if null and number % 10 == 3 else right
+    )
+
+
+def fields(required: dict[str, st.SearchStrategy[Any]], **others: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Objects of these fields. The others may be null, and now and then one of them is absent."""
+    every = {name: now_and_then_wrong(value, null=False) for name, value in required.items()}
+    every |= {name: now_and_then_wrong(value, null=True) for name, value in others.items()}
+    whole = st.fixed_dictionaries(every)
+    if not others:
+        return whole
+    absent = st.integers(0, 9).flatmap(lambda number: st.sampled_from(sorted(others)) if number == 7 else st.just(""))
+    return st.builds(lambda fields, name: {key: fields[key] for key in fields if key != name}, whole, absent)
+
+
+def some(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.lists(strategy, min_size=1, max_size=2) | st.lists(strategy, max_size=1)
+
+
+BOUNDS = st.sampled_from([0, 2_499, 4_999, 5_000, 7_500, 9_999]) | st.integers(-1, 10_000)
+WHOLE_RANGE = st.fixed_dictionaries({"variation": NAMES, "start": st.just(0), "end": st.just(9_999)})
+RANGE = fields({"variation": NAMES, "start": BOUNDS, "end": BOUNDS})
+ALLOCATION = fields({"ranges": some(WHOLE_RANGE | RANGE)})
+CONDITION = fields({"attribute": ATTRIBUTES, "operator": OPERATORS, "value": VALUES})
+AUDIENCE = fields({}, conditions=some(CONDITION))
+RULE = fields(
+    {"trafficPercentage": st.sampled_from([100, 100.0, 50, 0.57, 0, -1, 101]), "variationAllocation": ALLOCATION},
+    ruleKey=st.text(max_size=3),
+    ruleType=st.sampled_from(["ab-test", "multi-armed-bandit", "targeted", "holdout"]),
+    audienceMatchType=st.sampled_from(["any", "all", "none"]),
+    audiences=some(AUDIENCE),
+    allowlist=some(fields({"userId": USER_IDS.filter(lambda name: name != "\ud800") | st.just(7), "variation": NAMES})),
+)
+VARIABLE = fields({"key": st.sampled_from(["size", "text", ""])}, type=NAMES, defaultValue=VALUES | JSON)
+VARIATION = fields(
+    {"key": NAMES}, variables=st.dictionaries(st.sampled_from(["size", "text", "x"]), VALUES, max_size=2)
+)
+FLAG = fields(
+    {"key": st.sampled_from(["first", "second", "third", ""]), "salt": st.text(max_size=3), "allocation": ALLOCATION},
+    id=st.text(max_size=3),
+    status=st.sampled_from(["active", "active", "active", "archived", "draft"]),
+    running=st.sampled_from([True, True, True, False]),
+    variations=some(VARIATION),
+    variables=some(VARIABLE),
+    rules=some(RULE),
+)
+CONFIG = fields({"flags": st.lists(FLAG, min_size=1, max_size=4)}, version=st.integers(), projectId=st.text(max_size=3))
+USERS = st.lists(
+    st.tuples(USER_IDS, st.dictionaries(ATTRIBUTES, VALUES | st.none() | st.just("\ud800"), max_size=4)),
+    min_size=1,
+    max_size=3,
+)
+
+STEPS = {
+    f"{kind} {passed}" for kind in ("allowlist", "audience", "traffic", "range", "default") for passed in (True, False)
+}
+"""What explanations consist of, so what the evaluator can come to; a flag that is not running apart."""
+
+
+def test_most_configs_of_the_real_shape_decide_and_every_step_of_the_evaluation_is_reached() -> None:
+    tried = decided = 0
+    steps: set[str] = set()
+
+    @settings(many, max_examples=300)
+    @given(document=CONFIG, users=USERS)
+    def ask_everything(document: Any, users: list[tuple[str, dict[str, Any]]]) -> None:
+        nonlocal tried, decided
+        way, *seen = tool.exercise(json.dumps(document).encode("utf-8", "surrogatepass"), users)
+        tried += 1
+        decided += way == "loads" and any(step.startswith(("flag", "traffic", "default", "allow")) for step in seen)
+        steps.update(" ".join(step.split()[:2]) for step in seen)
+
+    ask_everything()
+    assert tried >= 300
+    assert decided >= tried / 2, f"{decided} of {tried} decide anything"
+    assert steps >= STEPS, f"not reached: {STEPS - steps}"
+
+
+# --- anything at all --------------------------------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize("path", CORPUS, ids=[path.stem for path in CORPUS])
 def test_each_file_of_the_corpus_does_what_its_name_says(path: Path) -> None:
     outcome = tool.exercise(path.read_bytes())

@@ -72,19 +72,35 @@ def outage_lines(caplog: pytest.LogCaptureFixture) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Trouble:
-    """What the endpoint does, without having taken the events. Without a fault nobody listens."""
+    """What the endpoint does, without having taken the events. Without a fault nobody listens, or nobody accepts."""
 
     fault: Fault | None
     reason: str
+    swallows: bool = False
 
     @property
     def timeout(self) -> float:
         """Seconds for a request: few where they are waited for, and many where a busy machine must not matter."""
         return 0.8 if self.reason.startswith("no answer") else 20.0
 
+    def begin(self, server: FlagServer) -> None:
+        if self.swallows:
+            server.swallow()
+        elif self.fault is None:
+            server.down()
+        else:
+            server.events_fault = self.fault
+
+    def end(self, server: FlagServer) -> None:
+        if self.fault is None:
+            server.up()
+        else:
+            server.events_fault = None
+
 
 TROUBLES = {
     "refuses": Trouble(None, "ConnectError"),
+    "swallows-connections": Trouble(None, "no answer within 0.8 s", swallows=True),
     "hangs": Trouble(hang, "no answer within 0.8 s"),
     "drips-headers": Trouble(drip_headers, "no answer within 0.8 s"),
     "drips-the-body": Trouble(drip, "no answer within 0.8 s"),
@@ -105,18 +121,14 @@ def test_after_an_outage_every_event_arrives_once(
     face: Face, server: FlagServer, caplog: pytest.LogCaptureFixture, trouble: Trouble
 ) -> None:
     client = ready(face, timeout=trouble.timeout)
-    if trouble.fault is None:
-        server.down()
-    else:
-        server.events_fault = trouble.fault
+    trouble.begin(server)
     # No decision waits for the endpoint, whatever it does, and none raises.
     within(WATCHDOG, lambda: expose(face, client, users(500)))
     assert face.wait_until(lambda: trouble.reason in (client.status().last_error or ""))
     within(WATCHDOG, lambda: expose(face, client, users(500, "later")))
     assert client.status().queued == 1_000
     assert server.events == []
-    server.events_fault = None
-    server.up()
+    trouble.end(server)
     assert face.flush(client, timeout=WATCHDOG)
     assert arrived(server) == once_each(users(500) + users(500, "later"))
     assert [event["userId"] for event in server.events] == users(500) + users(500, "later")  # in order, too

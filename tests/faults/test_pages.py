@@ -44,7 +44,8 @@ def test_each_row_with_a_column_of_tests_names_one(page: Path) -> None:
 
 
 def test_each_test_of_a_failure_is_named_on_a_page() -> None:
-    named = {name for page in PAGES for _path, name in NAMED.findall(page.read_text(encoding="utf-8"))}
-    for path in (HERE / "test_cdn.py", HERE / "test_ingest.py", HERE / "test_state.py"):
+    pages = [*PAGES, ROOT / "docs" / "processes.md"]
+    named = {name for page in pages for _path, name in NAMED.findall(page.read_text(encoding="utf-8"))}
+    for path in (HERE / "test_cdn.py", HERE / "test_ingest.py", HERE / "test_state.py", HERE / "test_drivers.py"):
         missing = {name for name in names_in(path) if name.startswith("test_")} - named
         assert missing == set(), path.name

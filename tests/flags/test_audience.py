@@ -29,6 +29,21 @@ class Text(str):
     __slots__ = ()
 
 
+class Odd(str):
+    """Equal to nothing, and found nowhere; nor is anything found in it."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return False
+
+    def __hash__(self) -> int:
+        return 1
+
+    def __contains__(self, item: object) -> bool:
+        return False
+
+
 class Whole(int):
     pass
 
@@ -37,6 +52,8 @@ EQUAL: list[tuple[Any, Any]] = [
     ("pro", "pro"),
     ("", ""),
     (Text("pro"), "pro"),
+    (Odd("pro"), "pro"),
+    ([Odd("a")], ["a"]),
     (1, 1),
     (1, 1.0),
     (1.0, 1),

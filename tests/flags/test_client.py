@@ -46,6 +46,13 @@ def test_on_ready_fetches_the_config_of_the_key(face: Face, server: FlagServer) 
     assert client.status().version == 1
 
 
+def test_who_has_no_time_to_wait_for_the_config_begins_the_fetch_all_the_same(face: Face, server: FlagServer) -> None:
+    client = face.client(polling_interval=0)
+    assert face.on_ready(client, timeout=0.0).reason is not None or client.is_ready
+    assert face.wait_until(lambda: client.is_ready)
+    assert len(server.config_requests) == 1
+
+
 def test_on_ready_again_asks_whether_anything_changed(face: Face, server: FlagServer) -> None:
     client = face.client(polling_interval=0)
     assert face.on_ready(client).success

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import dataclasses
 import json
 import logging
 import math
+import pickle
 import threading
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -42,6 +44,19 @@ def variation(client: SignaKitClient) -> str:
 
 def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records]
+
+
+# --- copies ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_neither_a_client_nor_a_context_can_be_copied_or_pickled(duplicate: Callable[[Any], Any]) -> None:
+    client = SignaKitClient.offline(BODY)
+    with pytest.raises(TypeError, match="a SignaKitClient can be neither copied nor pickled: make one in each process"):
+        duplicate(client)
+    context = client.create_user_context("u")
+    with pytest.raises(TypeError, match=r"a SignaKitUserContext can be neither .*: pass on its user_id and attributes"):
+        duplicate(context)
 
 
 # --- arguments -------------------------------------------------------------------------------------------------------
@@ -416,3 +431,20 @@ def test_a_subclass_has_offline_clients_of_its_own_class() -> None:
     client = Mine.offline(CONFIG)
     assert type(client) is Mine
     assert repr(client) == "<Mine offline ready>"
+
+
+def test_the_keys_of_the_flags_in_the_order_of_the_config_without_archived_ones() -> None:
+    client = SignaKitClient.offline(config(flag("b"), flag("a"), flag("gone", status="archived")))
+    assert client.flag_keys() == ["b", "a"]
+    assert SignaKitClient(SDK_KEY).flag_keys() == []
+
+
+def test_two_places_for_the_snapshot_are_refused(tmp_path: Path) -> None:
+    class Store:
+        def load(self) -> bytes | None:
+            return None
+
+        def save(self, data: bytes) -> None: ...
+
+    with pytest.raises(ValueError, match="exclude each other"):
+        SignaKitClient(SDK_KEY, snapshot_path=tmp_path / "snapshot", snapshot_store=Store())

@@ -11,7 +11,7 @@ from decimal import Decimal
 from enum import IntEnum, StrEnum
 from fractions import Fraction
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -29,6 +29,9 @@ from signakit_flags._events.payloads import (
     sent_attributes,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 AT = 1_700_000_000.25
 SMILE = "\N{GRINNING FACE}"
 HIGH, LOW = chr(0xD83D), chr(0xDE00)  # of a pair; each alone is no text
@@ -38,12 +41,81 @@ class Text(str):
     __slots__ = ()
 
 
+class Escaping(str):
+    """Text that makes more of itself whatever is done with it, as ``markupsafe.Markup`` does."""
+
+    __slots__ = ()
+
+    def __getitem__(self, key: Any) -> Escaping:
+        return Escaping(super().__getitem__(key))
+
+    def _escape(self, *_args: object) -> Escaping:
+        return Escaping(f"<{str.__str__(self)}>")
+
+    __str__ = __repr__ = __format__ = __add__ = __radd__ = lower = strip = _escape
+
+
+class Raising(str):
+    """Text that raises whatever is done with it."""
+
+    __slots__ = ()
+
+    def _refuse(self, *_args: object) -> Any:
+        raise RuntimeError("hostile")
+
+    __getitem__ = __str__ = __repr__ = __len__ = __iter__ = encode = _refuse  # type: ignore[assignment]  # on purpose
+    __format__ = __add__ = __contains__ = __eq__ = __bool__ = _refuse  # type: ignore[assignment]  # on purpose
+    __hash__ = str.__hash__
+
+
+class StandIn:
+    """Passes for what it stands for, as a lazy object of Django does."""
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    @property
+    def __class__(self) -> Any:  # type: ignore[override]  # on purpose
+        return type(self._value)
+
+    def __str__(self) -> str:
+        return str(self._value)
+
+
+class Broken:
+    """Raises even when it is asked what it is."""
+
+    @property
+    def __class__(self) -> Any:  # type: ignore[override]  # on purpose
+        raise RuntimeError("hostile")
+
+
 class Whole(int):
     pass
 
 
 class Real(float):
     pass
+
+
+class RaisingWhole(int):
+    def _refuse(self, *_args: object) -> Any:
+        raise RuntimeError("hostile")
+
+    __int__ = __index__ = __float__ = __abs__ = __str__ = __repr__ = __lt__ = __gt__ = __bool__ = _refuse
+
+
+class RaisingReal(float):
+    def _refuse(self, *_args: object) -> Any:
+        raise RuntimeError("hostile")
+
+    __int__ = __float__ = __abs__ = __str__ = __repr__ = __lt__ = __gt__ = __eq__ = __bool__ = _refuse
+    __hash__ = float.__hash__
+
+
+class RaisingDecimal(Decimal):
+    def __float__(self) -> float:
+        raise RuntimeError("hostile")
 
 
 class Plan(StrEnum):
@@ -199,6 +271,53 @@ def test_text_numbers_bools_and_lists_of_those_are_sent(value: Any, expected: An
     assert json.dumps(sent(a=value)) == json.dumps({"a": expected})
 
 
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (lambda: Escaping("a&b"), "a&b"),
+        (lambda: Raising("a&b"), "a&b"),
+        (lambda: StandIn("a&b"), "a&b"),
+        (lambda: RaisingWhole(3), 3),
+        (lambda: RaisingReal(2.5), 2.5),
+        (lambda: RaisingReal("nan"), None),
+        (lambda: RaisingWhole(10**400), None),
+        (lambda: [Escaping("a"), Raising("b"), RaisingWhole(3), RaisingReal(2.5)], ["a", "b", 3, 2.5]),
+    ],
+)
+def test_methods_of_a_subclass_have_no_say_in_what_is_sent(make: Callable[[], Any], expected: Any) -> None:
+    assert sent(a=make()) == {"a": expected}
+
+
+@pytest.mark.parametrize("kind", [Escaping, Raising])
+def test_text_of_a_subclass_is_cut_by_its_characters_wherever_it_is(kind: type[str]) -> None:
+    text, name = kind("é" * 1100), kind("n" * 200)
+    (event,) = wire(
+        Conversion(AT, text, {name: text, "list": [text]}, text, {}, text, clean_metadata({name: text}, Warnings()))
+    )
+    assert (event["userId"], event["eventKey"], event["value"]) == ("é" * 256, "é" * 100, "é" * 1100)
+    assert event["attributes"] == {"n" * 100: "é" * 1000, "list": ["é" * 1000]}
+    assert event["metadata"] == {"n" * 200: "é" * 1100}
+
+
+class RaisingList(list[Any]):
+    def __getitem__(self, key: Any) -> Any:
+        raise RuntimeError("hostile")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [Broken, lambda: ["a", Broken()], lambda: RaisingList("a"), lambda: StandIn(["a"]), lambda: StandIn(3)],
+    ids=["object", "item", "list", "stand-in for a list", "stand-in for a number"],
+)
+def test_an_attribute_that_raises_is_left_out_with_one_warning(
+    make: Callable[[], Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    warnings = Warnings()
+    for _ in range(2):
+        assert sent_attributes({"odd": make(), "plan": "pro"}, warnings) == {"plan": "pro"}
+    assert [line[:25] for line in said(caplog)] == ["attribute 'odd' is not se"]
+
+
 def test_an_attribute_of_none_is_left_out_silently(caplog: pytest.LogCaptureFixture) -> None:
     assert sent(a=None, b=1) == {"b": 1}
     assert "attributes" not in wire(conversion(attributes={"a": None}))[0]
@@ -297,11 +416,20 @@ def test_one_bad_event_leaves_the_others_of_its_batch_alone() -> None:
         (Level.HIGH, "3"),
         ("12", '"12"'),
         (Text("12"), '"12"'),
+        (Escaping("12"), '"12"'),
     ],
 )
 def test_a_value_is_sent_as_the_number_it_is(value: Any, expected: str) -> None:
     body = encode_batch([conversion(value=value)], Warnings()).decode()
     assert f'"value":{expected}}}' in body
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [(lambda: RaisingWhole(3), 3), (lambda: RaisingReal(2.5), 2.5), (lambda: RaisingDecimal("2.5"), None)],
+)
+def test_a_value_whose_methods_raise_is_sent_where_there_is_a_way(make: Callable[[], Any], expected: Any) -> None:
+    assert wire(conversion(value=make()))[0]["value"] == expected
 
 
 @pytest.mark.parametrize("value", [Decimal("NaN"), Decimal("Infinity"), Decimal("1e999")])
@@ -338,6 +466,7 @@ def test_metadata_is_sent_as_it_is(metadata: Any) -> None:
         ({"a": Plan.PRO}, {"a": "pro"}),
         ({"a": Decimal("1.5"), "b": Whole(3), "c": Real(2.5), "d": Level.HIGH}, {"a": 1.5, "b": 3, "c": 2.5, "d": 3}),
         ({Text("k"): 1}, {"k": 1}),
+        ({Escaping("k"): Escaping("v"), Plan.PRO: 1}, {"k": "v", "pro": 1}),
         ({"x": math.nan}, {"x": None}),
     ],
 )
@@ -347,6 +476,11 @@ def test_metadata_is_made_json(metadata: Any, expected: Any) -> None:
 
 def test_text_of_a_subclass_is_text_in_metadata() -> None:
     assert wire(conversion(metadata={"a": Text("t")}))[0]["metadata"] == {"a": "t"}
+
+
+def test_methods_of_a_subclass_have_no_say_in_metadata() -> None:
+    metadata = {"a": RaisingWhole(3), "b": [RaisingReal(2.5), Raising("v")]}
+    assert wire(conversion(metadata=metadata))[0]["metadata"] == {"a": 3, "b": [2.5, "v"]}
 
 
 def test_metadata_is_copied_at_once() -> None:
@@ -402,6 +536,47 @@ def test_metadata_that_json_has_no_form_for_is_dropped_with_one_warning(
     assert said(caplog)[0].startswith("metadata of an event dropped: ")
 
 
+def doubled(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = [value, value]
+    return value
+
+
+class Counted(list[Any]):
+    """A list that counts how many of its items were asked for."""
+
+    asked = 0
+
+    def __iter__(self) -> Any:
+        for item in super().__iter__():
+            self.asked += 1
+            yield item
+
+
+@pytest.mark.parametrize("item", [1, None, "", "text", [], {}, 1.5])
+def test_no_more_of_metadata_is_looked_at_than_can_be_sent(item: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """It is looked at while the application waits."""
+    items = Counted([item] * 100_000)
+    assert clean_metadata({"items": items}, Warnings()) is None
+    assert items.asked <= 5_000
+    assert said(caplog) == ["metadata of an event dropped: over 5000 bytes"]
+
+
+def test_metadata_that_holds_a_part_of_itself_over_and_over_is_dropped_soon() -> None:
+    shared = Counted([1])
+    assert clean_metadata({"items": [shared] * 100_000}, Warnings()) is None
+    assert shared.asked <= 5_000
+    assert clean_metadata({"items": doubled(60)}, Warnings()) is None  # 2**60 items, if one goes through them
+    assert clean_metadata({"items": doubled(10)}, Warnings()) == {"items": doubled(10)}
+
+
+def test_as_much_as_can_be_sent_is_looked_at() -> None:
+    fits = {"k": [1] * 2_496}
+    assert len(json.dumps(fits, separators=(",", ":"))) == 4_999
+    assert clean_metadata(fits, Warnings()) == fits
+
+
 def test_metadata_may_be_nested_up_to_a_limit() -> None:
     assert clean_metadata(nested(64), Warnings()) == nested(64)
 
@@ -445,6 +620,31 @@ def test_attributes_named_by_user_do_not_fill_the_memory() -> None:
     ],
 )
 def test_a_timestamp_is_utc_with_milliseconds(at: float, text: str) -> None:
+    assert format_timestamp(at) == text
+    assert format_timestamp(at) == text
+
+
+@pytest.mark.parametrize(
+    ("at", "text"),
+    [
+        (-1.5, "1969-12-31T23:59:58.500Z"),
+        (-30_610_224_000.0, "1000-01-01T00:00:00.000Z"),
+        (-30_610_224_001.0, "1000-01-01T00:00:00.000Z"),
+        (253_402_300_799.0, "9999-12-31T23:59:59.000Z"),
+        (253_402_300_800.0, "9999-12-31T23:59:59.000Z"),
+        (1e18, "9999-12-31T23:59:59.000Z"),
+        (1e308, "9999-12-31T23:59:59.000Z"),
+        (math.inf, "9999-12-31T23:59:59.000Z"),
+        (-1e18, "1000-01-01T00:00:00.000Z"),
+        (-math.inf, "1000-01-01T00:00:00.000Z"),
+        (math.nan, "1970-01-01T00:00:00.000Z"),
+    ],
+)
+def test_a_clock_that_is_far_out_gives_the_nearest_year_of_four_digits(at: float, text: str) -> None:
+    """Also where the one before was of the same second, or is out as well."""
+    for _ in range(2):
+        assert format_timestamp(at) == text
+        assert format_timestamp(1_700_000_000) == "2023-11-14T22:13:20.000Z"
     assert format_timestamp(at) == text
     assert format_timestamp(at) == text
 

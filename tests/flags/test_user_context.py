@@ -621,6 +621,91 @@ def test_metadata_that_is_too_large_is_dropped_and_the_event_sent() -> None:
     assert "metadata" not in client.recorded_events[0]
 
 
+# --- text of a subclass ---------------------------------------------------------------------------------------------
+
+
+class Escaped(str):
+    """Escapes what it is put together with, and knows no equal: as ``markupsafe.Markup`` does, and worse."""
+
+    __slots__ = ()
+
+    def __radd__(self, other: str) -> str:
+        return other.replace("&", "&amp;") + str.__str__(self)
+
+    def __getitem__(self, key: Any) -> Escaped:
+        return Escaped(super().__getitem__(key))
+
+    def __eq__(self, other: object) -> bool:
+        return False
+
+    def __hash__(self) -> int:
+        return 1
+
+    def __contains__(self, item: object) -> bool:
+        return False
+
+    def __len__(self) -> int:
+        return 0
+
+
+USERS = [f"u{number}" for number in range(50)]
+SPLIT = ranges(("control", 0, 4999), ("treatment", 5000, 9999))
+
+
+@pytest.mark.parametrize("fields", [{"allocation": SPLIT}, {"rules": [rule("r", traffic=50, split=SPLIT)]}])
+def test_a_user_id_of_a_subclass_of_text_is_bucketed_by_its_characters(fields: Any) -> None:
+    client = offline({**flag("f"), "salt": "a&b", **fields})
+    plain, odd = ([context(client, kind(user)).variation("f") for user in USERS] for kind in (str, Escaped))
+    assert odd == plain
+    assert len(set(plain)) >= 2
+    assert client.status().exposures_suppressed == len(USERS), "the same users"
+
+
+def test_a_user_id_of_a_subclass_of_text_is_on_the_allowlist() -> None:
+    listed = rule(allowlist=[{"userId": "u", "variation": "on"}], split=whole("control"))
+    assert context(offline(flag("f", listed)), Escaped("u")).variation("f") == "on"
+
+
+def test_text_of_a_subclass_is_plain_text_in_every_event() -> None:
+    client = offline()
+    user = context(client, Escaped("u<1>"), query=Escaped("a&b"), tags=[Escaped("x")])
+    assert type(user.user_id) is str
+    user.decide("exp")
+    user.track(Escaped("buy<1>"), Escaped("3"), {Escaped("k"): Escaped("v")})
+    exposure, conversion = client.recorded_events
+    assert exposure["userId"] == conversion["userId"] == "u<1>"
+    assert exposure["attributes"] == conversion["attributes"] == {"query": "a&b", "tags": ["x"]}
+    assert (conversion["eventKey"], conversion["value"], conversion["metadata"]) == ("buy<1>", "3", {"k": "v"})
+
+
+@pytest.mark.parametrize(
+    ("operator", "value"),
+    [
+        ("equals", "pro"),
+        ("in", ["pro", "team"]),
+        ("in", ["pro", 1]),
+        ("contains", "ro"),
+        ("not_equals", "team"),
+        ("not_in", ["team"]),
+        ("not_contains", "x"),
+    ],
+)
+@pytest.mark.parametrize("match_type", ["any", "all"])
+def test_an_attribute_of_a_subclass_of_text_is_matched_by_its_characters(
+    operator: str, value: Any, match_type: str
+) -> None:
+    never = audience(condition("plan", "equals", "never"))
+    audiences = [audience(condition("plan", operator, value)), *([never] if match_type == "any" else [])]
+    data = flag("f", rule(audiences=audiences, audienceMatchType=match_type, split=whole("on")))
+    subject = context(offline(data), plan=Escaped("pro"))
+    assert subject.variation("f") == "on"
+    assert subject.explain("f").decision == subject.decide("f")
+
+
+def test_a_user_agent_of_a_subclass_of_text_is_judged_by_its_characters() -> None:
+    assert context(offline(), **{"$userAgent": Escaped("bot")}).is_bot
+
+
 # --- hostile attributes ----------------------------------------------------------------------------------------------
 
 

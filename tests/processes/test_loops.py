@@ -8,6 +8,7 @@ if it did: the tests decide which of the two it is, and count.
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ import trio
 from signakit_flags import SignaKitClient
 from support.configs import SDK_KEY, config, flag, rule, whole
 from support.programs import Gate, Program, exposures, once, play, take, tracked
-from support.server import hang, reset, wait_until
+from support.server import hang, reset, status, wait_until
 
 if TYPE_CHECKING:
     from support.server import FlagServer
@@ -47,8 +48,9 @@ def track(client: SignaKitClient, user: str, numbers: range) -> None:
 
 @pytest.mark.parametrize("injected", [False, True], ids=["own client", "async client injected"])
 def test_200_calls_of_asyncio_run_from_sync_code_arrive_once_and_leave_no_home_loop(
-    server: FlagServer, *, injected: bool
+    server: FlagServer, caplog: pytest.LogCaptureFixture, *, injected: bool
 ) -> None:
+    caplog.set_level(logging.DEBUG, "signakit_flags")
     used: list[str] = []
 
     async def note(request: httpx.Request) -> None:
@@ -62,11 +64,11 @@ def test_200_calls_of_asyncio_run_from_sync_code_arrive_once_and_leave_no_home_l
     assert context is not None
     for number in range(200):
         asyncio.run(context.track_event("visit", metadata={"n": number}))
-        assert client._engine.home is None
     assert client.flush_sync(20)
     client.close()
     assert tracked(server) == {"user": once(200)}
     assert used == []
+    assert "home loop" not in caplog.text
 
 
 def test_events_from_pool_threads_leave_through_the_living_home_loop(server: FlagServer) -> None:
@@ -185,6 +187,20 @@ def test_a_home_loop_that_is_cancelled_before_the_sender_ran_loses_nothing(serve
 
 
 @LOOPS
+@pytest.mark.parametrize("how", ["flush_sync on the loop", "close on the loop", "close after the loop", "exit"])
+def test_a_pause_between_attempts_is_cut_short_by_whoever_sends_in_its_own_thread(
+    server: FlagServer, loop: str, how: str
+) -> None:
+    server.events_fault = status(503, Retry_After="3600")
+    with Program("loops", "ended_in_a_pause", loop, how, server=server) as program:
+        assert program.next() == {"failed": True}
+        server.events_fault = None
+        program.tell()
+        assert program.end() == 0
+    assert tracked(server) == {"user": once(10)}
+
+
+@LOOPS
 @pytest.mark.parametrize("fate", ["lost", "taken"])
 def test_when_the_home_loop_is_closed_under_a_batch_the_next_use_sends_it_again(
     server: FlagServer, loop: str, fate: str
@@ -201,10 +217,8 @@ def test_when_the_home_loop_is_closed_under_a_batch_the_next_use_sends_it_again(
     assert wait_until(lambda: tracked(server) == {"user": once(11) + twice})
 
 
-@pytest.mark.parametrize(
-    ("loop", "end"),
-    [("asyncio", "closed_while_idle"), ("asyncio", "ended_while_idle"), ("uvloop", "ended_while_idle")],
-)
+@LOOPS
+@pytest.mark.parametrize("end", ["closed_while_idle", "ended_while_idle"])
 def test_after_an_idle_home_loop_has_ended_the_next_use_polls_and_sends_from_threads(
     server: FlagServer, loop: str, end: str
 ) -> None:
@@ -224,17 +238,9 @@ def test_after_an_idle_home_loop_has_ended_the_next_use_polls_and_sends_from_thr
     assert tracked(server) == {"user": once(10)}
 
 
-@pytest.mark.parametrize(
-    ("loop", "verb", "end"),
-    [
-        ("asyncio", "flush_sync", "closed"),
-        ("asyncio", "close", "closed"),
-        ("asyncio", "refresh_sync", "closed"),
-        ("asyncio", "close", "cancelled"),
-        ("uvloop", "flush_sync", "cancelled"),
-        ("uvloop", "close", "closed"),
-    ],
-)
+@LOOPS
+@pytest.mark.parametrize("end", ["closed", "cancelled"])
+@pytest.mark.parametrize("verb", ["flush_sync", "close", "refresh_sync"])
 def test_whoever_waits_for_a_home_loop_in_another_thread_is_served_when_it_ends(
     server: FlagServer, loop: str, verb: str, end: str
 ) -> None:

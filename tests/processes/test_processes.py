@@ -500,8 +500,8 @@ def test_the_page_names_tests_that_exist() -> None:
     assert not missing
 
 
-def test_the_page_names_every_test_of_processes_and_loops() -> None:
+def test_the_page_names_every_test_of_processes_loops_and_servers() -> None:
     text = PAGE.read_text(encoding="utf-8")
-    for path in (Path(__file__), Path(__file__).with_name("test_loops.py")):
+    for path in Path(__file__).parent.glob("test_*.py"):
         for name in re.findall(r"^def (test_\w+)\(", path.read_text(encoding="utf-8"), re.MULTILINE):
             assert f"{path.name}::{name}`" in text or "_the_page_" in name, name

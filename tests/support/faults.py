@@ -59,13 +59,13 @@ def endless_after_gzip(handler: Handler) -> None:
     stream(handler, packer.compress(handler.owner.config_body) + packer.flush(), Content_Encoding="gzip")
 
 
-def stream(handler: Handler, start: bytes, **headers: str) -> None:
+def stream(handler: Handler, start: bytes, *, junk: bytes = b" " * 65_536, **headers: str) -> None:
+    """Send ``start``, and then ``junk`` over and over."""
     handler.close_connection = True
     handler.send_response(200)
     for name, value in headers.items():
         handler.send_header(name.replace("_", "-"), value)
     handler.end_headers()
-    junk = b" " * 65_536
     with contextlib.suppress(OSError):
         handler.wfile.write(start)
         while not handler.owner.release.is_set():

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from types import TracebackType
 
     from support.server import Fault, FlagServer, Handler
@@ -26,20 +26,24 @@ GUARD = 40.0
 """Seconds after which a program is taken to hang. No test is about this number."""
 
 
-class Program:
-    """A running program. What it prints is one JSON object a line.
+class Process:
+    """A running command. What it prints is one JSON object a line.
 
     Leaving the ``with`` block ends it and everything that it has started.
     """
 
-    def __init__(self, name: str, *arguments: object, server: FlagServer, **environment: str) -> None:
+    def __init__(
+        self, command: Sequence[str], *, server: FlagServer, pass_fds: Sequence[int] = (), **environment: str
+    ) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, str(PROGRAMS / f"{name}.py"), *map(str, arguments)],
+            command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            pass_fds=pass_fds,
+            cwd=PROGRAMS,
             env={**os.environ, "SIGNAKIT_EMULATOR_URL": server.url, **environment},
         )
         self.pid = self._process.pid
@@ -55,7 +59,10 @@ class Program:
 
     def _read(self, stream: IO[str]) -> None:
         for line in stream:
-            self._lines.put(json.loads(line))
+            if line.startswith("{"):
+                self._lines.put(json.loads(line))
+            else:
+                self._errors.append(line)  # a server's own words
         self._lines.put(None)
 
     def _read_errors(self, stream: IO[str]) -> None:
@@ -63,7 +70,7 @@ class Program:
 
     @property
     def errors(self) -> str:
-        """What it has written to stderr."""
+        """What it has written beside its lines of JSON."""
         return "".join(self._errors)
 
     def next(self) -> dict[str, Any]:
@@ -105,6 +112,14 @@ class Program:
             assert stream is not None
             with contextlib.suppress(BrokenPipeError):
                 stream.close()
+
+
+class Program(Process):
+    """A running program of the folder of programs."""
+
+    def __init__(self, name: str, *arguments: object, server: FlagServer, **environment: str) -> None:
+        command = [sys.executable, str(PROGRAMS / f"{name}.py"), *map(str, arguments)]
+        super().__init__(command, server=server, **environment)
 
 
 def play(name: str, *arguments: object, server: FlagServer, code: int = 0, **environment: str) -> list[dict[str, Any]]:

@@ -48,15 +48,16 @@ class FlagServer:
         self.release = threading.Event()
         self._connections: set[socket.socket] = set()
         # Bound and never listening: keeps the port ours, and refusing, while the server is down.
-        self._reserved = socket.socket()
-        self._reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        self._reserved = self._tcp()
         self._reserved.bind(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._reserved.getsockname()[1]}"
+        self._full: list[socket.socket] = []  # what keeps others out while connections are swallowed
         self._server: Listener | None = None
         self.up()
 
     def up(self) -> None:
-        """Listen, again after ``down()``."""
+        """Listen, again after ``down()`` or ``swallow()``."""
+        self._let_in()
         handler = type("BoundHandler", (Handler,), {"owner": self})
         self._server = Listener(self._reserved.getsockname(), handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
@@ -75,6 +76,29 @@ class FlagServer:
         for connection in connections:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
+
+    def swallow(self) -> None:
+        """Neither take connections nor refuse them, as a host behind a firewall does; until ``up()``."""
+        self.down()
+        listener = self._tcp()
+        listener.bind(self._reserved.getsockname())
+        listener.listen(0)
+        self._full.append(listener)
+        # While the queue of connections that nobody accepts is full, Linux drops what asks for another one.
+        while True:
+            waiting = socket.socket()
+            self._full.append(waiting)
+            waiting.settimeout(0.3)
+            try:
+                waiting.connect(self._reserved.getsockname())
+            except TimeoutError:
+                return
+
+    @staticmethod
+    def _tcp() -> socket.socket:
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        return sock
 
     @property
     def events_url(self) -> str:
@@ -101,8 +125,13 @@ class FlagServer:
         assert wait_until(lambda: len(self.events) >= count, timeout), f"{len(self.events)} of {count} events arrived"
         return self.events
 
+    def _let_in(self) -> None:
+        while self._full:
+            self._full.pop().close()
+
     def close(self) -> None:
         self.release.set()
+        self._let_in()
         if self._server is not None:
             self._server.shutdown()
             self._server.server_close()

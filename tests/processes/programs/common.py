@@ -10,6 +10,7 @@ import asyncio
 import json
 import os
 import select
+import signal
 import sys
 import threading
 import time
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 # Where these are installed, httpx imports its command line, and httpcore what it has for trio: most of the time that a
-# program here would take.
-sys.modules["click"] = sys.modules["trio"] = None  # type: ignore[assignment]
+# program here would take. Servers have imported them by now.
+for name in {"click", "trio"} - sys.modules.keys():
+    sys.modules[name] = None  # type: ignore[assignment]
 
 KEY = "sk_dev_org1_1234_abcdef"
 
@@ -96,5 +98,7 @@ def new_loop(kind: str) -> asyncio.AbstractEventLoop:
 
 def main() -> None:
     """Play the scenario that the command line names: a function of the program."""
+    # A shell that starts the tests in the background has them, and all that they start, ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     name, *arguments = sys.argv[1:]
     vars(sys.modules["__main__"])[name](*arguments)

@@ -66,6 +66,26 @@ def cancelled_before_the_sender_ran(kind: str) -> None:
     say(sent=client.status().sent)
 
 
+def ended_in_a_pause(kind: str, how: str) -> None:
+    """The endpoint has asked to wait for an hour. ``how`` says who does not wait that long."""
+    client = make_client()
+
+    async def serve() -> None:
+        await client.on_ready()
+        track(client, "user", 10)
+        await until_async(lambda: client.status().last_error)
+        say(failed=True)
+        await until_async(told)
+        if how == "flush_sync on the loop":
+            say(flushed=client.flush_sync(20))
+        elif how == "close on the loop":
+            client.close(20)
+
+    run(kind, serve())
+    if how == "close after the loop":
+        client.close(20)
+
+
 def closed(kind: str) -> None:
     """The loop is closed under a batch in flight, and is never told. The next use of the client finds out."""
     client = make_client()

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._evaluation.bots import is_bot
+from ._log import logger
 from ._runtime import process
 from ._runtime.engine import Engine, loop_is_running
 from ._runtime.protocol import ConfigFeed, Ingest
 from ._sdk_key import SdkKey, parse_sdk_key, redact
-from ._types import short
+from ._types import plain_text, short
 from ._user_context import SignaKitUserContext
 
 if TYPE_CHECKING:
     from types import TracebackType
-    from typing import Self
+    from typing import Never, Self
 
     import httpx
 
+    from ._runtime.snapshot_store import KeyedStore, SnapshotStore
     from ._types import Attributes, ClientStatus, OnReadyResult
 
-logger = logging.getLogger("signakit_flags")
 
 T = TypeVar("T")
 
@@ -50,11 +50,13 @@ class SignaKitClient:
         async_client: Used for every request made on an event loop, instead of one of our own. Never closed by us.
         sync_client: Used for every request made from threads, instead of one of our own. Never closed by us.
         polling_interval: Seconds between polls, give or take a tenth; 0 turns polling off.
-        timeout: Seconds that one request may take: for connecting, and again for all that follows.
+        timeout: Seconds that one request may take. An injected ``sync_client`` may take as many for each address of a
+            host that it tries to connect to.
         max_batch_size: Events in one post, at most.
         max_queue_size: Events waiting, at most; while that many wait, new ones are refused and counted.
         max_config_size: Bytes of a config, at most, also after decompression.
         snapshot_path: A file that keeps the last good config, for a start while the CDN is away.
+        snapshot_store: Keeps it somewhere else instead: see ``signakit_flags.integration.SnapshotStore``.
         bot_detector: Says whether a User-Agent is a bot's, instead of ``signakit_flags.is_bot``.
 
     Raises:
@@ -75,6 +77,7 @@ class SignaKitClient:
         max_queue_size: int = 10_000,
         max_config_size: int = 32 * 1024 * 1024,
         snapshot_path: str | os.PathLike[str] | None = None,
+        snapshot_store: SnapshotStore | None = None,
         bot_detector: Callable[[str], bool] | None = None,
     ) -> None:
         key = parse_sdk_key(sdk_key)
@@ -88,11 +91,17 @@ class SignaKitClient:
             _check_number(name, size, at_least=1, whole=True)
         cdn, events = _urls(cdn_url, events_url)
         self._describe = redact(key.text)
-        store = None
-        if snapshot_path is not None:
-            from ._runtime.snapshot_store import FileStore  # noqa: PLC0415  # only where it is wanted
+        store: KeyedStore | None = None
+        if snapshot_path is not None or snapshot_store is not None:
+            from ._runtime import snapshot_store as stores  # noqa: PLC0415  # only where it is wanted
 
-            store = FileStore(snapshot_path, key, max_config_size)
+            if snapshot_store is None:
+                assert snapshot_path is not None
+                store = stores.FileStore(snapshot_path, key, max_config_size)
+            elif snapshot_path is None:
+                store = stores.KeyedStore(snapshot_store, key, max_config_size)
+            else:
+                raise ValueError("snapshot_path and snapshot_store exclude each other")
         feed = ConfigFeed(
             url=f"{cdn}/configs/{key.org_id}/{key.project_id}/{key.environment}/latest.json",
             key=key,
@@ -172,6 +181,10 @@ class SignaKitClient:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._describe} {'ready' if self.is_ready else 'not ready'}>"
 
+    def __reduce__(self) -> Never:
+        # A copy would share some of the state and not the rest, and stop when the original goes.
+        raise TypeError(f"a {type(self).__name__} can be neither copied nor pickled: make one in each process")
+
     # --- deciding ---------------------------------------------------------------------------------------------
 
     @property
@@ -194,8 +207,10 @@ class SignaKitClient:
         Raises:
             TypeError: ``user_id`` is no text, or ``attributes`` no mapping.
         """
-        if not isinstance(user_id, str):
-            raise TypeError(f"user_id must be a str, not {type(user_id).__name__}")
+        if type(user_id) is not str:
+            if not isinstance(user_id, str):
+                raise TypeError(f"user_id must be a str, not {type(user_id).__name__}")
+            user_id = plain_text(user_id)
         engine = self._engine
         if not process.known[0]:
             process.notice_fork()
@@ -216,10 +231,14 @@ class SignaKitClient:
         is_bot = False
         if _USER_AGENT in own:
             user_agent = own.pop(_USER_AGENT)
-            is_bot = isinstance(user_agent, str) and bool(user_agent) and self._is_bot(user_agent)
+            is_bot = isinstance(user_agent, str) and self._is_bot(user_agent)
         return SignaKitUserContext()._begin(engine, user_id, own, is_bot)  # noqa: SLF001  # our own class
 
     def _is_bot(self, user_agent: str) -> bool:
+        if type(user_agent) is not str:
+            user_agent = plain_text(user_agent)
+        if not user_agent:
+            return False
         if self._bot_detector is None:
             return is_bot(user_agent)
         try:
@@ -326,6 +345,11 @@ class SignaKitClient:
     def status(self) -> ClientStatus:
         """Return the state of the client: config, queue and counters."""
         return self._engine.status()
+
+    def flag_keys(self) -> list[str]:
+        """Return the keys of the flags that are not archived, in the order of the config; empty before there is one."""
+        snapshot = self._engine.feed.snapshot
+        return [] if snapshot is None else list(snapshot.ruleset.flags)
 
     @property
     def recorded_events(self) -> list[dict[str, Any]]:

@@ -157,6 +157,16 @@ class Explanation:
         return "\n".join(lines)
 
 
+def plain_text(value: object) -> str:
+    """Return the characters of what ``isinstance`` takes for text, as plain text.
+
+    Methods of a subclass may say anything: those of ``markupsafe.Markup`` escape what is put before it.
+    """
+    if not issubclass(type(value), str):
+        value = str(value)  # a stand-in, such as a lazy object of Django
+    return str.__str__(value)
+
+
 def short(value: object) -> str:
     """Return ``repr(value)``, cut to 80 characters; never raises."""
     try:

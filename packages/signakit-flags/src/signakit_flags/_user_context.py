@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from ._events.payloads import is_decimal
 from ._frozen import ReadOnlyDict
-from ._types import Decision, Decisions, Explanation, Step, VariableValue
+from ._types import Decision, Decisions, Explanation, Step, VariableValue, plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from decimal import Decimal
-    from typing import Self
+    from typing import Never, Self
 
     from ._evaluation.ruleset import Ruleset
     from ._runtime.engine import Engine
 
-logger = logging.getLogger("signakit_flags")
 
 T = TypeVar("T")
 
@@ -56,9 +54,14 @@ class SignaKitUserContext:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._user_id!r}{', bot' if self._is_bot else ''})"
 
+    def __reduce__(self) -> Never:
+        raise TypeError(
+            f"a {type(self).__name__} can be neither copied nor pickled: pass on its user_id and attributes"
+        )
+
     @property
     def user_id(self) -> str:
-        """The user's id, as given."""
+        """The user's id; plain text, also where that of a subclass was given."""
         return self._user_id
 
     @property
@@ -265,7 +268,9 @@ class SignaKitUserContext:
         return Decision(flag_key, OFF, enabled=False, rule_key=None, rule_type=None, variables=_NO_VARIABLES)
 
     def _track(self, event_key: str, value: Any, metadata: Any, *, may_adopt: bool) -> None:
-        _check_key(event_key, "event_key")
+        if type(event_key) is not str:
+            _check_key(event_key, "event_key")
+            event_key = plain_text(event_key)
         if value is not None and not isinstance(value, (int, float, str)) and not is_decimal(value):
             raise TypeError(f"value must be a number, not {type(value).__name__}")
         if self._is_bot:

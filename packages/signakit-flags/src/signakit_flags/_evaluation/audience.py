@@ -1,7 +1,8 @@
 """Conditions, compiled by the type of their value into closures (PROTOCOL sections 5 and 8).
 
 A test takes the attributes and says whether the condition holds. Values are compared with their JSON types: a bool is
-never a number, ``1`` equals ``1.0``, numeric text is text. An absent (or None) attribute never matches.
+never a number, ``1`` equals ``1.0``, numeric text is text. An absent (or None) attribute never matches. Text of a
+subclass counts by its characters, as it is sent.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from .._types import plain_text
 from .config import NO_VALUE
 
 if TYPE_CHECKING:
@@ -80,7 +82,11 @@ class CompiledAudiences:
         """Say whether a user is among them."""
         for name, texts in self.texts:
             actual = attributes.get(name)
-            if not isinstance(actual, str) or actual not in texts:
+            if type(actual) is not str:
+                if not isinstance(actual, str):
+                    return False
+                actual = plain_text(actual)
+            if actual not in texts:
                 return False
         return self.rest is None or self.rest(attributes)
 
@@ -135,6 +141,17 @@ def _present_and_not(name: str, test: Test) -> Test:
     return lambda attributes: attributes.get(name) is not None and not test(attributes)
 
 
+def _text_of(value: object) -> str | None:
+    """Return text by its characters, whatever methods its type has; None for what is no text."""
+    if type(value) is str:
+        return value
+    return plain_text(value) if isinstance(value, str) else None
+
+
+def _is_text(value: object, text: str) -> bool:
+    return _text_of(value) == text
+
+
 def is_number(value: object) -> bool:
     """Say whether ``value`` is a number in JSON's sense: a bool is none."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
@@ -142,7 +159,7 @@ def is_number(value: object) -> bool:
 
 def _equals(name: str, value: Any) -> Test:
     if isinstance(value, str):
-        return lambda attributes: isinstance(actual := attributes.get(name), str) and actual == value
+        return lambda attributes: _is_text(attributes.get(name), value)
     if isinstance(value, bool):
         return lambda attributes: attributes.get(name) is value
     if value is None:
@@ -160,7 +177,7 @@ def same_json(left: Any, right: Any) -> bool:
     if isinstance(right, (int, float)):
         return isinstance(left, (int, float)) and left == right
     if isinstance(right, str):
-        return isinstance(left, str) and left == right
+        return _is_text(left, right)
     if isinstance(right, list):
         return (
             isinstance(left, (list, tuple))
@@ -182,14 +199,14 @@ def _in(name: str, value: Any) -> Test:
     texts = frozenset(item for item in value if isinstance(item, str))
     others = [item for item in value if not isinstance(item, str)]
     if not others:
-        return lambda attributes: isinstance(actual := attributes.get(name), str) and actual in texts
+        return lambda attributes: _text_of(attributes.get(name)) in texts
 
     def test(attributes: Mapping[str, Any]) -> bool:
         actual = attributes.get(name)
         if actual is None:
             return False
         if isinstance(actual, str):
-            return actual in texts
+            return _text_of(actual) in texts
         return any(same_json(actual, item) for item in others)
 
     return test
@@ -201,10 +218,11 @@ def _contains(name: str, value: Any) -> Test:
 
     def test(attributes: Mapping[str, Any]) -> bool:
         actual = attributes.get(name)
-        if isinstance(actual, str):
-            return value in actual
+        text = _text_of(actual)
+        if text is not None:
+            return value in text
         if isinstance(actual, (list, tuple)):
-            return any(isinstance(item, str) and item == value for item in actual)
+            return any(_is_text(item, value) for item in actual)
         return False
 
     return test

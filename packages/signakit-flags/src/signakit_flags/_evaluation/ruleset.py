@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from mmh3 import mmh3_32_uintdigest as murmur3_32
 
 from .._frozen import CONTAINERS, ReadOnlyDict, TooDeepError, check_depth, freeze
-from .._types import Decision
+from .._types import Decision, plain_text
 from .audience import OPERATORS, CompiledAudiences
 from .bucketing import BUCKETS, bucket
 
@@ -181,7 +181,11 @@ class CompiledFlag:
                 return allowlist[user_id]
             for name, wanted in texts:  # as CompiledAudiences.match
                 actual = attributes.get(name)
-                if not isinstance(actual, str) or actual not in wanted:
+                if type(actual) is not str:
+                    if not isinstance(actual, str):
+                        break
+                    actual = plain_text(actual)
+                if actual not in wanted:
                     break
             else:
                 if rest is not None and not rest(attributes):

@@ -13,12 +13,13 @@ Rules of the state:
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import deque
 from dataclasses import dataclass
+from logging import ERROR, INFO, WARNING
 from typing import TYPE_CHECKING
 
+from .._log import logger
 from .payloads import Event, Exposure, Warnings, encode_batch
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from .exposure_filter import ExposureFilter
 
-logger = logging.getLogger("signakit_flags")
 
 RETRIED = frozenset({408, 429})
 """Client errors that are worth another try; 5xx are too."""
@@ -78,6 +78,7 @@ class Outbox:
         self._single = False  # the server takes one event a request, and no more
         self._failing = False
         self._rejected: set[int] = set()  # statuses already logged
+        self._unsaid: list[tuple[int, str, tuple[object, ...]]] = []  # log records, for when the lock is released
         self.idle: bool = True
         self.hurry: bool = False
         self.closed: bool = False
@@ -160,25 +161,30 @@ class Outbox:
         Returns:
             True to go on at once; False to wait before the same batch is taken again.
         """
+        go_on = True
+        callbacks: list[Callable[[], None]] = []
         with self._lock:
             if batch is not self._in_flight:
                 return True  # interrupted meanwhile: somebody else sends these events
             if status is None or status in RETRIED or status >= 500 or 300 <= status < 400:
                 self._put_back()
                 self._note_failure(reason)
-                return False
-            if status < 300:
+                go_on = False
+            elif status < 300:
                 self._note_success(len(batch.events))
                 callbacks = self._leave(len(batch.events), sent=True)
             elif status in {400, 413} and len(batch.events) > 1:
                 self._split(status, len(batch.events))
-                return True
             else:
                 self._note_rejection(batch, status, reason)
                 callbacks = self._leave(len(batch.events), sent=False)
+            unsaid, self._unsaid = self._unsaid, []
+        # Without the lock: a handler of the log may take its time, or flush.
+        for level, message, args in unsaid:
+            logger.log(level, message, *args)
         for callback in callbacks:
             callback()
-        return True
+        return go_on
 
     def interrupt(self) -> None:
         """Take the batch in flight back: its sender is gone, or is no longer trusted to come back."""
@@ -198,6 +204,9 @@ class Outbox:
         return count
 
     # --- what follows is called with the lock held -----------------------------------------------------------
+
+    def _say(self, level: int, message: str, *args: object) -> None:
+        self._unsaid.append((level, message, args))
 
     def _put_back(self) -> None:
         if self._in_flight is not None:
@@ -232,7 +241,7 @@ class Outbox:
         self.last_error = None
         if self._failing:
             self._failing = False
-            logger.info("events are being sent again")
+            self._say(INFO, "events are being sent again")
         if self._probe:
             self._advance_probe()
         elif size >= self._limit:
@@ -242,13 +251,13 @@ class Outbox:
         self._probe -= 1
         if self._probe == 0 and not self._probe_rejected:
             self._single = True
-            logger.warning("the server takes one event a request only: batches are no longer sent")
+            self._say(WARNING, "the server takes one event a request only: batches are no longer sent")
 
     def _note_failure(self, reason: str) -> None:
         self.last_error = reason
         if not self._failing:
             self._failing = True
-            logger.warning("events cannot be sent, and wait: %s", reason)
+            self._say(WARNING, "events cannot be sent, and wait: %s", reason)
 
     def _note_rejection(self, batch: Batch, status: int, reason: str) -> None:
         self.last_error = reason
@@ -260,4 +269,4 @@ class Outbox:
             self._advance_probe()
         if status not in self._rejected:
             self._rejected.add(status)
-            logger.error("the server refused %d event(s), which are lost: %s", len(batch.events), reason)
+            self._say(ERROR, "the server refused %d event(s), which are lost: %s", len(batch.events), reason)

@@ -6,7 +6,6 @@ and formatting happen here, later, where a batch is encoded.
 
 from __future__ import annotations
 
-import logging
 import sys
 import time
 from collections.abc import Iterable, Mapping
@@ -15,12 +14,11 @@ from itertools import islice
 from math import inf, isfinite, nan
 from typing import TYPE_CHECKING, Any
 
-from .._types import short
+from .._log import logger
+from .._types import plain_text, short
 
 if TYPE_CHECKING:
     from .exposure_filter import ExposureKey
-
-logger = logging.getLogger("signakit_flags")
 
 EXPOSURE = "$exposure"
 MAX_EVENT_KEY = 100
@@ -91,7 +89,7 @@ class Conversion:
         payload = _payload(self.event_key, self.user_id, self.at, self.attributes, self.decisions, cleaner)
         if self.value is not None:
             value = self.value
-            payload["value"] = _plain(value) if isinstance(value, str) else json_number(value, cleaner.warnings)
+            payload["value"] = plain_text(value) if isinstance(value, str) else json_number(value, cleaner.warnings)
         if self.metadata is not None:
             payload["metadata"] = self.metadata
         return payload
@@ -173,7 +171,7 @@ def clean_metadata(metadata: Any, warnings: Warnings) -> Any:
     import msgspec  # noqa: PLC0415  # as above
 
     try:
-        cleaned = _clean_json(metadata, warnings)
+        cleaned = _JsonCopy(warnings).of(metadata)
         size = len(msgspec.json.encode(cleaned))
     except Exception as error:  # noqa: BLE001  # whatever the application put in: tracking never raises for it
         warnings.once("metadata-type", "metadata of an event dropped: %s", error)
@@ -186,20 +184,50 @@ def clean_metadata(metadata: Any, warnings: Warnings) -> Any:
     return cleaned
 
 
-def _clean_json(value: Any, warnings: Warnings, depth: int = 0) -> Any:
-    if isinstance(value, str):
-        return _text(_plain(value))
-    if value is None:
-        return None
-    if isinstance(value, (int, float)) or is_decimal(value):
-        return json_number(value, warnings)
-    if depth >= _MAX_DEPTH:
-        raise TypeError(f"nested deeper than {_MAX_DEPTH} levels")
-    if isinstance(value, Mapping):
-        return {_text(str(key)): _clean_json(item, warnings, depth + 1) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_clean_json(item, warnings, depth + 1) for item in value]
-    raise TypeError(f"{type(value).__name__} has no form in JSON")
+class _JsonCopy:
+    """Copies what the application handed in as JSON data, and no more of it than can be sent.
+
+    A list of millions, or one that holds another twice, which holds another twice, would stop the caller for long.
+    """
+
+    __slots__ = ("_room", "_warnings")
+
+    def __init__(self, warnings: Warnings) -> None:
+        self._warnings = warnings
+        self._room = MAX_METADATA_BYTES  # an item takes a byte at least, and so does a character
+
+    def of(self, value: Any, depth: int = 0) -> Any:
+        """Return ``value`` as JSON data.
+
+        Raises:
+            TypeError: JSON has no form for it.
+            ValueError: It is over 5,000 bytes by far.
+        """
+        if isinstance(value, str):
+            return self._text(value)
+        if value is None:
+            return None
+        if isinstance(value, (int, float)) or is_decimal(value):
+            return json_number(value, self._warnings)
+        if depth >= _MAX_DEPTH:
+            raise TypeError(f"nested deeper than {_MAX_DEPTH} levels")
+        if isinstance(value, Mapping):
+            self._take(2 + len(value))
+            return {self._text(key): self.of(item, depth + 1) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            self._take(2 + len(value))
+            return [self.of(item, depth + 1) for item in value]
+        raise TypeError(f"{type(value).__name__} has no form in JSON")
+
+    def _text(self, value: object) -> str:
+        text = value if type(value) is str else plain_text(value)
+        self._take(len(text))
+        return text if text.isascii() else _text(text)
+
+    def _take(self, size: int) -> None:
+        self._room -= size
+        if self._room < 0:
+            raise ValueError(f"over {MAX_METADATA_BYTES} bytes")
 
 
 def _payload(
@@ -211,8 +239,13 @@ def _payload(
     cleaner: Cleaner,
 ) -> dict[str, Any]:
     payload: dict[str, Any] = {
-        "eventKey": event_key[:MAX_EVENT_KEY],
-        "userId": user_id[:MAX_USER_ID],
+        # A look costs less than to cut what is nearly always short enough.
+        "eventKey": event_key
+        if type(event_key) is str and len(event_key) <= MAX_EVENT_KEY
+        else plain_text(event_key)[:MAX_EVENT_KEY],
+        "userId": user_id
+        if type(user_id) is str and len(user_id) <= MAX_USER_ID
+        else plain_text(user_id)[:MAX_USER_ID],
         "timestamp": format_timestamp(at),
     }
     if attributes:
@@ -232,24 +265,11 @@ def sent_attributes(attributes: Mapping[Any, Any], warnings: Warnings) -> dict[s
     for name, value in islice(attributes.items(), MAX_ATTRIBUTES):
         if value is None:
             continue
-        if not isinstance(name, str):
-            warnings.once("attribute-name", "an attribute whose name is no text is not sent: %s", short(name))
-        elif isinstance(value, str):
-            sent[name[:MAX_ATTRIBUTE_KEY]] = value[:MAX_ATTRIBUTE_TEXT]
-        elif isinstance(value, (int, float)):
-            sent[name[:MAX_ATTRIBUTE_KEY]] = json_number(value, warnings)
-        elif isinstance(value, (list, tuple)):
-            sent[name[:MAX_ATTRIBUTE_KEY]] = [
-                item[:MAX_ATTRIBUTE_TEXT] if isinstance(item, str) else json_number(item, warnings)
-                for item in value[:MAX_ATTRIBUTE_ITEMS]
-                if isinstance(item, (str, int)) or (isinstance(item, float) and isfinite(item))
-            ]
-        else:
+        try:
+            _send_attribute(sent, name, value, warnings)
+        except Exception as error:  # noqa: BLE001  # an object may raise whatever is asked of it, even what it is
             warnings.once(
-                f"attribute {name[:MAX_ATTRIBUTE_KEY]}",
-                "attribute %s is not sent: %s is no text, number, bool or list of those",
-                short(name),
-                type(value).__name__,
+                "attribute-raised", "attribute %s is not sent: it raised %s", short(name), type(error).__name__
             )
     return sent
 
@@ -270,6 +290,30 @@ def _is_sent_as_it_is(attributes: dict[Any, Any]) -> bool:
     return True
 
 
+def _send_attribute(sent: dict[str, Any], name: object, value: Any, warnings: Warnings) -> None:
+    if not isinstance(name, str):
+        warnings.once("attribute-name", "an attribute whose name is no text is not sent: %s", short(name))
+        return
+    name = plain_text(name)[:MAX_ATTRIBUTE_KEY]
+    if isinstance(value, str):
+        sent[name] = plain_text(value)[:MAX_ATTRIBUTE_TEXT]
+    elif isinstance(value, (int, float)):
+        sent[name] = json_number(value, warnings)
+    elif isinstance(value, (list, tuple)):
+        sent[name] = [
+            plain_text(item)[:MAX_ATTRIBUTE_TEXT] if isinstance(item, str) else json_number(item, warnings)
+            for item in value[:MAX_ATTRIBUTE_ITEMS]
+            if isinstance(item, (str, int)) or (isinstance(item, float) and isfinite(item))
+        ]
+    else:
+        warnings.once(
+            f"attribute {name}",
+            "attribute %s is not sent: %s is no text, number, bool or list of those",
+            short(name),
+            type(value).__name__,
+        )
+
+
 def is_decimal(value: object) -> bool:
     """Say whether ``value`` is a ``Decimal``, without importing the module: it costs 3 ms, and who has one has it."""
     decimal = sys.modules.get("decimal")
@@ -278,21 +322,30 @@ def is_decimal(value: object) -> bool:
 
 def json_number(value: Any, warnings: Warnings) -> int | float | None:
     """Return a number of a plain type (the encoder knows no subclasses); None, with a warning, when not finite."""
-    if isinstance(value, bool):
-        return value
+    kind = type(value)
+    if kind is bool or (kind is float and isfinite(value)):
+        return value  # type: ignore[no-any-return]  # a bool or a float, by the line above
+    # By methods of the plain types: those of a subclass may raise.
     if isinstance(value, int):
-        if abs(value) < _HUGE:
-            return int(value)
-        value = inf  # 300 digits and more: no other reader would take it
-    try:
-        number = float(value)
-    except ValueError:  # Decimal("sNaN")
-        number = nan
+        whole = int.__int__(value)
+        if -_HUGE < whole < _HUGE:
+            return whole
+        number = inf  # 300 digits and more: no other reader would take it
+    elif isinstance(value, float):
+        number = float.__float__(value)
+    else:
+        try:
+            number = float(value)
+        except Exception:  # noqa: BLE001  # Decimal("sNaN"), or a subclass of it
+            number = nan
     if not isfinite(number):
         warnings.once("not-finite", "a number of an event is not finite (%s) and sent as null", number)
         return None
     return number
 
+
+_FIRST, _LAST = -30_610_224_000, 253_402_300_799
+"""The first and the last second whose year has four digits."""
 
 _last_timestamp: tuple[int, str] = (0, "1970-01-01T00:00:00.000Z")
 
@@ -302,21 +355,20 @@ def format_timestamp(at: float) -> str:
     # Events of one batch mostly share a second, and often a millisecond. Read and written as one tuple, so that threads
     # cannot mix two of them.
     global _last_timestamp  # noqa: PLW0603  # a cache of one value
-    milliseconds = int(at * 1000)
+    try:
+        milliseconds = int(at * 1000)
+    except (OverflowError, ValueError):  # a clock at infinity, or one that shows no number: the event is worth more
+        milliseconds = _LAST * 1000 if at > 0 else _FIRST * 1000 if at < 0 else 0
     last, text = _last_timestamp
     if last != milliseconds:
         seconds, rest = divmod(milliseconds, 1000)
         if last // 1000 == seconds:
             text = f"{text[:-5]}.{rest:03d}Z"
         else:
-            text = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{rest:03d}Z"
+            moment = time.gmtime(min(max(seconds, _FIRST), _LAST))
+            text = f"{time.strftime('%Y-%m-%dT%H:%M:%S', moment)}.{rest:03d}Z"
         _last_timestamp = milliseconds, text
     return text
-
-
-def _plain(value: str) -> str:
-    """Return text of a subclass as plain text: the encoder knows no subclasses, and ``str()`` may say anything."""
-    return str.__str__(value)
 
 
 def _text(value: str) -> str:

@@ -13,7 +13,6 @@ Rules of the state:
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import threading
@@ -25,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from .._events.exposure_filter import ExposureFilter, exposure_key
 from .._events.outbox import Outbox
 from .._events.payloads import Conversion, Event, Exposure, as_sent, clean_metadata
+from .._log import logger
 from .._types import ClientStatus, OnReadyResult
 from . import process
 from .protocol import ConfigFeed, Flow, Ingest, Send, Ticket, deliver, poll
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from .._evaluation.ruleset import Outcome
     from .tasks import LoopDriver
 
-logger = logging.getLogger("signakit_flags")
 
 _LOOK_AFTER = 0.05
 """Seconds between two looks at a home loop in another thread that somebody waits for."""
@@ -88,6 +87,7 @@ class Engine:
         self._sync = SyncTransport(sync_client, timeout=timeout, max_config_size=max_config_size)
         self._released = False
         self._closing = False
+        self._stopping = False  # closing, and past the point where somebody is still to send
         self._closed = False
         self.stale: bool = False
         self._inherited: list[ThreadDriver | LoopDriver] = []
@@ -110,7 +110,7 @@ class Engine:
         self._inherited.append(self.driver)
         self._renew()
         if self._closing and not self._closed:
-            self._closing = False  # the parent's close() goes on in the parent alone
+            self._closing = self._stopping = False  # the parent's close() goes on in the parent alone
             self.outbox.closed = self.feed.closed = False
         # Due at once: what the parent fetched may be old by the time the child is used.
         self.stale = True
@@ -162,7 +162,7 @@ class Engine:
         if self.outbox.queued:
             driver.wake_sender()
         if self.feed.wanted or (self.feed.polls and not isinstance(driver, ThreadDriver)):
-            driver.wake_poller()
+            self._wake_poller()
 
     def adopt(self) -> None:
         """Make the running loop the home loop, unless another one is and still runs."""
@@ -188,7 +188,7 @@ class Engine:
             self.stale = False
             self.driver = driver
             self.home = driver.loop
-            logger.debug("the home loop is %r", asyncio.get_running_loop())
+        logger.debug("the home loop is %r", asyncio.get_running_loop())
         if isinstance(old, ThreadDriver):
             old.retire()
         if self.outbox.queued:
@@ -203,14 +203,14 @@ class Engine:
             self._leave_loop(driver)
         self.stale = False
         if self.feed.polls and not self._closing:
-            self.driver.wake_poller()
+            self._wake_poller()
 
     def _leave_loop(self, driver: ThreadDriver | LoopDriver) -> None:
         """Move on to the threads, since the home loop has ended. Something in flight is sent again."""
         if self.driver is not driver:
             return  # before the lock: a task that is being collected comes here from anywhere
         with self._lock:
-            if self.driver is not driver or self._closing:
+            if self.driver is not driver or self._stopping:
                 return
             self._interrupt()
             self.stale = True
@@ -221,7 +221,7 @@ class Engine:
         if self.outbox.queued:
             self.driver.wake_sender()
         if self.feed.wanted:
-            self.driver.wake_poller()
+            self._wake_poller()
 
     def _interrupt(self) -> None:
         self.outbox.interrupt()
@@ -279,7 +279,7 @@ class Engine:
             process.notice_fork()
             self._accept(event, may_adopt=may_adopt)
             return
-        process.watch_multiprocessing()
+        process.watch_exit_of_children()
         driver = self.driver
         if not driver.alive:
             self._leave_loop(driver)
@@ -315,7 +315,6 @@ class Engine:
         waiter = _AsyncWaiter()
         ticket = Ticket(waiter.notify)
         self.feed.ask(ticket, fresh=fresh)
-        self.driver.wake_poller()
         await self._await(waiter, timeout, self._wake_poller)
         return ticket.result or _timed_out(timeout)
 
@@ -325,20 +324,15 @@ class Engine:
         if self._ingest is None:
             return OnReadyResult(success=True)
         self._prepare(sync=True)
-        if not self.driver.alive:
-            self._leave_loop(self.driver)
         done = threading.Event()
         ticket = Ticket(done.set)
         self.feed.ask(ticket, fresh=fresh)
-        if self._is_home():
+        if not self._wait(done, timeout, self._wake_poller):
             self._fetch_here(timeout)
-        else:
-            self.driver.wake_poller()
-            self._wait(done, timeout, self._wake_poller)
         return ticket.result or _timed_out(timeout)
 
     def _fetch_here(self, timeout: float | None) -> None:
-        """Fetch in the calling thread: it is the home loop's, which cannot go on while we wait."""
+        """Fetch in the calling thread, as nobody else can."""
         self.feed.interrupt()
         begun = self.feed.begin(time.monotonic())
         if begun is not None:
@@ -353,17 +347,17 @@ class Engine:
         """Wait until everything accepted so far is settled; True when all of it was sent."""
         self._notice_fork()
         lost = self.outbox.lost
+        return await self._settled(timeout) and self.outbox.lost == lost
+
+    async def _settled(self, timeout: float | None) -> bool:
+        """Wait until everything accepted so far has left the outbox; False when time ran out."""
         waiter = _AsyncWaiter()
         notify = waiter.notify
         self.outbox.when_settled(notify)
-        if self.outbox.queued:
-            if not self.driver.alive:
-                self._leave_loop(self.driver)
-            self._hurry()
-        settled = await self._await(waiter, timeout, self._hurry)
-        if not settled:
+        try:
+            return not self.outbox.queued or await self._await(waiter, timeout, self._hurry)
+        finally:
             self.outbox.stop_waiting(notify)
-        return settled and self.outbox.lost == lost
 
     def flush_sync(self, timeout: float | None) -> bool:
         """Wait until everything accepted so far is settled; True when all of it was sent."""
@@ -371,56 +365,67 @@ class Engine:
         lost = self.outbox.lost
         done = threading.Event()
         notify = done.set
+        deadline = None if timeout is None else time.monotonic() + timeout
         self.outbox.when_settled(notify)
-        if self.outbox.queued:
-            if not self.driver.alive:
-                self._leave_loop(self.driver)
-            if self._is_home():
-                self._drain_here(None if timeout is None else time.monotonic() + timeout, done.is_set)
-                self.adopt()
-            else:
-                self._hurry()
-                self._wait(done, timeout, self._hurry)
-        if not done.is_set():
+        try:
+            if not self._wait(done, timeout, self._hurry):
+                was_home = self._is_home()
+                self._drain_here(deadline, done.is_set)
+                if was_home:
+                    self.adopt()
+        finally:
             self.outbox.stop_waiting(notify)
         return done.is_set() and self.outbox.lost == lost
 
-    def _wait(self, done: threading.Event, timeout: float | None, again: Callable[[], None]) -> bool:
-        """Wait for a driver elsewhere. A home loop that ends meanwhile tells nobody, so it is looked after."""
-        deadline = inf if timeout is None else time.monotonic() + timeout
-        while not done.is_set() and (rest := deadline - time.monotonic()) > 0:
-            driver = self.driver
-            if isinstance(driver, ThreadDriver):
-                return done.wait(None if rest > threading.TIMEOUT_MAX else rest)
-            if not driver.alive:
-                self._leave_loop(driver)
-                again()
-                continue
-            done.wait(min(rest, _LOOK_AFTER))
-        return done.is_set()
+    def _wait(self, done: threading.Event, timeout: float | None, wake: Callable[[], bool]) -> bool:
+        """Wait for the driver elsewhere that ``wake`` wakes; False, at once, when the calling thread has to do it.
 
-    async def _await(self, waiter: _AsyncWaiter, timeout: float | None, again: Callable[[], None]) -> bool:
-        """The same, on a loop."""
+        That is so in the home loop's own thread, and where there is no other thread to be had. A home loop that ends
+        meanwhile tells nobody, so it is looked after.
+        """
         deadline = inf if timeout is None else time.monotonic() + timeout
-        while (rest := deadline - time.monotonic()) > 0:
+        woken = None
+        # Woken once in any case: who has no time to wait has the work done behind their back.
+        while not done.is_set() and ((rest := deadline - time.monotonic()) > 0 or woken is None):
+            if not self.driver.alive:
+                self._leave_loop(self.driver)
             driver = self.driver
+            if driver is not woken:
+                if self._is_home() or not wake():
+                    return False
+                woken = driver
+            if isinstance(driver, ThreadDriver):
+                done.wait(min(rest, threading.TIMEOUT_MAX))
+                return True
+            done.wait(min(rest, _LOOK_AFTER))
+        return True
+
+    async def _await(self, waiter: _AsyncWaiter, timeout: float | None, wake: Callable[[], bool]) -> bool:
+        """The same, on a loop, which does it itself where there is nobody else; returns whether it was done in time."""
+        deadline = inf if timeout is None else time.monotonic() + timeout
+        woken = None
+        while not waiter.done and ((rest := deadline - time.monotonic()) > 0 or woken is None):
+            if not self.driver.alive:
+                self._leave_loop(self.driver)
+            if self.driver is not woken and not wake():
+                self.adopt()
+            driver = woken = self.driver
             if isinstance(driver, ThreadDriver) or driver.is_here:
                 return await waiter.wait(None if rest == inf else rest)
-            if not driver.alive:
-                self._leave_loop(driver)
-                again()
-                continue
-            if await waiter.wait(min(rest, _LOOK_AFTER)):
-                return True
+            await waiter.wait(min(rest, _LOOK_AFTER))
         return await waiter.wait(0)
 
-    def _wake_poller(self) -> None:
-        self.driver.wake_poller()
+    def _wake_poller(self) -> bool:
+        """Have the poller look; where there is no thread for it, the next one who makes a context tries again."""
+        woken = self.driver.wake_poller()
+        if not woken:
+            self.stale = True
+        return woken
 
-    def _hurry(self) -> None:
+    def _hurry(self) -> bool:
         """Have the sender try now, whatever it waits for."""
         self.outbox.hurry = True
-        self.driver.wake_sender()
+        return self.driver.wake_sender()
 
     def _is_home(self) -> bool:
         """The calling thread runs the home loop."""
@@ -437,6 +442,7 @@ class Engine:
                 self.driver = self._thread_driver()
                 self.stale = True
             self._interrupt()
+        self.outbox.hurry = True  # whoever waits here does not wait out a pause between attempts
 
         def goes_on() -> bool:
             return not is_done() and (deadline is None or time.monotonic() < deadline)
@@ -479,23 +485,18 @@ class Engine:
                 time.sleep(0.005)
             return
         try:
-            driver = self.driver
             if self.outbox.queued:
-                if driver.works_elsewhere():
-                    done = threading.Event()
-                    self.outbox.when_settled(done.set)
-                    self._hurry()
-                    while not done.wait(max(0.0, min(_LOOK_AFTER, deadline - time.monotonic()))):
-                        if time.monotonic() >= deadline or not driver.alive:
-                            break
-                if self.outbox.queued and not driver.works_elsewhere():
+                done = threading.Event()
+                self.outbox.when_settled(done.set)
+                # No thread is started for it: the process may be about to exit.
+                if not (self.driver.works_elsewhere() and self._wait(done, timeout, self._hurry)):
                     self._drain_here(deadline, lambda: False)
-                    driver = self.driver
-            driver.stop()
+            self._stopping = True
+            self.driver.stop()
             if join:
-                driver.join(deadline)
+                self.driver.join(deadline)
         except BaseException:
-            self._closing = False  # broken off by a signal handler: the exit makes up for it
+            self._closing = self._stopping = False  # broken off by a signal handler: the exit makes up for it
             raise
         self._finish_closing()
 
@@ -514,16 +515,15 @@ class Engine:
             if self.outbox.queued:
                 if not self.driver.alive:
                     self.adopt()
-                waiter = _AsyncWaiter()
-                self.outbox.when_settled(waiter.notify)
-                self._hurry()
-                await self._await(waiter, max(0.0, deadline - time.monotonic()), self._hurry)
+                await self._settled(timeout)
+            self._stopping = True
             driver = self.driver
-            driver.stop()
-            if not isinstance(driver, ThreadDriver) and driver.is_here:
-                await driver.transport.aclose()
+            if isinstance(driver, ThreadDriver) or not driver.is_here:
+                driver.stop()
+            else:
+                await driver.aclose()
         except BaseException:
-            self._closing = False  # cancelled: the exit makes up for it
+            self._closing = self._stopping = False  # cancelled: the exit makes up for it
             raise
         self._finish_closing()
 
@@ -539,6 +539,8 @@ class Engine:
     def _finish_closing(self) -> None:
         unsent = self.outbox.abandon()
         if unsent:
+            if isinstance(self.driver, ThreadDriver):
+                self.driver.retire()  # a sender that waits out a pause has nothing left to wait for
             logger.warning("%d event(s) could not be sent before close()", unsent)
         self._sync.close()
         self._closed = True
@@ -577,6 +579,11 @@ class _AsyncWaiter:
     def _set(self) -> None:
         if not self._future.done():
             self._future.set_result(None)
+
+    @property
+    def done(self) -> bool:
+        """The call came."""
+        return self._future.done()
 
     async def wait(self, timeout: float | None) -> bool:
         """Wait so many seconds at most, and say whether the call came."""

@@ -49,7 +49,8 @@ known: mmap | _SameProcess | bytes = b"\x01"  # before there is a client that a 
 _page: mmap | None = None
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 _hooked = False
-_finalizing_pid: int | None = None
+_watching_pid: int | None = None
+_watching_beginnings = False
 
 
 def watch(engine: Engine) -> None:
@@ -62,21 +63,46 @@ def watch(engine: Engine) -> None:
         atexit.register(_at_exit)
         if hasattr(os, "register_at_fork"):  # not on Windows
             os.register_at_fork(before=no_fork.acquire, after_in_parent=no_fork.release, after_in_child=_after_fork)
+        _watch_beginnings()
 
 
-def watch_multiprocessing() -> None:
-    """Hook into the exit of a ``multiprocessing`` child, which leaves by ``os._exit`` and skips ``atexit``.
+def watch_exit_of_children() -> None:
+    """Hook into the exit of children that leave by ``os._exit`` and skip ``atexit``: of multiprocessing and of Celery.
 
-    Called at the first event of a process rather than at a fork: a new child clears the finalizers it inherited.
+    Called at the first event of a process rather than at a fork: a new child of ``multiprocessing`` clears the
+    finalizers it inherited. Called where it has just done so, too, if it can be told.
     """
-    global _finalizing_pid  # noqa: PLW0603  # one hook a process
-    process = sys.modules.get("multiprocessing.process")
-    if process is None or _finalizing_pid == os.getpid() or process.parent_process() is None:
+    global _watching_pid  # noqa: PLW0603  # one hook a process
+    if _watching_pid == os.getpid():
         return
-    _finalizing_pid = os.getpid()
-    from multiprocessing.util import Finalize  # noqa: PLC0415  # only where multiprocessing is there already
+    _watching_pid = os.getpid()
+    process = sys.modules.get("multiprocessing.process")
+    if process is not None and process.parent_process() is not None:
+        from multiprocessing.util import Finalize  # noqa: PLC0415  # only where multiprocessing is there already
 
-    Finalize(None, _at_exit_of_child, exitpriority=10)
+        Finalize(None, _at_exit_of_child, exitpriority=10)
+    celery = sys.modules.get("celery.signals")
+    if celery is not None:  # sent in the processes of its prefork pool, which are no children of multiprocessing
+        celery.worker_process_shutdown.connect(_at_exit_of_pool_process, weak=False, dispatch_uid="signakit_flags")
+
+
+def _watch_beginnings() -> None:
+    """Have a child of ``multiprocessing`` hook into its exit as it begins, even if its first event comes very late."""
+    global _watching_beginnings  # noqa: PLW0603  # one hook a family of processes
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None and not _watching_beginnings:
+        _watching_beginnings = True
+        util.register_after_fork(_begin_child, _begin_child)
+
+
+def _begin_child(_: object) -> None:
+    global _watching_pid  # noqa: PLW0603  # as above
+    _watching_pid = None  # what was hooked while the child imported its program is cleared by now
+    watch_exit_of_children()
+
+
+def _at_exit_of_pool_process(**_: object) -> None:
+    _at_exit()
 
 
 def _at_exit_of_child() -> None:
@@ -92,6 +118,7 @@ def _at_exit_of_child() -> None:
 def _after_fork() -> None:
     no_fork.release()  # by the one thread that took it before the fork, and that alone lives on here
     notice_fork()
+    _watch_beginnings()
 
 
 def notice_fork() -> None:

@@ -9,7 +9,6 @@ without a lock. Everything else changes under ``_lock``, which nothing on the pa
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import time
@@ -18,21 +17,24 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from .._log import logger
 from .._types import OnReadyResult
 
 if TYPE_CHECKING:
     from .._evaluation.ruleset import Ruleset
     from .._events.outbox import Outbox
     from .._sdk_key import SdkKey
-    from .snapshot_store import FileStore
+    from .snapshot_store import KeyedStore
 
-logger = logging.getLogger("signakit_flags")
 
 JITTER = 0.1
 """Polls come at the interval give or take a tenth, so that processes started together drift apart."""
 
 FIRST_BACKOFF = 0.5
 LONGEST_BACKOFF = 30.0
+CRASH_PAUSE = 5.0
+"""Seconds until a poller or sender that failed by a mistake of ours begins anew by itself."""
+
 MAX_ETAG = 1_024
 LONGEST_RETRY_AFTER = 3_600.0
 """Seconds. A Retry-After beyond it is a mistake, or malice, and would switch polling off."""
@@ -191,7 +193,7 @@ class ConfigFeed:
     """
 
     def __init__(
-        self, *, url: str, key: SdkKey, max_size: int, polling_interval: float, store: FileStore | None = None
+        self, *, url: str, key: SdkKey, max_size: int, polling_interval: float, store: KeyedStore | None = None
     ) -> None:
         self._url = url
         self._key = key
@@ -282,7 +284,12 @@ class ConfigFeed:
                 return
             self._fetch = None
             tickets, self._served = self._served, []
-            self._plan(error, answer)
+            changed = self._plan(error, answer)
+        # Without the lock: a handler of the log may take its time, or wait for us.
+        if changed and error is None:
+            logger.info("config is being fetched again")
+        elif changed:
+            logger.warning("config cannot be fetched, and is tried again: %s", error)
         if error is None:
             result = OnReadyResult(success=True)
         else:
@@ -314,19 +321,17 @@ class ConfigFeed:
             self._store.save(answer.body, answer.etag)
         return None
 
-    def _plan(self, error: str | None, answer: Answer) -> None:
+    def _plan(self, error: str | None, answer: Answer) -> bool:
+        """Plan the next poll, and say whether an outage has begun or ended."""
         now = time.monotonic()
         if error is None:
             self._backoff.reset()
             self._due = now + self._interval * _uniform(1 - JITTER, 1 + JITTER)
-            if self._failing:
-                logger.info("config is being fetched again")
         else:
             self._due = now + self._backoff.next(answer)
-            if not self._failing:
-                logger.warning("config cannot be fetched, and is tried again: %s", error)
-        self._failing = error is not None
         self.last_error = error
+        was_failing, self._failing = self._failing, error is not None
+        return was_failing != self._failing
 
     def _explain(self, error: str) -> str:
         snapshot = self.snapshot

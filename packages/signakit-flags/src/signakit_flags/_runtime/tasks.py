@@ -10,18 +10,15 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import logging
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from .protocol import Answer, Flow, Send
+from .._log import logger
+from .protocol import CRASH_PAUSE, Answer, Flow, Send
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .transport import AsyncTransport
-
-logger = logging.getLogger("signakit_flags")
 
 
 class LoopWorker:
@@ -46,7 +43,8 @@ class LoopWorker:
             self._timer = None
         # A context of its own: the flow outlives the request whose decision woke it, and must not hold its variables.
         context = contextvars.Context()
-        self._task = self._driver.loop.create_task(self._run(), name=self._name, context=context)
+        # Not by the loop's factory: an eager one would run the flow before `_task` says that it runs.
+        self._task = asyncio.Task(self._run(), loop=self._driver.loop, name=self._name, context=context)
         self._task.add_done_callback(self._ended, context=context)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
@@ -74,11 +72,12 @@ class LoopWorker:
             self._driver.on_end()
             return
         except Exception:
-            # Not foreseen, so a mistake of ours. The next wake-up begins anew.
+            # Not foreseen, so a mistake of ours. It begins anew after a pause, or when it is woken.
             logger.exception("%s failed", self._name)
             self._flow = None
             self._task = None
             self._driver.on_crash()
+            self._timer = self._driver.loop.call_later(CRASH_PAUSE, self.wake, context=contextvars.Context())
             return
         except asyncio.CancelledError:
             # The loop ends, or somebody cancels every task there is: the threads take over.
@@ -98,13 +97,14 @@ class LoopWorker:
     def _was_woken(self) -> bool:
         return self._again
 
-    def stop(self) -> None:
-        """Cancel what is under way. Called on the loop's thread."""
+    def stop(self) -> asyncio.Task[None] | None:
+        """Cancel what is under way, and return the task that then ends. Called on the loop's thread."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if self._task is not None:
             self._task.cancel()
+        return self._task
 
 
 class LoopDriver:
@@ -149,13 +149,13 @@ class LoopDriver:
         except RuntimeError:
             return False
 
-    def wake_poller(self) -> None:
-        """Let the poller look whether there is something to fetch."""
-        self._call(self._poller.wake)
+    def wake_poller(self) -> bool:
+        """Let the poller look whether there is something to fetch; False when the loop is closed."""
+        return self._call(self._poller.wake)
 
-    def wake_sender(self) -> None:
-        """Let the sender look whether there is something to send."""
-        self._call(self._sender.wake)
+    def wake_sender(self) -> bool:
+        """Let the sender look whether there is something to send; False when the loop is closed."""
+        return self._call(self._sender.wake)
 
     def works_elsewhere(self) -> bool:
         """Say whether the sender goes on while the calling thread waits for it."""
@@ -171,15 +171,22 @@ class LoopDriver:
         self._call(self._stop)
 
     def _stop(self) -> None:
-        self._poller.stop()
-        self._sender.stop()
         # Kept, since a loop holds its tasks weakly.
-        self._last = self.loop.create_task(self.transport.aclose(), name="signakit-close")
+        self._last = self.loop.create_task(self.aclose(), name="signakit-close")
+
+    async def aclose(self) -> None:
+        """The same, on the loop itself: nothing of ours is left on it afterwards."""
+        tasks = [task for task in (self._poller.stop(), self._sender.stop()) if task is not None]
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.transport.aclose()
 
     def join(self, deadline: float) -> None:
         """Do not wait: tasks end with the flows they run."""
 
-    def _call(self, callback: Callable[[], None]) -> None:
+    def _call(self, callback: Callable[[], None]) -> bool:
         # From the loop's own thread, too: in a signal handler the loop may be asleep, and has to be told.
-        with suppress(RuntimeError):  # closed just now: the next one to look moves on to the threads
+        try:
             self.loop.call_soon_threadsafe(callback, context=contextvars.Context())
+        except RuntimeError:  # closed just now: the next one to look moves on to the threads
+            return False
+        return True

@@ -6,16 +6,14 @@ A thread is started when it is first woken and ends when its flow does. It is wo
 
 from __future__ import annotations
 
-import logging
 import queue
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from .protocol import Answer, Flow, Request, Send
-
-logger = logging.getLogger("signakit_flags")
+from .._log import logger
+from .protocol import CRASH_PAUSE, Answer, Flow, Request, Send
 
 SendSync = Callable[[Request], Answer]
 
@@ -45,21 +43,20 @@ class Worker:
         """The thread is there."""
         return self._thread is not None and self._thread.is_alive()
 
-    def wake(self) -> None:
-        """Let the flow go on, in a new thread if there is none."""
+    def wake(self) -> bool:
+        """Let the flow go on, in a new thread if there is none; False when none is to be had."""
         self.nudge()
-        if self._thread is None:
-            self._start()
+        return self._thread is not None or self._start()
 
     def nudge(self) -> None:
         """Let the flow go on if there is a thread."""
         if self._wakes is not None:
             self._wakes.put(None)
 
-    def _start(self) -> None:
+    def _start(self) -> bool:
         with self._lock:
             if self._thread is not None:
-                return
+                return True
             if self._wakes is None:
                 # Made only now, by the module's attribute: gevent replaces it there, in some servers after the fork.
                 self._wakes = queue.SimpleQueue()
@@ -67,15 +64,37 @@ class Worker:
             self._thread = thread
             try:
                 thread.start()
-            except RuntimeError:
-                # The interpreter is shutting down, or the system has no thread to give. Another event tries again,
-                # and what is still waiting at exit is sent from there.
+            except BaseException as error:
+                # The interpreter is shutting down, or the system has no thread to give: whoever waits does it himself,
+                # another event tries again, and what is still waiting at exit is sent from there. Or a signal handler
+                # came between.
                 self._thread = None
+                if not isinstance(error, RuntimeError):
+                    raise
+                return False
+        return True
 
     def _run(self) -> None:
-        flow = self._make_flow()
+        while True:
+            try:
+                self._drive(self._make_flow())
+            except Exception:
+                # Not foreseen, so a mistake of ours. It begins anew after a pause, or when it is woken.
+                logger.exception("%s failed", self._name)
+                self._on_crash()
+                self._sleep(CRASH_PAUSE)
+            except BaseException:  # a greenlet that is killed: the next one that is woken takes up what was under way
+                self._thread = None
+                self._on_crash()
+                raise
+            else:
+                self._thread = None
+                self._on_end()
+                return
+
+    def _drive(self, flow: Flow) -> None:
         answer: Answer | None = None
-        try:
+        with suppress(StopIteration):
             while True:
                 action = flow.send(answer)
                 answer = None
@@ -83,16 +102,6 @@ class Worker:
                     answer = self._send(action.request)
                 else:
                     self._sleep(action.seconds)
-        except StopIteration:
-            self._thread = None
-            self._on_end()
-        except BaseException as error:
-            # Not foreseen, or a greenlet that is killed. What was under way is taken up by the next one that is woken.
-            self._thread = None
-            self._on_crash()
-            if not isinstance(error, Exception):
-                raise
-            logger.exception("%s failed", self._name)
 
     def _sleep(self, seconds: float | None) -> None:
         assert self._wakes is not None
@@ -108,7 +117,7 @@ class Worker:
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             with suppress(RuntimeError):  # a signal handler came while it was being started
-                thread.join(max(0.0, timeout))
+                thread.join(min(max(0.0, timeout), threading.TIMEOUT_MAX))
 
 
 class ThreadDriver:
@@ -128,13 +137,13 @@ class ThreadDriver:
         self._poller = Worker("signakit-poller", poll, send, on_end, on_crash)
         self._sender = Worker("signakit-sender", deliver, send, on_end, on_crash)
 
-    def wake_poller(self) -> None:
-        """Let the poller look whether there is something to fetch."""
-        self._poller.wake()
+    def wake_poller(self) -> bool:
+        """Let the poller look whether there is something to fetch; False when there is no thread to be had."""
+        return self._poller.wake()
 
-    def wake_sender(self) -> None:
-        """Let the sender look whether there is something to send."""
-        self._sender.wake()
+    def wake_sender(self) -> bool:
+        """Let the sender look whether there is something to send; False when there is no thread to be had."""
+        return self._sender.wake()
 
     def works_elsewhere(self) -> bool:
         """Say whether the sender goes on while the calling thread waits for it."""

@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 _USER_AGENT = f"signakit-flags-python/{__version__}"
 _MAX_INGEST_BODY = 65_536
 _MAX_REASON = 200
+_MIN_CONNECT = 0.5
+"""Seconds for connecting to one of several addresses, at least, while there are as many."""
+_PIECE = 65_536
+_STALE = 2
+"""Connections that poller and sender may have left in the pool of an injected client, on a loop that has ended."""
+_MAX_OVERHEAD = 65_536
+"""Bytes that gzip may make of a config above its size: enough for one that cannot be compressed."""
 
 
 class _RefusedError(Exception):
@@ -36,32 +43,56 @@ class _Body:
     Decompressed here and not by httpx, whose decoders expand a whole chunk at once: 64 kB of gzip make 64 MB.
     """
 
-    wanted = True
-
     def __init__(self, response: httpx.Response, limit: int) -> None:
-        encoding = response.headers.get("content-encoding", "identity").strip().lower()
-        if encoding in {"", "identity"}:
-            self._inflate = None
-        elif encoding in {"gzip", "x-gzip"}:
-            self._inflate = zlib.decompressobj(wbits=31)
-        else:
-            raise _RefusedError(f"content encoding {encoding[:50]!r} was not asked for")
         self._limit = limit
         self._size = 0
+        self._compressed = 0
         self._chunks: list[bytes] = []
+        self._inflate = None
+        self.wanted = not _was_read(response)
+        if not self.wanted:
+            try:
+                self.add(response.content)  # which httpx has decompressed
+            except RuntimeError:  # httpx.ResponseNotRead
+                raise _RefusedError("something else has read the body and not kept it") from None
+            return
+        encoding = response.headers.get("content-encoding", "identity").strip().lower()
+        if encoding in {"gzip", "x-gzip"}:
+            self._inflate = zlib.decompressobj(wbits=31)
+        elif encoding not in {"", "identity"}:
+            raise _RefusedError(f"content encoding {encoding[:50]!r} was not asked for")
 
     def add(self, chunk: bytes) -> bool:
         """Take a chunk as it came, and say whether to go on."""
-        if self._inflate is not None:
-            if self._inflate.eof:
-                raise _RefusedError("the compressed body is followed by something else")
-            # One byte more than allowed is enough to know.
-            chunk = self._inflate.decompress(chunk, self._limit - self._size + 1)
+        inflate = self._inflate
+        if inflate is None:
+            self._keep(chunk)
+            return True
+        self._compressed += len(chunk)
+        if self._compressed > self._limit + _MAX_OVERHEAD:
+            raise self._too_large()  # with little in it, it could go on without an end
+        while chunk:
+            another = inflate.eof
+            if another:
+                # A gzip file may have several members, one behind the other (RFC 1952, section 2.2).
+                inflate = self._inflate = zlib.decompressobj(wbits=31)
+            try:
+                # One byte more than allowed is enough to know.
+                self._keep(inflate.decompress(chunk, self._limit - self._size + 1))
+            except zlib.error as error:
+                reason = "is followed by something else" if another else "cannot be read"
+                raise _RefusedError(f"the compressed body {reason}: {error}") from None
+            chunk = inflate.unused_data
+        return True
+
+    def _keep(self, chunk: bytes) -> None:
         self._size += len(chunk)
         if self._size > self._limit:
-            raise _RefusedError(f"the body is larger than {self._limit} bytes")
+            raise self._too_large()
         self._chunks.append(chunk)
-        return True
+
+    def _too_large(self) -> _RefusedError:
+        return _RefusedError(f"the body is larger than {self._limit} bytes")
 
     def finish(self) -> bytes:
         """Return the whole."""
@@ -91,10 +122,15 @@ class _NoBody:
         return b""
 
 
+def _was_read(response: httpx.Response) -> bool:
+    """Say whether nothing is left to read: an injected client may have hooks that do it, or a transport that does."""
+    return response.is_stream_consumed or response.is_closed
+
+
 def _reader(response: httpx.Response, request: Request, max_config_size: int) -> _Body | _NoBody:
     if request.method == "GET" and response.status_code == 200:
         return _Body(response, max_config_size)
-    return _NoBody(wanted=request.method == "POST")
+    return _NoBody(wanted=request.method == "POST" and not _was_read(response))
 
 
 class _Builder:
@@ -159,33 +195,85 @@ def _reason(error: BaseException, timeout: float) -> str:
 
 
 class _Deadline(threading.local):
-    """When the request of this thread has to be over, in seconds of ``time.monotonic()``."""
+    """When the request of this thread has to be over, and what is left of the time meanwhile.
+
+    httpx's timeouts start anew with every address that is tried and with every byte, so that a server which drips its
+    headers could hold a thread for days. Its ``trace`` extension shows us each step of connecting before it is taken,
+    with the arguments that it takes, and each stream as it is opened. On a loop ``asyncio.timeout`` does the same.
+
+    Attributes:
+        at: In seconds of ``time.monotonic()``; infinite between our requests: what comes then is the application's own,
+            on a client that was injected.
+        one_by_one: Connect to one address at a time. Who sends has to try again for as long as there is another.
+        addresses: Those of the host that are still to be tried; None before it was looked up.
+    """
 
     at = inf
+    one_by_one = False
+    addresses: list[str] | None = None
 
-    def bound(self, stream: Any) -> None:
-        """Let reads from a network stream end at the deadline.
+    def begin(self, timeout: float, *, one_by_one: bool) -> None:
+        """Set the deadline, in so many seconds."""
+        self.at = time.monotonic() + timeout
+        self.one_by_one = one_by_one
+        self.addresses = None
 
-        httpx's timeouts start anew with every byte, so that a server which drips its headers could hold a thread for
-        days. Its ``trace`` extension shows us each stream as it is opened; on a loop ``asyncio.timeout`` does the same.
+    def end(self) -> None:
+        """Let things take the time they take."""
+        self.at = inf
+
+    def rest(self, timeout: float | None = None) -> float | None:
+        """Return the seconds that something may take which may take ``timeout`` by itself.
+
+        Raises:
+            TimeoutError: None are left.
         """
-        read = stream.read
-
-        def read_in_time(max_bytes: int, timeout: float | None = None) -> bytes:
-            if self.at != inf:  # else it is the application's own request, on a client that was injected
-                rest = self.at - time.monotonic()
-                if rest <= 0:
-                    raise TimeoutError
-                timeout = rest if timeout is None else min(timeout, rest)
-            data: bytes = read(max_bytes, timeout)
-            return data
-
-        stream.read = read_in_time
+        if self.at == inf:
+            return timeout
+        rest = self.at - time.monotonic()
+        if rest <= 0:
+            raise TimeoutError
+        return rest if timeout is None else min(timeout, rest)
 
     def trace(self, event: str, info: dict[str, Any]) -> None:
-        """Take note of a stream that was opened; see httpx's documentation of request extensions."""
+        """Take note of a step of connecting; see httpx's documentation of request extensions."""
         if event.endswith(("connect_tcp.complete", "start_tls.complete")):
-            self.bound(info["return_value"])
+            self._bound(info["return_value"])
+        elif event.endswith(("connect_tcp.started", "start_tls.started")) and "timeout" in info:
+            info["timeout"] = rest = self.rest(info["timeout"])
+            if rest is not None and self.one_by_one and "host" in info:
+                self._choose(info, rest)
+
+    def _choose(self, info: dict[str, Any], rest: float) -> None:
+        """Connect to the next address, and leave time for the others; dead ones may come first."""
+        import socket  # noqa: PLC0415  # imported by httpx
+
+        import httpx  # noqa: PLC0415  # see the module's docstring
+
+        if self.addresses is None:
+            try:
+                found = socket.getaddrinfo(info["host"], info["port"], 0, socket.SOCK_STREAM)
+            except OSError as error:
+                raise httpx.ConnectError(str(error)) from error
+            self.addresses = [str(address[4][0]) for address in found]
+        if self.addresses:
+            info["timeout"] = max(rest / len(self.addresses), min(rest, _MIN_CONNECT))
+            info["host"] = self.addresses.pop(0)
+
+    def _bound(self, stream: Any) -> None:
+        """Let reads from a network stream, and writes to it, end at the deadline."""
+        read, write = stream.read, stream.write
+
+        def read_in_time(max_bytes: int, timeout: float | None = None) -> bytes:
+            data: bytes = read(max_bytes, self.rest(timeout))
+            return data
+
+        def write_in_time(buffer: bytes, timeout: float | None = None) -> None:
+            # In pieces, as the timeout starts anew whenever a part was taken.
+            for start in range(0, len(buffer), _PIECE):
+                write(buffer[start : start + _PIECE], self.rest(timeout))
+
+        stream.read, stream.write = read_in_time, write_in_time
 
 
 _deadline = _Deadline()
@@ -230,26 +318,36 @@ class SyncTransport:
             timeout: Seconds for the whole of it; by default the client's ``timeout``.
         """
         timeout = self._timeout if timeout is None else min(timeout, self._timeout)
-        _deadline.at = deadline = time.monotonic() + timeout
+        _deadline.begin(timeout, one_by_one=self._injected is None)
         try:
             client = self._client()
             built = self._builder.build(request, timeout)
             built.extensions["trace"] = _deadline.trace
-            response = client.send(built, stream=True, follow_redirects=False)
+            response = self._open(client, built)
             try:
                 body = _reader(response, request, self._max_config_size)
                 for chunk in response.iter_raw() if body.wanted else ():
                     if not body.add(chunk):
                         break
-                    if time.monotonic() > deadline:
-                        raise TimeoutError
+                    _deadline.rest()
                 return _response(response, body.finish())
             finally:
                 response.close()
         except Exception as error:  # noqa: BLE001  # an injected client may raise anything; nothing of it is ours to show
             return Failure(_reason(error, timeout))
         finally:
-            _deadline.at = inf
+            _deadline.end()
+
+    @staticmethod
+    def _open(client: httpx.Client, request: httpx.Request) -> httpx.Response:
+        import httpx  # noqa: PLC0415  # see the module's docstring
+
+        while True:
+            try:
+                return client.send(request, stream=True, follow_redirects=False)
+            except (httpx.ConnectError, httpx.ConnectTimeout):
+                if not _deadline.addresses:
+                    raise
 
     def _client(self) -> httpx.Client:
         if self._injected is not None:
@@ -292,6 +390,11 @@ class AsyncTransport:
 
         try:
             async with asyncio.timeout(self._timeout):
+                for _ in range(0 if self._injected is None else _STALE):
+                    # A client that was used on another loop, as by tests with a loop each, still has connections of
+                    # that one. Who comes upon such a connection gets "Event loop is closed", and it is gone.
+                    with suppress(RuntimeError):
+                        return await self._send(request)
                 return await self._send(request)
         except Exception as error:  # noqa: BLE001  # an injected client may raise anything; nothing of it is ours to show
             return Failure(_reason(error, self._timeout))

@@ -1,0 +1,1 @@
+"""A local emulator of SignaKit with a live page, and the `signakit` command."""

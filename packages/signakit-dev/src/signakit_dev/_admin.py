@@ -1,0 +1,221 @@
+"""The JSON endpoints: what the page shows, for programs, and the stream that keeps the page up to date."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from ._attributes import parse_attributes
+from ._edit import NotThere, change_flag
+from ._faults import WHERES, fault_from
+from ._project import ProjectError
+from ._view import decisions_view, feed_rows, flags_view, problems_view, refusal_rows
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine
+
+    from starlette.requests import Request
+
+    from ._events import EventLog
+    from ._faults import Faults
+    from ._misbehaviour import Stopping
+    from ._store import ProjectStore
+
+MAX_BODY = 64 * 1024
+TICK = 0.15
+"""Seconds between two messages of a stream, at least."""
+HEARTBEAT = 15.0
+"""Seconds after which a stream says that it is still there."""
+
+
+class BadRequest(ValueError):  # noqa: N818  # the name of the status
+    """The body or the query is not what the endpoint takes; the message says why."""
+
+
+async def small_body(request: Request) -> bytes:
+    """Return the body of a request that has little to say.
+
+    Raises:
+        BadRequest: It is over 64 KiB.
+    """
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY:
+            raise BadRequest(f"the body is over {MAX_BODY} bytes")
+    return body
+
+
+class Admin:
+    """Everything under ``/api/``."""
+
+    def __init__(self, store: ProjectStore, log: EventLog, faults: Faults, stopping: Stopping) -> None:
+        self.store = store
+        self.log = log
+        self.faults = faults
+        self.stopping = stopping
+
+    def routes(self) -> list[Route]:
+        """Return the routes."""
+        return [
+            Route("/api/state", self.state, methods=["GET"]),
+            Route("/api/flags/{key:path}", _reporting(self.change_flag), methods=["POST"]),
+            Route("/api/decide", _reporting(self.decide), methods=["GET"]),
+            Route("/api/faults", self.get_faults, methods=["GET"]),
+            Route("/api/faults", _reporting(self.set_fault), methods=["POST"]),
+            Route("/api/faults", self.clear_faults, methods=["DELETE"]),
+            Route("/api/events", _reporting(self.events), methods=["GET"]),
+            Route("/api/events", self.clear_events, methods=["DELETE"]),
+            Route("/api/stream", self.stream, methods=["GET"]),
+        ]
+
+    async def state(self, _request: Request) -> Response:
+        """Everything at once."""
+        return JSONResponse(
+            {
+                "config": {
+                    "version": self.store.version,
+                    "path": None if self.store.path is None else str(self.store.path),
+                    **problems_view(self.store),
+                },
+                "flags": [asdict(flag) for flag in flags_view(self.store, self.log)],
+                "events": self.log.as_json(),
+                "faults": self.faults.as_json(),
+            }
+        )
+
+    async def change_flag(self, request: Request) -> Response:
+        """Change a flag: ``{"running": true, "rule": "r", "traffic": 50, "split": {"a": 50, "b": 50}}``, any of it."""
+        body = await _json_object(request, {"running", "rule", "traffic", "split"})
+        running, split, rule = body.get("running"), body.get("split"), body.get("rule")
+        if running is not None and not isinstance(running, bool):
+            raise BadRequest("running must be true or false")
+        if split is not None and not isinstance(split, dict):
+            raise BadRequest("split must be an object of percentages by variation")
+        if rule is not None and not isinstance(rule, str):
+            raise BadRequest("rule must be text")
+        key, traffic = request.path_params["key"], body.get("traffic")
+        self.store.edit(
+            lambda project: change_flag(project, key, running=running, traffic=traffic, split=split, rule=rule)
+        )
+        [flag] = [flag for flag in flags_view(self.store, self.log) if flag.key == key]
+        return JSONResponse({"version": self.store.version, "flag": asdict(flag)})
+
+    async def decide(self, request: Request) -> Response:
+        """Say what a user gets: ``?user=ada&attr=plan=pro&attr=country=DE``, and why."""
+        user = request.query_params.get("user")
+        if not user:
+            raise BadRequest("a user is needed: ?user=ada")
+        attributes = parse_attributes("\n".join(request.query_params.getlist("attr")))
+        return JSONResponse({"user": user, "decisions": decisions_view(self.store, user, attributes)})
+
+    async def get_faults(self, _request: Request) -> Response:
+        """Say which faults there are."""
+        return JSONResponse(self.faults.as_json())
+
+    async def set_fault(self, request: Request) -> Response:
+        """Set faults: ``{"config": {"kind": "status", "status": 503}, "events": null}``, either or both."""
+        body = await _json_object(request, set(WHERES))
+        faults = {where: None if data is None else fault_from(_object(where, data)) for where, data in body.items()}
+        for where, fault in faults.items():
+            self.faults.set(where, fault)
+        return JSONResponse(self.faults.as_json())
+
+    async def clear_faults(self, _request: Request) -> Response:
+        """Take all faults away."""
+        self.faults.clear()
+        return JSONResponse(self.faults.as_json())
+
+    async def events(self, request: Request) -> Response:
+        """Return the events that are kept: ``?kind=exposure|conversion``."""
+        kind = request.query_params.get("kind")
+        if kind not in {None, "exposure", "conversion"}:
+            raise BadRequest("kind is exposure or conversion")
+        events = self.log.events(kind)  # type: ignore[arg-type]  # one of the two, by the line above
+        return JSONResponse({"total": self.log.total, "refused": self.log.refused_total, "events": events})
+
+    async def clear_events(self, _request: Request) -> Response:
+        """Forget all events."""
+        self.log.clear()
+        return Response(status_code=204)
+
+    async def stream(self, request: Request) -> Response:
+        """Server-sent events: ``update`` with the counters and the newest events, ``project`` and ``faults``."""
+        last = request.headers.get("last-event-id", request.query_params.get("after", ""))
+        seen = int(last) if last.isdecimal() and len(last) < 16 else 0
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return StreamingResponse(self._messages(seen), media_type="text/event-stream", headers=headers)
+
+    async def _messages(self, seen: int) -> AsyncIterator[str]:
+        """Say what changed, at most every ``TICK`` seconds: a thousand events make one message, not a thousand."""
+        store, log, faults = self.store, self.log, self.faults
+        known: dict[str, int] = {"update": -1, "project": store.revision, "faults": faults.revision}
+        quiet_since = time.monotonic()
+        yield "retry: 1000\n\n"
+        while not self.stopping.is_set():
+            now: dict[str, int] = {"update": log.revision, "project": store.revision, "faults": faults.revision}
+            for name, revision in now.items():
+                if revision == known[name]:
+                    continue
+                quiet_since = time.monotonic()
+                if name == "update":
+                    seen = seen if seen <= log.total else 0  # it was cleared, or another emulator is here now
+                    message = {**log.as_json(), "feed": feed_rows(log, seen), "refusals": refusal_rows(log)}
+                    seen = message["total"]
+                    yield _message(name, message, number=seen)
+                else:
+                    yield _message(name, {"version": store.version})
+            known = now
+            if time.monotonic() - quiet_since > HEARTBEAT:
+                quiet_since = time.monotonic()
+                yield ": still here\n\n"
+            await self.stopping.wait(TICK)
+
+
+def _message(name: str, data: Any, *, number: int | None = None) -> str:
+    head = "" if number is None else f"id: {number}\n"
+    return f"{head}event: {name}\ndata: {json.dumps(data)}\n\n"
+
+
+def _reporting(
+    endpoint: Callable[[Request], Coroutine[Any, Any, Response]],
+) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    """Answer with 4xx and a reason where the request was wrong."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except NotThere as error:
+            return JSONResponse({"error": str(error)}, 404)
+        except ProjectError as error:
+            problems = [asdict(problem) for problem in error.problems]
+            return JSONResponse({"error": "the project is not in order", "problems": problems}, 409)
+        except (TypeError, ValueError) as error:
+            return JSONResponse({"error": str(error)}, 400)
+        except OSError as error:
+            return JSONResponse({"error": f"the file cannot be written: {error.strerror or error}"}, 500)
+
+    return answer
+
+
+async def _json_object(request: Request, known: set[str]) -> dict[str, Any]:
+    try:
+        body = json.loads(await small_body(request))
+    except (UnicodeDecodeError, RecursionError, json.JSONDecodeError) as error:
+        raise BadRequest(f"the body is not JSON: {error}") from None
+    body = _object("the body", body)
+    unknown = body.keys() - known
+    if unknown:
+        raise BadRequest(f"unknown: {', '.join(sorted(unknown))}; known are {', '.join(sorted(known))}")
+    return body
+
+
+def _object(name: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise BadRequest(f"{name} must be an object")
+    return value

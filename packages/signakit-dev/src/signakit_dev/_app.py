@@ -1,0 +1,54 @@
+"""The application: what an SDK talks to, the page, and the JSON endpoints, behind one guard."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+
+from ._admin import Admin
+from ._guard import Guard
+from ._misbehaviour import Stopping
+from ._page import Page
+from ._service import Service
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from ._events import EventLog
+    from ._faults import Faults
+    from ._store import ProjectStore
+
+
+def create_app(
+    store: ProjectStore,
+    log: EventLog,
+    faults: Faults,
+    *,
+    allowed_hosts: Collection[str],
+    stopping: Stopping | None = None,
+    url: str = "http://127.0.0.1:4747",
+) -> Starlette:
+    """Return the emulator as an ASGI application.
+
+    Args:
+        store: The project.
+        log: Where events go.
+        faults: What goes wrong.
+        allowed_hosts: Names in ``Host`` to answer to, besides loopback addresses and ``localhost``.
+        stopping: Set by the server when it stops, so that streams end.
+        url: Where it is, for the page.
+    """
+    stopping = stopping or Stopping()
+    service = Service(store, log, faults, stopping)
+    app = Starlette(
+        routes=[
+            *service.routes(),
+            *Admin(store, log, faults, stopping).routes(),
+            *Page(store, log, faults, url=url).routes(),
+        ],
+        middleware=[Middleware(Guard, allowed_hosts=allowed_hosts)],
+    )
+    app.state.service = service
+    return app

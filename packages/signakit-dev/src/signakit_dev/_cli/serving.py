@@ -1,0 +1,84 @@
+"""What ``dev`` and ``demo`` share: options, and what they say when the emulator cannot start."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from signakit_dev._faults import Fault, parse_fault
+from signakit_dev._project import SAMPLE, ProjectError
+from signakit_dev._server import Options, PortTaken, RemoteNotAllowed, run
+from signakit_flags import parse_sdk_key
+
+from .output import CommandError
+
+ANY_KEY = "sk_dev_local_project_emulator"
+"""Works like any other well-formed key."""
+
+FAULT_HELP = (
+    "latency=SECONDS, hang, refuse, status=503,retry_after=2, garbage or truncated; ,times=3 ends it after three."
+)
+
+Port = Annotated[int, typer.Option("--port", min=0, max=65_535, help="The emulator's port; 0 takes any that is free.")]
+
+
+def create_sample(path: Path) -> bool:
+    """Write the sample project where there is no file yet, and say whether that was so.
+
+    Raises:
+        CommandError: It cannot be written.
+    """
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(SAMPLE)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise CommandError(f"{path} cannot be created: {error.strerror}") from None
+    return True
+
+
+def fault_option(option: str, text: str | None) -> Fault | None:
+    """Read the value of an option that sets a fault."""
+    if text is None:
+        return None
+    try:
+        return parse_fault(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}. {FAULT_HELP}", param_hint=option) from None
+
+
+def sdk_key_of(path: Path | None) -> str:
+    """Return the key that the project names, or one that does as well: the emulator takes any."""
+    try:
+        text = SAMPLE if path is None else path.read_text(encoding="utf-8-sig")
+        return parse_sdk_key(json.loads(text)["sdkKey"]).text
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return ANY_KEY
+
+
+def serve(options: Options, *, command: str, on_started: Callable[[str], None]) -> None:
+    """Serve until Ctrl-C; what can keep the emulator from it becomes a message that says what to do.
+
+    Raises:
+        CommandError: It could not start.
+    """
+    try:
+        run(options, on_started=on_started)
+    except ProjectError as error:
+        problems = [
+            {"path": problem.path, "message": problem.message, "line": problem.line, "severity": problem.severity}
+            for problem in error.problems
+        ]
+        lines = "\n".join(f"  {problem}" for problem in error.problems)
+        raise CommandError(f"{options.path} cannot be served:\n{lines}", problems=problems) from None
+    except RemoteNotAllowed as error:
+        hint = "The emulator asks nobody for a password. With --allow-remote it listens there all the same."
+        raise CommandError(str(error), hint=hint) from None
+    except PortTaken as error:
+        hint = f"This one is free: {command} --port {error.free}"
+        raise CommandError(str(error), hint=hint, holder=error.holder, free=error.free) from None
+    except OSError as error:
+        raise CommandError(f"the emulator cannot start: {error.strerror or error}") from None

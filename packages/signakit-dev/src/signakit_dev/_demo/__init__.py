@@ -1,0 +1,1 @@
+"""The demo: example shops, and the visitors that fill them."""

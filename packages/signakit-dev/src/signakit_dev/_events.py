@@ -1,0 +1,369 @@
+"""Events: what the protocol says of each (PROTOCOL section 7), and what has been received.
+
+``EventLog`` is written by the server's loop and read by any thread, all under one lock. Everything in it is bounded:
+counters are exact, but only so many different ones are kept; of the events themselves, the last ones are.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
+from math import isfinite
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+EventKind: TypeAlias = Literal["exposure", "conversion"]
+
+EXPOSURE = "$exposure"
+_FIELDS = {"eventKey", "userId", "timestamp", "attributes", "decisions", "value", "metadata"}
+_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
+MAX_ATTRIBUTES = 50
+MAX_TEXT = 1_000
+MAX_ITEMS = 100
+MAX_METADATA_BYTES = 5_000
+
+
+def kind_of(event: dict[str, Any]) -> EventKind:
+    """Return whether an event is an exposure or a conversion."""
+    return "exposure" if event["eventKey"] == EXPOSURE else "conversion"
+
+
+def check_event(event: Any) -> list[str]:
+    """Return everything that is wrong with an event, as a service that takes the protocol at its word would see it."""
+    if not isinstance(event, dict):
+        return ["must be an object"]
+    problems: list[str] = []
+    if not event.keys() <= _FIELDS:
+        problems += [f"{name}: unknown field" for name in event if name not in _FIELDS]
+    _check_text(event, "eventKey", 100, problems)
+    _check_text(event, "userId", 256, problems)
+    _check_timestamp(event, problems)
+    if "attributes" in event:
+        _check_attributes(event["attributes"], problems)
+    if "decisions" in event:
+        _check_decisions(event["decisions"], problems)
+    value = event.get("value")
+    if value is not None and not _is_number(value):  # null stands for NaN and infinity
+        problems.append("value: must be a number")
+    if event.get("eventKey") == EXPOSURE:
+        _check_exposure(event, problems)
+    elif "metadata" in event:
+        _check_metadata(event["metadata"], problems)
+    return problems
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
+
+
+def _check_text(event: dict[str, Any], name: str, limit: int, problems: list[str]) -> None:
+    value = event.get(name)
+    if value is None:
+        problems.append(f"{name}: missing")
+    elif not isinstance(value, str):
+        problems.append(f"{name}: must be text")
+    elif len(value) > limit:
+        problems.append(f"{name}: {len(value)} characters, the limit is {limit}")
+
+
+def _check_timestamp(event: dict[str, Any], problems: list[str]) -> None:
+    value = event.get("timestamp")
+    if value is None:
+        problems.append("timestamp: missing")
+    elif not isinstance(value, str) or not _TIMESTAMP.fullmatch(value):
+        problems.append("timestamp: must read like 2026-01-31T12:00:00.000Z")
+    else:
+        try:
+            datetime.fromisoformat(value)
+        except ValueError as error:
+            problems.append(f"timestamp: {error}")
+
+
+def _check_attributes(attributes: Any, problems: list[str]) -> None:
+    if not isinstance(attributes, dict):
+        problems.append("attributes: must be an object")
+        return
+    if not attributes:
+        problems.append("attributes: empty, and to be left out then")
+    if len(attributes) > MAX_ATTRIBUTES:
+        problems.append(f"attributes: {len(attributes)} of them, the limit is {MAX_ATTRIBUTES}")
+    for name, value in islice(attributes.items(), MAX_ATTRIBUTES):
+        if len(name) > 100:
+            problems.append(f"attributes: a name of {len(name)} characters, the limit is 100")
+        if name == "$userAgent":
+            problems.append("attributes: $userAgent is never sent")
+        if isinstance(value, str):
+            if len(value) > MAX_TEXT:
+                problems.append(f"attributes.{name[:40]}: {len(value)} characters, the limit is {MAX_TEXT}")
+        elif isinstance(value, list):
+            _check_list(name, value, problems)
+        elif not (value is None or isinstance(value, bool) or _is_number(value)):
+            problems.append(f"attributes.{name[:40]}: must be text, a number, a bool or a list of those")
+
+
+def _check_list(name: str, items: list[Any], problems: list[str]) -> None:
+    if len(items) > MAX_ITEMS:
+        problems.append(f"attributes.{name[:40]}: {len(items)} items, the limit is {MAX_ITEMS}")
+    for item in items:
+        if isinstance(item, (dict, list)) or (isinstance(item, str) and len(item) > MAX_TEXT):
+            problems.append(f"attributes.{name[:40]}: its items must be texts of at most {MAX_TEXT} characters")
+            return
+
+
+def _check_decisions(decisions: Any, problems: list[str]) -> None:
+    if not isinstance(decisions, dict):
+        problems.append("decisions: must be an object")
+    elif not decisions:
+        problems.append("decisions: empty, and to be left out then")
+    elif not all(isinstance(variation, str) for variation in decisions.values()):
+        problems.append("decisions: must name a variation, as text, for each flag")
+
+
+def _check_exposure(event: dict[str, Any], problems: list[str]) -> None:
+    metadata = event.get("metadata")
+    if not isinstance(metadata, dict):
+        problems.append("metadata: an exposure has an object of flagKey, variationKey and ruleKey")
+        return
+    flag, variation, rule = (metadata.get(name) for name in ("flagKey", "variationKey", "ruleKey"))
+    if metadata.keys() != {"flagKey", "variationKey", "ruleKey"}:
+        problems.append("metadata: of an exposure it is flagKey, variationKey and ruleKey, and nothing else")
+    if not isinstance(flag, str) or not isinstance(variation, str):
+        problems.append("metadata: flagKey and variationKey must be text")
+    elif event.get("decisions") != {flag: variation}:
+        problems.append("decisions: must be the one decision that metadata names")
+    if rule is not None and not isinstance(rule, str):
+        problems.append("metadata.ruleKey: must be text, or null for the default allocation")
+    if "value" in event:
+        problems.append("value: an exposure has none")
+
+
+def _check_metadata(metadata: Any, problems: list[str]) -> None:
+    if not isinstance(metadata, dict):
+        problems.append("metadata: must be an object")
+        return
+    try:
+        size = len(json.dumps(metadata, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass"))
+    except (ValueError, RecursionError) as error:
+        problems.append(f"metadata: {error}")
+        return
+    if size > MAX_METADATA_BYTES:
+        problems.append(f"metadata: {size} bytes of JSON, the limit is {MAX_METADATA_BYTES}")
+
+
+@dataclass(slots=True)
+class Exposures:
+    """Exposures of one variation by one rule.
+
+    Attributes:
+        count: Events.
+        users: Hashes of the users; not added to once the log holds as many as it may.
+    """
+
+    count: int = 0
+    users: set[int] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Conversions:
+    """Events of one key.
+
+    Attributes:
+        count: Events.
+        total: Sum of the values.
+        values: Events with a value.
+        by_decision: Events by (flag, variation) that the user had been given.
+    """
+
+    count: int = 0
+    total: float = 0.0
+    values: int = 0
+    by_decision: dict[tuple[str, str], int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One event.
+
+    Attributes:
+        number: Counts from 1.
+        at: When it was received, in seconds since the epoch.
+        event: As it came.
+    """
+
+    number: int
+    at: float
+    event: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Something that was posted and not taken.
+
+    Attributes:
+        number: Counts from 1.
+        at: When, in seconds since the epoch.
+        what: What it was, in a few words.
+        problems: What is wrong with it.
+    """
+
+    number: int
+    at: float
+    what: str
+    problems: tuple[str, ...]
+
+
+class EventLog:
+    """What has been received.
+
+    Args:
+        keep: How many of the last events are kept whole.
+        max_counters: How many different counters there may be of each kind; what is beyond counts in ``total`` only.
+        max_users: How many users are told apart, over all variations.
+
+    Attributes:
+        total: Events taken.
+        exposures: By (flag, rule or None, variation).
+        conversions: By event key.
+        refused_total: Events and posts that were not taken.
+        users_capped: True once there were more users than are told apart.
+        revision: Counts every change.
+    """
+
+    def __init__(self, *, keep: int = 1_000, max_counters: int = 2_000, max_users: int = 200_000) -> None:
+        self._changed = threading.Condition()
+        self._max_counters = max_counters
+        self._max_users = max_users
+        self.received: deque[Received] = deque(maxlen=keep)
+        self.refused: deque[Refused] = deque(maxlen=100)
+        self.revision: int = 0
+        self._reset()
+
+    def _reset(self) -> None:
+        self.total: int = 0
+        self.refused_total: int = 0
+        self.exposures: dict[tuple[str, str | None, str], Exposures] = {}
+        self.conversions: dict[str, Conversions] = {}
+        self.users_capped: bool = False
+        self._users = 0
+        self.received.clear()
+        self.refused.clear()
+        self.revision += 1
+
+    def record(self, events: Iterable[dict[str, Any]], *, at: float) -> None:
+        """Take events that are in order, received ``at`` seconds since the epoch."""
+        with self._changed:
+            for event in events:
+                self.total += 1
+                self.received.append(Received(self.total, at, event))
+                if event["eventKey"] == EXPOSURE:
+                    self._count_exposure(event)
+                else:
+                    self._count_conversion(event)
+            self.revision += 1
+            self._changed.notify_all()
+
+    def refuse(self, what: str, problems: Iterable[str], *, at: float) -> None:
+        """Note something that was not taken."""
+        with self._changed:
+            self.refused_total += 1
+            self.refused.append(Refused(self.refused_total, at, what, tuple(problems)))
+            self.revision += 1
+            self._changed.notify_all()
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._changed:
+            self._reset()
+            self._changed.notify_all()
+
+    def _count_exposure(self, event: dict[str, Any]) -> None:
+        metadata = event["metadata"]
+        key = (metadata["flagKey"], metadata["ruleKey"], metadata["variationKey"])
+        counter = self.exposures.get(key)
+        if counter is None:
+            if len(self.exposures) >= self._max_counters:
+                return
+            counter = self.exposures[key] = Exposures()
+        counter.count += 1
+        user = hash(event["userId"])
+        if user not in counter.users:
+            if self._users >= self._max_users:
+                self.users_capped = True
+                return
+            self._users += 1
+            counter.users.add(user)
+
+    def _count_conversion(self, event: dict[str, Any]) -> None:
+        key = event["eventKey"]
+        counter = self.conversions.get(key)
+        if counter is None:
+            if len(self.conversions) >= self._max_counters:
+                return
+            counter = self.conversions[key] = Conversions()
+        counter.count += 1
+        value = event.get("value")
+        if value is not None:
+            counter.total += value
+            counter.values += 1
+        for decision in event.get("decisions", {}).items():
+            if decision in counter.by_decision or len(counter.by_decision) < self._max_counters:
+                counter.by_decision[decision] = counter.by_decision.get(decision, 0) + 1
+
+    def events(self, kind: EventKind | None = None) -> list[dict[str, Any]]:
+        """Return the events that are kept, in order."""
+        with self._changed:
+            return [item.event for item in self.received if kind is None or kind_of(item.event) == kind]
+
+    def after(self, number: int, *, limit: int) -> list[Received]:
+        """Return the last events with a number above ``number``, at most ``limit``, in order."""
+        with self._changed:
+            newest = list(islice(reversed(self.received), max(0, min(limit, self.total - number))))
+        return newest[::-1]
+
+    def wait_for(self, condition: Callable[[], bool], timeout: float) -> bool:
+        """Wait until ``condition`` holds, asked after each change; say whether it did in ``timeout`` seconds."""
+        with self._changed:
+            return self._changed.wait_for(condition, timeout)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the counters as JSON data."""
+        with self._changed:
+            return {
+                "total": self.total,
+                "refused": self.refused_total,
+                "users_capped": self.users_capped,
+                "exposures": [
+                    {
+                        "flag": flag,
+                        "rule": rule,
+                        "variation": variation,
+                        "count": counter.count,
+                        "users": len(counter.users),
+                    }
+                    for (flag, rule, variation), counter in self.exposures.items()
+                ],
+                "conversions": [
+                    {
+                        "event": key,
+                        "count": counter.count,
+                        "values": counter.values,
+                        "total": counter.total,
+                        "decisions": [
+                            {"flag": flag, "variation": variation, "count": count}
+                            for (flag, variation), count in counter.by_decision.items()
+                        ],
+                    }
+                    for key, counter in self.conversions.items()
+                ],
+                "problems": [
+                    {"number": item.number, "at": item.at, "what": item.what, "problems": list(item.problems)}
+                    for item in self.refused
+                ],
+            }

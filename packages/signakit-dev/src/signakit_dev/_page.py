@@ -1,0 +1,170 @@
+"""The page: rendered here, and its forms, which work without the script."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from ._admin import BadRequest, small_body
+from ._attributes import parse_attributes
+from ._edit import NotThere, change_flag
+from ._faults import KINDS, WHERES, Fault
+from ._project import ProjectError
+from ._view import decisions_view, feed_rows, flags_view, percent, problems_view, refusal_rows, sentence
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.routing import BaseRoute
+
+    from ._events import EventLog
+    from ._faults import Faults
+    from ._store import ProjectStore
+
+SDK_KEY = "sk_dev_local_project_emulator"
+"""Any well-formed key does; this one is shown where the project names none."""
+
+_templates = Environment(
+    loader=PackageLoader("signakit_dev"),
+    autoescape=True,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    undefined=StrictUndefined,
+)
+_templates.filters["percent"] = percent
+_templates.filters["sentence"] = sentence
+
+
+class Page:
+    """The page at ``/``."""
+
+    def __init__(self, store: ProjectStore, log: EventLog, faults: Faults, *, url: str) -> None:
+        self.store = store
+        self.log = log
+        self.faults = faults
+        self.url = url
+
+    def routes(self) -> list[BaseRoute]:
+        """Return the routes."""
+        return [
+            Route("/", self.show, methods=["GET"]),
+            Route("/flags", self.change_flag, methods=["POST"]),
+            Route("/faults", self.change_fault, methods=["POST"]),
+            Route("/clear", self.clear, methods=["POST"]),
+            Route("/favicon.ico", _no_icon, methods=["GET"]),
+            Mount("/static", StaticFiles(packages=[("signakit_dev", "static")])),
+        ]
+
+    async def show(self, request: Request) -> Response:
+        """Show everything; ``?user=`` and ``&attributes=`` ask who gets what."""
+        return self._rendered(
+            user=request.query_params.get("user", ""), attributes=request.query_params.get("attributes", "")
+        )
+
+    async def change_flag(self, request: Request) -> Response:
+        """Take a flag's form: whether it runs, or the traffic and split of a rule."""
+        try:
+            form = await _form(request)
+            split = {name.removeprefix("split."): value for name, value in form.items() if name.startswith("split.")}
+            key, rule = form.get("flag", ""), form.get("rule")
+            running = form["running"] == "true" if "running" in form else None
+            traffic = _percent("traffic", form["traffic"]) if "traffic" in form else None
+            shares = {name: _percent(name, value) for name, value in split.items()} or None
+            self.store.edit(
+                lambda project: change_flag(project, key, running=running, traffic=traffic, split=shares, rule=rule)
+            )
+        except ProjectError as error:
+            first = error.problems[0]
+            return self._rendered(error=f"Not saved: the project is not in order. {first}", status=409)
+        except (NotThere, ValueError) as error:
+            return self._rendered(error=f"Not saved: {error}.", status=422)
+        except OSError as error:
+            return self._rendered(error=f"Not saved: the file cannot be written: {error.strerror}.", status=500)
+        return _back(form)
+
+    async def change_fault(self, request: Request) -> Response:
+        """Take the form of a fault; the kind ``none`` takes it away."""
+        try:
+            form = await _form(request)
+            fault = None if form.get("kind") == "none" else _fault(form)
+            self.faults.set(form.get("where", ""), fault)
+        except ValueError as error:
+            return self._rendered(error=f"Not set: {error}.", status=422)
+        return _back(form)
+
+    async def clear(self, request: Request) -> Response:
+        """Forget all events."""
+        form = await _form(request)
+        self.log.clear()
+        return _back(form)
+
+    def _rendered(self, *, user: str = "", attributes: str = "", error: str = "", status: int = 200) -> Response:
+        answers: list[dict[str, Any]] | None = None
+        question_error = ""
+        if user:
+            try:
+                answers = decisions_view(self.store, user, parse_attributes(attributes))
+            except (TypeError, ValueError) as wrong:
+                question_error = str(wrong)
+        html = _templates.get_template("page.html").render(
+            url=self.url,
+            sdk_key=self.store.current.data.get("sdkKey") or SDK_KEY,
+            path=self.store.path,
+            version=self.store.version,
+            flags=flags_view(self.store, self.log),
+            total=self.log.total,
+            refused_total=self.log.refused_total,
+            feed=feed_rows(self.log),
+            refusals=refusal_rows(self.log),
+            faults={where: self.faults.get(where) for where in WHERES},
+            kinds=KINDS,
+            user=user,
+            attributes=attributes,
+            answers=answers,
+            question_error=question_error,
+            error=error,
+            **problems_view(self.store),
+        )
+        return HTMLResponse(html, status, headers={"Cache-Control": "no-store"})
+
+
+async def _no_icon(_request: Request) -> Response:
+    return Response(status_code=204)
+
+
+def _back(form: dict[str, str]) -> Response:
+    anchor = form.get("anchor", "")
+    return RedirectResponse(f"/#{anchor}" if anchor.isascii() and anchor.replace("-", "").isalnum() else "/", 303)
+
+
+async def _form(request: Request) -> dict[str, str]:
+    try:
+        return dict(parse_qsl((await small_body(request)).decode(), keep_blank_values=True, errors="strict"))
+    except UnicodeDecodeError:
+        raise BadRequest("the form is not UTF-8") from None
+
+
+def _percent(name: str, text: str) -> float:
+    try:
+        return float(text.replace(",", ".") or 0)
+    except ValueError:
+        raise BadRequest(f"{name} must be a number, not {text[:40]!r}") from None
+
+
+def _fault(form: dict[str, str]) -> Fault:
+    """Read a fault; of the fields, those that its kind has no use for are ignored."""
+    kind = form.get("kind", "")
+    details: dict[str, Any] = {}
+    if kind == "latency":
+        details["seconds"] = _percent("seconds", form.get("seconds", ""))
+    if kind == "status":
+        details["status"] = int(_percent("status", form.get("status", "")))
+        if form.get("retry_after"):
+            details["retry_after"] = _percent("retry_after", form["retry_after"])
+    if form.get("times"):
+        details["times"] = int(_percent("times", form["times"]))
+    return Fault(kind, **details)  # type: ignore[arg-type]  # what is no kind is refused there

@@ -1,0 +1,219 @@
+"""Serving the emulator: for the command, and in a thread of a test."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from ._app import create_app
+from ._events import EventLog
+from ._faults import Faults
+from ._guard import ANY_ADDRESS
+from ._misbehaviour import TRANSPORT, Stopping
+from ._ports import PortTaken, RemoteNotAllowed, bind, free_port_after
+from ._store import ProjectStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+    from types import FrameType
+
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from ._faults import Fault
+
+__all__ = ["Background", "Options", "PortTaken", "RemoteNotAllowed", "free_port_after", "run"]
+
+POLL = 0.2
+"""Seconds between two looks at the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How the emulator is run.
+
+    Attributes:
+        path: The project's file, watched and written; None serves the sample from memory.
+        host: Address or name to bind to.
+        port: Port, 0 for any that is free.
+        allow_remote: Whether ``host`` may be one that other machines reach.
+        allowed_hosts: Names under which it may be asked for, besides this machine's; each of them has to be trusted not
+            to become somebody else's.
+        faults: Faults from the start, by ``"config"`` and ``"events"``.
+    """
+
+    path: Path | None
+    host: str = "127.0.0.1"
+    port: int = 4747
+    allow_remote: bool = False
+    allowed_hosts: tuple[str, ...] = ()
+    faults: Mapping[str, Fault] = field(default_factory=dict)
+
+
+def run(options: Options, *, on_started: Callable[[str], None] | None = None) -> None:
+    """Serve until Ctrl-C or SIGTERM, then stop cleanly and return.
+
+    Args:
+        options: What to serve, and where.
+        on_started: Called with the URL once requests are answered.
+
+    Raises:
+        ProjectError: The file has errors.
+        OSError: The file cannot be read, or the address not be bound.
+        RemoteNotAllowed: ``host`` is no loopback address and ``allow_remote`` is False.
+        PortTaken: Somebody else listens there.
+    """
+    store = ProjectStore(options.path)
+    bound = bind(options.host, options.port, allow_remote=options.allow_remote)
+    with bound:
+        url = _url(bound)
+        hosts = _hosts(options)
+        server = _Server(store, EventLog(), Faults(options.faults), allowed_hosts=hosts, url=url, on_started=on_started)
+        # After a clean stop uvicorn raises the signal again, for whoever wants to know; Ctrl-C is the usual end here.
+        with contextlib.suppress(KeyboardInterrupt):
+            asyncio.run(server.serve(sockets=[bound]))
+
+
+def _url(bound: socket.socket) -> str:
+    host, port = bound.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # to be reached, not bound
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _hosts(options: Options) -> list[str]:
+    if not options.allow_remote:
+        return list(options.allowed_hosts)
+    return [*options.allowed_hosts, ANY_ADDRESS, options.host, socket.gethostname()]
+
+
+class Background:
+    """The emulator in a thread of this process, from ``start`` to ``stop``.
+
+    Attributes:
+        url: Where it is, without a slash at the end.
+    """
+
+    def __init__(self, store: ProjectStore, log: EventLog, faults: Faults, *, port: int = 0) -> None:
+        self._bound = bind("127.0.0.1", port, allow_remote=False)
+        self.url: str = _url(self._bound)
+        self._started = threading.Event()
+        self._server = _Server(
+            store, log, faults, allowed_hosts=[], url=self.url, on_started=lambda _url: self._started.set()
+        )
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="signakit-emulator", daemon=True)
+
+    @property
+    def config_requests(self) -> int:
+        """How often a config was asked for."""
+        return self._server.service_requests()
+
+    def start(self) -> None:
+        """Start, and return once requests are answered."""
+        self._thread.start()
+        self._started.wait()
+        if self._error is not None:
+            self._thread.join()
+            raise self._error
+
+    def stop(self) -> None:
+        """Stop; when this returns, the thread has ended and the socket is closed."""
+        self._server.stop()
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            with self._bound:
+                asyncio.run(self._server.serve(sockets=[self._bound]))
+        except BaseException as error:  # noqa: BLE001  # raised in the thread that waits for the start
+            self._error = error
+        finally:
+            self._started.set()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, told at once when to stop, and watching the project's file."""
+
+    def __init__(
+        self,
+        store: ProjectStore,
+        log: EventLog,
+        faults: Faults,
+        *,
+        allowed_hosts: list[str],
+        url: str,
+        on_started: Callable[[str], None] | None,
+    ) -> None:
+        self._store = store
+        self._url = url
+        self._on_started = on_started
+        self._stopping = Stopping()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        app = create_app(store, log, faults, allowed_hosts=allowed_hosts, stopping=self._stopping, url=url)
+        self._app = app
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http=_Protocol,
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                # Whoever waits is told first; this is for a client that reads nothing of what it is sent.
+                timeout_graceful_shutdown=2,
+            )
+        )
+
+    def service_requests(self) -> int:
+        count: int = self._app.state.service.config_requests
+        return count
+
+    def stop(self) -> None:
+        """Ask the server to stop, from any thread."""
+        self.should_exit = True
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # it has ended by itself
+                self._loop.call_soon_threadsafe(self._stopping.set)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        self.stop()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
+        await super().startup(sockets)
+        if self._on_started is not None:
+            self._on_started(self._url)
+
+    async def main_loop(self) -> None:
+        ticks = 0
+        while not await self.on_tick(ticks) and not self._stopping.is_set():
+            self._store.poll()
+            await self._stopping.wait(POLL)
+            ticks = (ticks + 2) % 864_000  # one is a tenth of a second there
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._stopping.set()
+        await super().shutdown(sockets)
+
+
+class _Protocol(H11Protocol):
+    """Lets the application at the connection: some faults cannot be said in HTTP."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        application: ASGIApp = self.app
+
+        async def with_transport(scope: Scope, receive: Receive, send: Send) -> None:
+            scope["extensions"] = {**(scope.get("extensions") or {}), TRANSPORT: self.transport}
+            await application(scope, receive, send)
+
+        self.app = with_transport

@@ -1,0 +1,241 @@
+"""What the page and the JSON endpoints show, made of the project and of what was received."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from ._edit import DEFAULT, variations_of
+from ._events import EXPOSURE
+from ._words import describe_allocation, describe_audiences, describe_rule, percent_text, split_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from signakit_flags import Explanation
+
+    from ._events import EventLog, Received
+    from ._store import ProjectStore
+
+FEED = 40
+"""Rows of the feed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One variation of an allocation.
+
+    Attributes:
+        variation: Its key.
+        configured: Percent of the buckets.
+        count: Exposures received.
+        users: Users exposed.
+        observed: Percent of the exposures; None before there are any.
+        conversions: Events of users who had been given it, by event key, for a reader.
+    """
+
+    variation: str
+    configured: float
+    count: int
+    users: int
+    observed: float | None
+    conversions: str
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A rule, or a flag's own allocation, as the page shows it.
+
+    Attributes:
+        name: How to name it in an edit: the rule's key, ``"#2"``, or ``"default"``.
+        rule_key: As exposures name it; None for the own allocation.
+        kind: The rule's type; None for the own allocation.
+        words: What it does, in plain words.
+        who: Whom a rule is for; None for everyone.
+        traffic: Percent of users; None for the own allocation.
+        split: The variations.
+        exposes: Whether its decisions are reported by exposures.
+        total: Exposures received.
+    """
+
+    name: str
+    rule_key: str | None
+    kind: str | None
+    words: str
+    who: str | None
+    traffic: float | None
+    split: list[Share]
+    exposes: bool
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class FlagView:
+    """A flag as the page shows it.
+
+    Attributes:
+        key: Its key.
+        running, archived: Its state.
+        rules: Its rules, in order.
+        default: Its own allocation.
+        variables: Name and default of each variable, for a reader.
+    """
+
+    key: str
+    running: bool
+    archived: bool
+    rules: list[Target]
+    default: Target
+    variables: list[str]
+
+
+def flags_view(store: ProjectStore, log: EventLog) -> list[FlagView]:
+    """Return every flag with what was received for it."""
+    flags: list[dict[str, Any]] = store.current.data["flags"]
+    return [_flag_view(flag, log) for flag in flags]
+
+
+def _flag_view(flag: Mapping[str, Any], log: EventLog) -> FlagView:
+    rules = [
+        Target(
+            name=rule.get("ruleKey") or f"#{number}",
+            rule_key=rule.get("ruleKey"),
+            kind=rule.get("ruleType"),
+            words=describe_rule(rule),
+            who=describe_audiences(rule),
+            traffic=rule["trafficPercentage"],
+            split=(split := _shares(flag, rule["variationAllocation"], rule.get("ruleKey"), log)),
+            exposes=rule.get("ruleType") != "targeted",
+            total=sum(share.count for share in split),
+        )
+        for number, rule in enumerate(flag.get("rules") or (), start=1)
+    ]
+    split = _shares(flag, flag["allocation"], None, log)
+    default = Target(
+        name=DEFAULT,
+        rule_key=None,
+        kind=None,
+        words=f"{'everyone else' if rules else 'everyone'}, {describe_allocation(flag['allocation'])}",
+        who=None,
+        traffic=None,
+        split=split,
+        exposes=True,
+        total=sum(share.count for share in split),
+    )
+    variables = [f"{item['key']} = {_brief(item.get('defaultValue'))}" for item in flag.get("variables") or ()]
+    archived = flag.get("status") == "archived"
+    return FlagView(flag["key"], flag.get("running") is True, archived, rules, default, variables)
+
+
+def _brief(value: Any) -> str:
+    text = '""' if value == "" else "null" if value is None else str(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def _shares(flag: Mapping[str, Any], allocation: Mapping[str, Any], rule_key: str | None, log: EventLog) -> list[Share]:
+    configured = split_of(allocation)
+    shares: list[tuple[str, int, int]] = []
+    for variation in variations_of(flag, allocation):
+        counter = log.exposures.get((flag["key"], rule_key, variation))
+        shares.append((variation, counter.count, len(counter.users)) if counter else (variation, 0, 0))
+    total = sum(count for _, count, _ in shares)
+    return [
+        Share(
+            variation,
+            round(configured.get(variation, 0.0), 2),
+            count,
+            users,
+            round(100 * count / total, 1) if total else None,
+            # They name a variation and no rule, so they stand where the variation can be had.
+            conversions_text(flag["key"], variation, log) if configured.get(variation) else "",
+        )
+        for variation, count, users in shares
+    ]
+
+
+def conversions_text(flag_key: str, variation: str, log: EventLog) -> str:
+    """Say which events came from users who had been given a variation: ``"12 purchase, 3 signup"``."""
+    decision = (flag_key, variation)
+    counts = [(c.by_decision[decision], key) for key, c in list(log.conversions.items()) if decision in c.by_decision]
+    counts.sort(reverse=True)
+    return ", ".join(f"{count:,} {key}" for count, key in counts[:4])
+
+
+def feed_rows(log: EventLog, after: int = 0) -> list[dict[str, Any]]:
+    """Return the newest events as rows, the newest first."""
+    return [feed_row(item) for item in reversed(log.after(after, limit=FEED))]
+
+
+def feed_row(item: Received) -> dict[str, Any]:
+    """Return an event as one row of the feed."""
+    event = item.event
+    exposure = event["eventKey"] == EXPOSURE
+    decisions = ", ".join(f"{flag}: {variation}" for flag, variation in list(event.get("decisions", {}).items())[:5])
+    if exposure:
+        rule = event["metadata"]["ruleKey"]
+        detail = f"by rule {rule}" if rule is not None else "by the default allocation"
+    else:
+        value = event.get("value")
+        detail = f"value {value:g}" if value is not None else ""
+    return {
+        "number": item.number,
+        "time": time.strftime("%H:%M:%S", time.localtime(item.at)),
+        "kind": "exposure" if exposure else "conversion",
+        "user": event["userId"],
+        "what": decisions if exposure else event["eventKey"],
+        "detail": detail if exposure else " · ".join(filter(None, [detail, decisions])),
+    }
+
+
+def refusal_rows(log: EventLog) -> list[dict[str, Any]]:
+    """Return what was refused last, the newest first."""
+    return [
+        {
+            "number": item.number,
+            "time": time.strftime("%H:%M:%S", time.localtime(item.at)),
+            "what": item.what,
+            "problems": list(item.problems[:10]),
+        }
+        for item in list(log.refused)[:-6:-1]
+    ]
+
+
+def decisions_view(store: ProjectStore, user_id: str, attributes: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what a user gets for each flag, and why. Nothing is sent for it.
+
+    Raises:
+        ValueError: The user id or an attribute is of a wrong type.
+        TypeError: As above.
+    """
+    context = store.client().create_user_context(user_id, attributes)
+    if context is None:
+        return []
+    return [_answer(context.explain(flag["key"])) for flag in store.current.data["flags"]]
+
+
+def _answer(explanation: Explanation) -> dict[str, Any]:
+    return {
+        "flag": explanation.flag_key,
+        "decision": None if explanation.decision is None else asdict(explanation.decision),
+        "steps": [asdict(step) for step in explanation.steps],
+        "report": str(explanation),
+    }
+
+
+def problems_view(store: ProjectStore) -> dict[str, list[dict[str, Any]]]:
+    """Return what is wrong with the file since its last good version, and what is odd about what is served."""
+    return {
+        "problems": [{**asdict(problem), "text": str(problem)} for problem in store.problems],
+        "warnings": [{**asdict(problem), "text": str(problem)} for problem in store.current.warnings],
+    }
+
+
+def sentence(words: str) -> str:
+    """Begin with a capital letter what begins with a word of ours, and not with the id of a user."""
+    return words[0].upper() + words[1:] if words.startswith(("if ", "everyone")) else words
+
+
+def percent(value: float | None) -> str:
+    """Return a percentage for a reader; a dash where there is none."""
+    return "–" if value is None else percent_text(value)  # noqa: RUF001  # a dash

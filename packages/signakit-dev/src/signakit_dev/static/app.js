@@ -1,0 +1,180 @@
+// What the page does beyond its forms: saves without a reload, and shows what arrives while it arrives.
+// Every form works without this file, and this file asks the server for nothing that a form or a link would not.
+
+const byId = (id) => document.getElementById(id);
+const number = new Intl.NumberFormat("en");
+const FEED_ROWS = 40;
+
+document.documentElement.classList.add("js");
+
+// --- what arrives ----------------------------------------------------------------------------------------------------
+
+const live = byId("live");
+const stream = new EventSource(`/api/stream?after=${byId("feed").dataset.last}`);
+let waiting = null;
+
+function say(state, text) {
+  live.dataset.state = state;
+  live.textContent = text;
+}
+
+stream.addEventListener("open", () => say("on", "live"));
+stream.addEventListener("error", () => say("lost", "connecting"));
+stream.addEventListener("project", () => refresh());
+stream.addEventListener("faults", () => refresh());
+stream.addEventListener("update", (message) => {
+  const update = JSON.parse(message.data);
+  if (waiting === null) requestAnimationFrame(show);
+  // Of messages that come faster than they are shown, the counters of the last count, and the rows of all.
+  else update.feed = [...update.feed, ...waiting.feed].slice(0, FEED_ROWS);
+  waiting = update;
+});
+
+function show() {
+  const update = waiting;
+  waiting = null;
+  byId("total").textContent = number.format(update.total);
+  byId("refused").textContent = number.format(update.refused);
+  byId("no-events").hidden = update.total > 0;
+  const feed = byId("feed");
+  if (update.total === 0) feed.replaceChildren();
+  feed.prepend(...update.feed.map(row));
+  while (feed.children.length > FEED_ROWS) feed.lastElementChild.remove();
+  byId("refusals").replaceChildren(...update.refusals.map(refusal));
+  showCounts(update);
+}
+
+function row(data) {
+  const item = document.createElement("li");
+  item.className = data.kind;
+  item.append(part("time", "", data.time));
+  for (const name of ["kind", "user", "what", "detail"]) item.append(part("span", name, data[name]));
+  return item;
+}
+
+function refusal(data) {
+  const box = part("div", "refusal", "");
+  const head = document.createElement("p");
+  head.append(part("time", "", data.time), ` ${data.what}`);
+  const list = document.createElement("ul");
+  list.append(...data.problems.map((problem) => part("li", "", problem)));
+  box.append(head, list);
+  return box;
+}
+
+function part(tag, name, text) {
+  const element = document.createElement(tag);
+  if (name) element.className = name;
+  element.textContent = text;
+  return element;
+}
+
+function showCounts(update) {
+  const counts = new Map(update.exposures.map((item) => [JSON.stringify([item.flag, item.rule, item.variation]), item]));
+  const conversions = new Map();
+  for (const { event, decisions } of update.conversions) {
+    for (const { flag, variation, count } of decisions) {
+      const key = JSON.stringify([flag, variation]);
+      conversions.set(key, [...(conversions.get(key) ?? []), { event, count }]);
+    }
+  }
+  for (const target of document.querySelectorAll(".target")) {
+    const { flag } = target.dataset;
+    const rule = JSON.parse(target.dataset.rule);
+    const rows = [...target.querySelectorAll("[data-variation]")];
+    const of = (element) => counts.get(JSON.stringify([flag, rule, element.dataset.variation]))?.count ?? 0;
+    const total = rows.reduce((sum, element) => sum + of(element), 0);
+    for (const element of rows) {
+      const share = total ? (100 * of(element)) / total : 0;
+      put(element, "observed", total ? `${Number(share.toFixed(1))} %` : "–");
+      put(element, "count", number.format(of(element)));
+      element.querySelector(".fill")?.setAttribute("width", `${share}%`);
+      const dealt = Number(element.dataset.configured) > 0;
+      const events = (dealt && conversions.get(JSON.stringify([flag, element.dataset.variation]))) || [];
+      events.sort((a, b) => b.count - a.count);
+      put(element, "conversions", events.slice(0, 4).map((item) => `${number.format(item.count)} ${item.event}`).join(", "));
+    }
+    const note = target.closest("details")?.querySelector("[data-total]");
+    if (note) note.textContent = total ? ` · ${number.format(total)} exposures` : "";
+  }
+}
+
+function put(element, name, text) {
+  const place = element.querySelector(`[data-part="${name}"]`);
+  if (place && place.textContent !== text) place.textContent = text;
+}
+
+// --- forms -----------------------------------------------------------------------------------------------------------
+
+document.addEventListener("submit", async (event) => {
+  const form = event.target;
+  event.preventDefault();
+  if (form.method === "get") {
+    const query = new URLSearchParams(new FormData(form));
+    history.replaceState(null, "", `/?${query}`);
+    await refresh();
+    return;
+  }
+  const body = new URLSearchParams(new FormData(form, event.submitter));
+  const answer = await fetch(form.action, { method: "POST", body }).catch(() => null);
+  if (answer === null) {
+    say("lost", "not saved: no connection");
+    return;
+  }
+  if (answer.ok) delete form.dataset.dirty;
+  const page = await answer.text();
+  // The answer is the page without its query: what was asked of "who gets what" is asked again.
+  if (answer.ok && location.search) await refresh();
+  else swap(page);
+  byId("said").textContent = answer.ok ? "Saved." : byId("notices").textContent.trim();
+});
+
+async function refresh() {
+  const answer = await fetch(`/${location.search}`).catch(() => null);
+  if (answer?.ok) swap(await answer.text());
+}
+
+/** Take over what is different in another rendering of the page, but nothing that somebody is writing in. */
+function swap(html) {
+  const page = new DOMParser().parseFromString(html, "text/html");
+  const focused = document.activeElement?.id;
+  const cards = [...document.querySelectorAll(".flag")];
+  const fresh = [...page.querySelectorAll(".flag")];
+  const keys = (list) => JSON.stringify(list.map((card) => card.dataset.flag));
+  if (keys(cards) !== keys(fresh)) take(byId("flags"), page.getElementById("flags"));
+  else cards.forEach((card, index) => card.querySelector("[data-dirty]") || take(card, fresh[index]));
+  for (const id of ["notices", "meta", "answers"]) take(byId(id), page.getElementById(id));
+  if (!byId("faults").querySelector("[data-dirty]")) take(byId("faults"), page.getElementById("faults"));
+  prepare();
+  if (focused && document.activeElement?.id !== focused) byId(focused)?.focus({ preventScroll: true });
+}
+
+function take(old, fresh) {
+  const open = [...old.querySelectorAll("details[open][id]")].map((element) => element.id);
+  for (const id of open) fresh.querySelector(`#${CSS.escape(id)}`)?.setAttribute("open", "");
+  if (old.outerHTML !== fresh.outerHTML) old.replaceWith(document.adoptNode(fresh));
+}
+
+/** Sliders are of no use without this file, so they come hidden. */
+function prepare() {
+  for (const slider of document.querySelectorAll("input[data-follows][hidden]")) slider.hidden = false;
+}
+
+document.addEventListener("input", ({ target: input }) => {
+  const form = input.closest(".target, .fault");
+  if (!form) return;
+  form.dataset.dirty = "";
+  if (input.dataset.follows) byId(input.dataset.follows).value = input.value;
+  const slider = input.id && form.querySelector(`[data-follows="${CSS.escape(input.id)}"]`);
+  if (slider) slider.value = input.value;
+  const shares = [...form.querySelectorAll('[name^="split."]')];
+  if (shares.length) {
+    const changed = shares.some((share) => share.value !== share.defaultValue);
+    const sum = Math.round(shares.reduce((total, share) => total + Number(share.value), 0) * 100) / 100;
+    const wrong = changed && sum !== 100;
+    form.querySelector(".sum").textContent = wrong ? `The split makes ${sum} %, not 100 %` : "";
+    form.querySelector(".save button").disabled = wrong;
+  }
+});
+
+prepare();

@@ -1,0 +1,164 @@
+"""Edits of a project: what they change, and that the rest of the text stays as it was."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from signakit_dev._edit import NotThere, change_flag
+from signakit_dev._project import SAMPLE, check
+from signakit_dev._source import dump, layout, patch
+from signakit_dev._words import split_of
+from support.configs import config, flag, ranges, rule, whole
+
+many = settings(max_examples=60, derandomize=True, deadline=None, database=None)
+
+# --- of flags ---------------------------------------------------------------------------------------------------------
+
+
+def project() -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(SAMPLE)
+    return data
+
+
+def test_a_flag_is_stopped_and_its_rule_changed() -> None:
+    data = project()
+    change_flag(data, "new-checkout", running=False, traffic=25, split={"control": 90, "treatment": 10})
+    changed = data["flags"][0]
+    assert changed["running"] is False
+    assert changed["rules"][0]["trafficPercentage"] == 25
+    assert changed["rules"][0]["variationAllocation"] == ranges(("control", 0, 8999), ("treatment", 9000, 9999))
+
+
+def test_a_rule_is_named_by_key_or_position_and_the_default_by_its_name() -> None:
+    data = config(flag("f", rule("a", traffic=1), rule("b", traffic=2)))
+    change_flag(data, "f", rule="b", traffic=3)
+    change_flag(data, "f", rule="#1", traffic=4)
+    change_flag(data, "f", rule="default", split={"on": 100})
+    assert [item["trafficPercentage"] for item in data["flags"][0]["rules"]] == [4, 3]
+    assert data["flags"][0]["allocation"] == whole("on")
+
+
+def test_a_flag_without_rules_has_only_its_own_allocation() -> None:
+    data = config(flag("f"))
+    change_flag(data, "f", split={"on": 30, "off": 70})
+    assert data["flags"][0]["allocation"] == ranges(("off", 0, 6999), ("on", 7000, 9999))
+    with pytest.raises(ValueError, match="traffic"):
+        change_flag(data, "f", traffic=5)
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"key": "nothing"}, NotThere),
+        ({"rule": "nothing", "traffic": 1}, NotThere),
+        ({"split": {"ghost": 100}}, NotThere),
+        ({"split": {"control": 60, "treatment": 50}}, ValueError),
+        ({"split": {"control": -10, "treatment": 110}}, ValueError),
+        ({"traffic": 101}, ValueError),
+        ({"traffic": float("nan")}, ValueError),
+        ({"traffic": "50"}, ValueError),
+    ],
+)
+def test_an_edit_that_makes_no_sense_is_refused(change: dict[str, Any], error: type[Exception]) -> None:
+    with pytest.raises(error):
+        change_flag(project(), **{"key": "new-checkout", **change})
+
+
+@many
+@given(shares=st.lists(st.integers(0, 10_000), min_size=3, max_size=3))
+def test_a_split_in_hundredths_comes_back_as_it_was_asked_for(shares: list[int]) -> None:
+    total = sum(shares)
+    if total == 0:
+        return
+    exact = [share * 10_000 // total for share in shares]
+    exact[0] += 10_000 - sum(exact)
+    wanted = {name: share / 100 for name, share in zip(("control", "treatment", "off"), exact, strict=True)}
+    data = project()
+    change_flag(data, "new-checkout", split=wanted)
+    assert [problem for problem in check(json.dumps(data)) if problem.severity == "error"] == []
+    assert split_of(data["flags"][0]["rules"][0]["variationAllocation"]) == {k: v for k, v in wanted.items() if v}
+
+
+def test_a_split_that_leaves_users_out_may_stay_and_be_sent_along() -> None:
+    data = config(flag("f", rule("r", split=ranges(("control", 0, 999), ("treatment", 1000, 2999)))))
+    change_flag(data, "f", traffic=10, split={"control": 10, "treatment": 20, "off": 0})
+    [changed] = data["flags"][0]["rules"]
+    assert changed["trafficPercentage"] == 10
+    assert changed["variationAllocation"] == ranges(("control", 0, 999), ("treatment", 1000, 2999))
+
+
+def test_users_at_the_edge_of_a_split_change_and_nobody_else_does() -> None:
+    data = project()
+    change_flag(data, "recommendations", split={"popular": 25, "similar": 20, "personal": 55})
+    dealt = data["flags"][3]["rules"][0]["variationAllocation"]["ranges"]
+    assert [(item["variation"], item["start"]) for item in dealt] == [
+        ("popular", 0),
+        ("similar", 2500),
+        ("personal", 4500),
+    ]
+
+
+# --- of the text ------------------------------------------------------------------------------------------------------
+
+
+def test_an_edit_changes_the_characters_of_what_changed_and_no_other() -> None:
+    text = SAMPLE.replace('"key": "control"', '"key"  :\t"control"').replace("\n", "\r\n")
+    old = json.loads(text)
+    new = copy.deepcopy(old)
+    change_flag(new, "new-checkout", running=False)
+    edited = patch(text, old, new)
+    assert json.loads(edited) == new
+    assert edited == text.replace('"running": true', '"running": false', 1)
+
+
+def test_a_replaced_value_is_indented_like_the_rest() -> None:
+    old = json.loads(SAMPLE)
+    new = copy.deepcopy(old)
+    change_flag(new, "beta-dashboard", split={"on": 50, "off": 50})
+    edited = patch(SAMPLE, old, new)
+    assert edited == dump(new) + "\n"
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-9, 9)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@many
+@given(old=JSON, new=JSON, indent=st.sampled_from([None, 1, 4, "\t"]))
+def test_whatever_changes_the_text_reads_as_the_new_data(old: Any, new: Any, indent: Any) -> None:
+    text = json.dumps(old, indent=indent, ensure_ascii=False)
+    assert json.loads(patch(text, old, new)) == new
+    assert patch(text, old, copy.deepcopy(old)) == text
+
+
+@many
+@given(value=JSON, indent=st.sampled_from([None, 2]))
+def test_each_value_is_found_where_it_stands(value: Any, indent: Any) -> None:
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    for path, span in layout(text).spans.items():
+        expected = value
+        for step in path:
+            expected = expected[step]
+        assert json.loads(text[span.start : span.end]) == expected
+
+
+def test_a_document_on_one_line_stays_on_one_line() -> None:
+    old = json.loads(SAMPLE)
+    new = copy.deepcopy(old)
+    change_flag(new, "beta-dashboard", split={"on": 50, "off": 50})
+    edited = patch(json.dumps(old), old, new)
+    assert "\n" not in edited
+    assert json.loads(edited) == new

@@ -220,7 +220,7 @@ class SignaKitClient:
             self._say_not_ready()
             return None
         if attributes is None:
-            return SignaKitUserContext()._begin(engine, user_id, {}, False)  # noqa: FBT003, SLF001
+            return SignaKitUserContext(engine, user_id, {}, False)  # noqa: FBT003
         # A look at the type costs a quarter of asking an abstract class, and nearly everyone passes a dict.
         if type(attributes) is dict:
             own = attributes.copy()
@@ -232,7 +232,7 @@ class SignaKitClient:
         if _USER_AGENT in own:
             user_agent = own.pop(_USER_AGENT)
             is_bot = isinstance(user_agent, str) and self._is_bot(user_agent)
-        return SignaKitUserContext()._begin(engine, user_id, own, is_bot)  # noqa: SLF001  # our own class
+        return SignaKitUserContext(engine, user_id, own, is_bot)
 
     def _is_bot(self, user_agent: str) -> bool:
         if type(user_agent) is not str:

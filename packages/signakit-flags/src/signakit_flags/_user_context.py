@@ -11,7 +11,7 @@ from ._types import Decision, Decisions, Explanation, Step, VariableValue, plain
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from decimal import Decimal
-    from typing import Never, Self
+    from typing import Never
 
     from ._evaluation.ruleset import Ruleset
     from ._runtime.engine import Engine
@@ -35,21 +35,19 @@ class SignaKitUserContext:
 
     __slots__ = ("_attributes", "_decisions", "_engine", "_is_bot", "_ruleset", "_user_id")
 
-    def _begin(
+    def __init__(
         self,
         engine: Engine,
         user_id: str,
         attributes: Mapping[str, Any],
         is_bot: bool,  # noqa: FBT001
-    ) -> Self:
-        """Fill in a new context. As ``__init__`` it would take a fifth longer: Python 3.11 has no short way to that."""
+    ) -> None:
         self._engine = engine
         self._user_id = user_id
         self._attributes = attributes
         self._is_bot = is_bot
         self._ruleset: Ruleset | None = None
         self._decisions: Decisions = {}
-        return self
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._user_id!r}{', bot' if self._is_bot else ''})"

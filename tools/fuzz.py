@@ -27,7 +27,7 @@ from signakit_flags._evaluation.config import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from signakit_flags import Decision
+    from signakit_flags import Decision, Explanation
 
 CORPUS = Path(__file__).parents[1] / "tests" / "faults" / "corpus"
 
@@ -116,7 +116,8 @@ def _ask(client: SignaKitClient, user: str, attributes: dict[str, Any]) -> set[s
         expect(explanation.decision == decision, f"explained {explanation.decision}, decided {decision}")
         expect(decision.flag_key == key, "decided another flag")
         expect(decision.enabled is (decision.variation_key != "off"), "enabled and off")
-        expect(_of_the_right_types(decision), f"of a wrong type: {decision!r}")
+        _check_types(decision)
+        _check_steps(explanation, decision)
         str(explanation).encode("utf-8", "surrogatepass")
         json.dumps(decision.variables)
         for name in decision.variables:
@@ -129,15 +130,21 @@ def _ask(client: SignaKitClient, user: str, attributes: dict[str, Any]) -> set[s
     return seen
 
 
-def _of_the_right_types(decision: Decision) -> bool:
-    return (
-        type(decision.variation_key) is str
-        and type(decision.enabled) is bool
-        and (decision.rule_key is None or type(decision.rule_key) is str)
-        and (decision.rule_type is None or type(decision.rule_type) is str)
-        and isinstance(decision.variables, dict)
-        and all(type(name) is str for name in decision.variables)
-    )
+def _check_types(decision: Decision) -> None:
+    texts: list[Any] = [decision.variation_key, *decision.variables]
+    texts += [key for key in (decision.rule_key, decision.rule_type) if key is not None]
+    expect(all(type(text) is str for text in texts), f"of a wrong type: {decision!r}")
+    expect(type(decision.enabled) is bool, f"of a wrong type: {decision!r}")
+
+
+def _check_steps(explanation: Explanation, decision: Decision) -> None:
+    """The steps are found by other code than the decision: the last of them has to lead to it."""
+    last = explanation.steps[-1]
+    if last.passed:
+        expect(last.detail.endswith(f" {decision.variation_key}"), f"{last} and {decision}")
+        expect(decision.rule_key == last.rule or (last.rule or "").startswith("#"), f"{last} and {decision}")
+    else:
+        expect((decision.variation_key, decision.rule_key) == ("off", None), f"{last} and {decision}")
 
 
 def expect(fine: bool, what: str) -> None:  # noqa: FBT001  # reads as an assertion

@@ -31,13 +31,11 @@ class LoopWorker:
         self._flow: Flow | None = None
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._again = False
 
     def wake(self) -> None:
         """Let the flow go on. Called on the loop's thread."""
         if self._task is not None:
-            self._again = True
-            return
+            return  # it looks for more to do before it sleeps
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -58,12 +56,11 @@ class LoopWorker:
         seconds: float | None = None
         try:
             while True:
-                self._again = False
                 action = flow.send(answer)
                 answer = None
                 if isinstance(action, Send):
                     answer = await self._driver.transport.send(action.request)
-                elif not self._was_woken():
+                else:
                     seconds = action.seconds
                     break
         except StopIteration:
@@ -89,13 +86,8 @@ class LoopWorker:
             self._driver.on_loop_end()
             raise
         self._task = None
-        if self._was_woken():
-            self.wake()
-        elif seconds is not None:
+        if seconds is not None:
             self._timer = self._driver.loop.call_later(seconds, self.wake, context=contextvars.Context())
-
-    def _was_woken(self) -> bool:
-        return self._again
 
     def stop(self) -> asyncio.Task[None] | None:
         """Cancel what is under way, and return the task that then ends. Called on the loop's thread."""

@@ -19,7 +19,7 @@ from importlib.resources import files
 from pathlib import Path
 
 SLOW_IMPORTS = {"asyncio", "httpx", "msgspec", "ssl"}
-OPTIONAL_MODULES = {"pytest_plugin", "testing"}  # the extras that they need may be absent
+OPTIONAL_MODULES = {"jinja2", "pytest_plugin", "testing"}  # the extras that they need may be absent
 
 EVERYONE_ON = {"ranges": [{"variation": "on", "start": 0, "end": 9999}]}
 HALVES = {
@@ -74,6 +74,8 @@ def main(package: str = "signakit_flags") -> None:
     if package == "signakit_dev":
         check_emulator()
         check_command()
+    if package == "signakit_django":
+        check_a_django_site()
     assert (files(package) / "py.typed").is_file(), f"{package} has no py.typed"
     print(f"smoke: {package} on Python {sys.version.split()[0]}: {len(names)} modules, a decision of each kind")
 
@@ -140,6 +142,27 @@ def check_command() -> None:
         assert str(path) in signakit("validate", str(path))
         decided = json.loads(signakit("decide", "dark-mode", "--user", "user-1", "--config", str(path), "--json"))
         assert decided["decision"]["variation_key"] == "on"
+
+
+def check_a_django_site() -> None:
+    """Serve a page, without an SDK key: every flag is at its default, and the check says why."""
+    import django  # noqa: PLC0415 - only where it is installed
+    from django.conf import settings  # noqa: PLC0415 - as above
+    from django.core.checks import run_checks  # noqa: PLC0415 - as above
+    from django.http import HttpResponse  # noqa: PLC0415 - as above
+    from django.test import Client  # noqa: PLC0415 - as above
+    from django.urls import path  # noqa: PLC0415 - as above
+
+    settings.configure(
+        ALLOWED_HOSTS=["*"],
+        INSTALLED_APPS=["signakit_django"],
+        MIDDLEWARE=["signakit_django.middleware.SignaKitMiddleware"],
+        ROOT_URLCONF=(path("", lambda request: HttpResponse(request.flags.variation("new-checkout", "none"))),),
+    )
+    django.setup()
+    assert Client().get("/").content == b"none"
+    assert [message.id for message in run_checks(tags=["signakit"])] == ["signakit.W001"]
+    print(f"smoke: a page served by Django {django.get_version()}")
 
 
 def import_every_module(package: str) -> list[str]:

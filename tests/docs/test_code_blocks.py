@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from django.test.utils import override_settings
 
 from signakit_flags import SignaKitClient
 from support.server import flag_server
@@ -105,7 +106,8 @@ def _service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, quickstart: Module
         server.set_config({"version": 1, "flags": quickstart.flags(dashboard_percent=50)})
         monkeypatch.setenv("SIGNAKIT_SDK_KEY", quickstart.SDK_KEY)
         monkeypatch.setenv("SIGNAKIT_EMULATOR_URL", server.url)
-        yield
+        with override_settings(SIGNAKIT={}):  # Django reads the environment anew
+            yield
 
 
 @pytest.mark.parametrize("page", [pytest.param(page, id=str(page.relative_to(ROOT))) for page in PAGES])

@@ -365,3 +365,27 @@ def test_a_million_distinct_users_take_no_more_memory_than_200_000() -> None:
     # 800,000 users more; the two generations of the exposure filter fill up before and take turns after. What leaks
     # a hundred bytes a user takes 80 MB.
     assert int(done.stdout) < 16_000_000
+
+
+class Cache:
+    """A store of the application's: one value, in memory."""
+
+    data: bytes | None = None
+
+    def load(self) -> bytes | None:
+        return self.data
+
+    def save(self, data: bytes) -> None:
+        self.data = data
+
+
+def test_a_store_of_the_applications_serves_a_start_while_the_cdn_is_away(face: Face, server: FlagServer) -> None:
+    cache = Cache()
+    assert face.on_ready(face.client(snapshot_store=cache)).success
+    assert cache.data is not None
+    assert server.config_body in cache.data
+    server.config_fault = status(503)
+    client = face.client(snapshot_store=cache)
+    assert not face.on_ready(client).success
+    assert client.status().source == "snapshot"
+    assert face.decide(client, "switch") == "on"

@@ -416,3 +416,20 @@ def test_a_subclass_has_offline_clients_of_its_own_class() -> None:
     client = Mine.offline(CONFIG)
     assert type(client) is Mine
     assert repr(client) == "<Mine offline ready>"
+
+
+def test_the_keys_of_the_flags_in_the_order_of_the_config_without_archived_ones() -> None:
+    client = SignaKitClient.offline(config(flag("b"), flag("a"), flag("gone", status="archived")))
+    assert client.flag_keys() == ["b", "a"]
+    assert SignaKitClient(SDK_KEY).flag_keys() == []
+
+
+def test_two_places_for_the_snapshot_are_refused(tmp_path: Path) -> None:
+    class Store:
+        def load(self) -> bytes | None:
+            return None
+
+        def save(self, data: bytes) -> None: ...
+
+    with pytest.raises(ValueError, match="exclude each other"):
+        SignaKitClient(SDK_KEY, snapshot_path=tmp_path / "snapshot", snapshot_store=Store())

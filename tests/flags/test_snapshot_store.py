@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from signakit_flags import parse_sdk_key
-from signakit_flags._runtime.snapshot_store import FileStore
+from signakit_flags._runtime.snapshot_store import FileStore, KeyedStore
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -251,3 +251,57 @@ def test_of_two_writers_at_once_the_reader_sees_one_whole_file_or_the_other(path
     for thread in threads:
         thread.join()
     assert list(path.parent.iterdir()) == [path]
+
+
+# --- a store of the application's ------------------------------------------------------------------------------------
+
+
+class Cache:
+    """A store that keeps one value, and fails while it is told to."""
+
+    def __init__(self) -> None:
+        self.data: bytes | None = None
+        self.broken = False
+
+    def load(self) -> bytes | None:
+        if self.broken:
+            raise ConnectionError("the cache is away")
+        return self.data
+
+    def save(self, data: bytes) -> None:
+        if self.broken:
+            raise ConnectionError("the cache is away")
+        self.data = data
+
+
+def test_what_another_store_keeps_is_read_back() -> None:
+    cache = Cache()
+    KeyedStore(cache, KEY, LIMIT).save(BODY, '"e"')
+    stored = KeyedStore(cache, KEY, LIMIT).load()
+    assert stored is not None
+    assert (stored.body, stored.etag) == (BODY, '"e"')
+    assert KeyedStore(cache, OTHER, LIMIT).load() is None, "a store may be shared by several keys"
+
+
+@pytest.mark.parametrize("data", [b"", b"\n", b"x", b"{}\n{}", b"x" * 20_000, "text", 5, memoryview(b"{}\n")])
+def test_what_another_store_hands_back_is_not_believed(data: Any, caplog: pytest.LogCaptureFixture) -> None:
+    cache = Cache()
+    cache.data = data
+    assert KeyedStore(cache, KEY, LIMIT).load() is None
+    assert messages(caplog) == ["snapshot Cache is damaged and ignored"]
+
+
+def test_a_store_that_raises_disturbs_nothing_and_it_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    cache = Cache()
+    cache.broken = True
+    store = KeyedStore(cache, KEY, LIMIT)
+    assert store.load() is None
+    store.save(BODY, None)
+    store.save(BODY, None)
+    assert messages(caplog) == [
+        "snapshot cannot be read: the cache is away",
+        "snapshot cannot be written: the cache is away",
+    ]
+    cache.broken = False
+    store.save(BODY, None)
+    assert store.load() is not None

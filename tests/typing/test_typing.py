@@ -30,7 +30,12 @@ def without_marks(source: str) -> tuple[str, set[tuple[int, str]]]:
 
 
 def test_there_are_files_to_check() -> None:
-    assert [path.name for path in FILES] == ["check_client.py", "check_rejected.py", "check_user_context.py"]
+    assert [path.name for path in FILES] == [
+        "check_client.py",
+        "check_django.py",
+        "check_rejected.py",
+        "check_user_context.py",
+    ]
 
 
 @pytest.mark.timeout(300)  # the first run reads all of httpx

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from ._runtime.snapshot_store import KeyedStore, SnapshotStore
     from ._types import Attributes, ClientStatus, OnReadyResult
 
 
@@ -54,6 +55,7 @@ class SignaKitClient:
         max_queue_size: Events waiting, at most; while that many wait, new ones are refused and counted.
         max_config_size: Bytes of a config, at most, also after decompression.
         snapshot_path: A file that keeps the last good config, for a start while the CDN is away.
+        snapshot_store: Keeps it somewhere else instead: see ``signakit_flags.integration.SnapshotStore``.
         bot_detector: Says whether a User-Agent is a bot's, instead of ``signakit_flags.is_bot``.
 
     Raises:
@@ -74,6 +76,7 @@ class SignaKitClient:
         max_queue_size: int = 10_000,
         max_config_size: int = 32 * 1024 * 1024,
         snapshot_path: str | os.PathLike[str] | None = None,
+        snapshot_store: SnapshotStore | None = None,
         bot_detector: Callable[[str], bool] | None = None,
     ) -> None:
         key = parse_sdk_key(sdk_key)
@@ -87,11 +90,17 @@ class SignaKitClient:
             _check_number(name, size, at_least=1, whole=True)
         cdn, events = _urls(cdn_url, events_url)
         self._describe = redact(key.text)
-        store = None
-        if snapshot_path is not None:
-            from ._runtime.snapshot_store import FileStore  # noqa: PLC0415  # only where it is wanted
+        store: KeyedStore | None = None
+        if snapshot_path is not None or snapshot_store is not None:
+            from ._runtime import snapshot_store as stores  # noqa: PLC0415  # only where it is wanted
 
-            store = FileStore(snapshot_path, key, max_config_size)
+            if snapshot_store is None:
+                assert snapshot_path is not None
+                store = stores.FileStore(snapshot_path, key, max_config_size)
+            elif snapshot_path is None:
+                store = stores.KeyedStore(snapshot_store, key, max_config_size)
+            else:
+                raise ValueError("snapshot_path and snapshot_store exclude each other")
         feed = ConfigFeed(
             url=f"{cdn}/configs/{key.org_id}/{key.project_id}/{key.environment}/latest.json",
             key=key,
@@ -325,6 +334,11 @@ class SignaKitClient:
     def status(self) -> ClientStatus:
         """Return the state of the client: config, queue and counters."""
         return self._engine.status()
+
+    def flag_keys(self) -> list[str]:
+        """Return the keys of the flags that are not archived, in the order of the config; empty before there is one."""
+        snapshot = self._engine.feed.snapshot
+        return [] if snapshot is None else list(snapshot.ruleset.flags)
 
     @property
     def recorded_events(self) -> list[dict[str, Any]]:

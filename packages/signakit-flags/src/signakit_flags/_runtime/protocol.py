@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .._evaluation.ruleset import Ruleset
     from .._events.outbox import Outbox
     from .._sdk_key import SdkKey
-    from .snapshot_store import FileStore
+    from .snapshot_store import KeyedStore
 
 
 JITTER = 0.1
@@ -193,7 +193,7 @@ class ConfigFeed:
     """
 
     def __init__(
-        self, *, url: str, key: SdkKey, max_size: int, polling_interval: float, store: FileStore | None = None
+        self, *, url: str, key: SdkKey, max_size: int, polling_interval: float, store: KeyedStore | None = None
     ) -> None:
         self._url = url
         self._key = key

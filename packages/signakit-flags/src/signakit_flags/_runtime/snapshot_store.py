@@ -1,8 +1,11 @@
-"""The last known good config on disk, for a start while the CDN is away.
+"""The last known good config outside the process, for a start while the CDN is away.
 
-One file: a line of JSON (whose config, its ETag, when it was saved, length and digest of what follows), then the config
-as it came. It is replaced by an atomic rename, so a reader sees one whole file or the other, and a file cut short by a
-crash fails its digest. It is not written where the folder is read-only; that is said once.
+What is kept is a line of JSON (whose config, its ETag, when it was saved, length and digest of what follows), then the
+config as it came. So a store that an application brings (``integration.SnapshotStore``) moves bytes and nothing else:
+what is cut short, damaged or another key's is found out here.
+
+A file is replaced by an atomic rename, so a reader sees one whole file or the other. It is not written where the folder
+is read-only; that is said once.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from .._log import logger
 
@@ -26,9 +29,27 @@ _FORMAT = 1
 _MAX_HEADER = 10_000
 
 
+class SnapshotStore(Protocol):
+    """Keeps one value of bytes between two runs of an application: in a cache, a bucket, a table.
+
+    For ``SignaKitClient(snapshot_store=...)``. The bytes carry their owner, their age and a digest, so a store may be
+    shared, may forget, and may hand back something damaged. Both methods may wait for I/O and may raise, which is
+    logged once and otherwise ignored. They are called where configs are fetched: in a thread of the client's, or on the
+    event loop that awaited ``on_ready()``.
+    """
+
+    def load(self) -> bytes | None:
+        """Return what was saved last, or None when there is nothing."""
+        ...
+
+    def save(self, data: bytes) -> None:
+        """Keep ``data`` in place of what was saved before."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A config read back from disk.
+    """A config read back.
 
     Attributes:
         body: The config as it came from the CDN.
@@ -41,38 +62,44 @@ class Stored:
     age: float
 
 
-class FileStore:
-    """Keeps the config of one SDK key in one file."""
+class KeyedStore:
+    """Keeps the config of one SDK key in a store."""
 
-    def __init__(self, path: str | os.PathLike[str], key: SdkKey, max_size: int) -> None:
-        self._path = Path(path)
-        # Not the key itself: the file may be less well guarded than the environment.
+    def __init__(
+        self, store: SnapshotStore, key: SdkKey, max_size: int, *, name: str = "snapshot", place: str = ""
+    ) -> None:
+        self._store = store
+        # Not the key itself: what is stored may be less well guarded than the environment.
         self._owner = hashlib.sha256(key.text.encode()).hexdigest()
         self._max_size = max_size
+        self._name = name
+        self._place = place or type(store).__name__
         self._failed = False
 
     def load(self) -> Stored | None:
         """Return the stored config; None when there is none, it is another key's, or it is damaged. Never raises."""
         try:
-            with self._path.open("rb") as file:
-                header_line = file.readline(_MAX_HEADER)
-                body = file.read(self._max_size + 1)
-        except FileNotFoundError:
+            data = self._store.load()
+        except Exception as error:  # noqa: BLE001  # the store may be the application's own
+            logger.warning("%s cannot be read: %s", self._name, error)
             return None
-        except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-            logger.warning("snapshot file cannot be read: %s", error)
+        if data is None:
             return None
         try:
-            header = json.loads(header_line)
+            # A memoryview: the body is copied once, not twice.
+            end = bytes(data[:_MAX_HEADER]).index(b"\n") + 1
+            header = json.loads(data[:end])
+            body = bytes(memoryview(data)[end:])
             if header["format"] != _FORMAT or header["owner"] != self._owner:
                 return None
-            if header["length"] != len(body) or header["sha256"] != hashlib.sha256(body).hexdigest():
-                logger.warning("snapshot file %s is damaged and ignored", self._path)
+            whole = header["length"] == len(body) <= self._max_size
+            if not whole or header["sha256"] != hashlib.sha256(body).hexdigest():
+                logger.warning("%s %s is damaged and ignored", self._name, self._place)
                 return None
             etag = header["etag"] if isinstance(header["etag"], str) else None
             return Stored(body, etag, max(0.0, time.time() - float(header["saved"])))
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
-            logger.warning("snapshot file %s is damaged and ignored", self._path)
+            logger.warning("%s %s is damaged and ignored", self._name, self._place)
             return None
 
     def save(self, body: bytes, etag: str | None) -> None:
@@ -86,14 +113,35 @@ class FileStore:
             "sha256": hashlib.sha256(body).hexdigest(),
         }
         try:
-            self._replace(json.dumps(header).encode() + b"\n" + body)
+            self._store.save(json.dumps(header).encode() + b"\n" + body)
             self._failed = False
-        except (OSError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001  # as above
             if not self._failed:
                 self._failed = True
-                logger.warning("snapshot file cannot be written: %s", error)
+                logger.warning("%s cannot be written: %s", self._name, error)
 
-    def _replace(self, data: bytes) -> None:
+
+class FileStore(KeyedStore):
+    """Keeps the config of one SDK key in one file."""
+
+    def __init__(self, path: str | os.PathLike[str], key: SdkKey, max_size: int) -> None:
+        file = _File(Path(path), _MAX_HEADER + max_size)
+        super().__init__(file, key, max_size, name="snapshot file", place=str(path))
+
+
+class _File:
+    def __init__(self, path: Path, max_size: int) -> None:
+        self._path = path
+        self._max_size = max_size
+
+    def load(self) -> bytes | None:
+        try:
+            with self._path.open("rb") as file:
+                return file.read(self._max_size + 1)
+        except FileNotFoundError:
+            return None
+
+    def save(self, data: bytes) -> None:
         # A name of its own for each writer: two processes that save at once must not share a half-written file.
         descriptor, name = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.")
         try:

@@ -1,0 +1,83 @@
+"""The ``SIGNAKIT`` setting, read when it is needed and not before, and what is made of it.
+
+State: ``Conf`` keeps the one integration of this process, with the client, until the setting changes. It is set by
+``dict.setdefault``, which is atomic: of two threads that come first, both go on with the same one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+
+from signakit_flags.integration import Options, Problem, parse_options
+
+if TYPE_CHECKING:
+    from .integration import DjangoIntegration
+
+SETTING = "SIGNAKIT"
+OWN_OPTIONS = ("load_in_tests", "snapshot_cache")
+
+
+class Conf:
+    """The settings."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, DjangoIntegration] = {}
+
+    @property
+    def given(self) -> Any:
+        """The setting as it stands."""
+        return getattr(settings, SETTING, {})
+
+    @property
+    def options(self) -> Options:
+        """The setting, read and checked. See ``integration`` for the one that is in force."""
+        given = self.given
+        if not isinstance(given, dict):
+            problem = Problem("invalid", SETTING, f"{SETTING} must be a dict, not {type(given).__name__}")
+            return Options(problems=(problem,))
+        options = parse_options(
+            {str(name).lower(): value for name, value in given.items()}, extra=OWN_OPTIONS, spell=spell
+        )
+        return replace(options, problems=(*options.problems, *_own_problems(options)))
+
+    @property
+    def integration(self) -> DjangoIntegration:
+        """What serves the requests of this process. Made at the first use, anew after the setting has changed."""
+        made = self._made.get(SETTING)
+        if made is None:
+            from .integration import DjangoIntegration  # noqa: PLC0415  # it imports this module's options
+
+            made = self._made.setdefault(SETTING, DjangoIntegration(self.options))
+        return made
+
+    def reset(self, *, setting: str = SETTING, **_: object) -> None:
+        """Forget everything, for ``setting_changed``. The client sends what it has and ends; the next use makes one."""
+        if setting == SETTING:
+            self._made.clear()
+
+
+def spell(name: str) -> str:
+    """Return an option as it stands in the settings."""
+    return f'{SETTING}["{name.upper()}"]'
+
+
+def _own_problems(options: Options) -> list[Problem]:
+    problems = []
+    if not isinstance(options.extra.get("load_in_tests", False), bool):
+        option = spell("load_in_tests")
+        problems.append(Problem("invalid", option, f"{option} must be True or False"))
+    alias = options.extra.get("snapshot_cache")
+    if alias is not None:
+        option = spell("snapshot_cache")
+        if not isinstance(alias, str) or alias not in settings.CACHES:
+            hint = f"Caches are {', '.join(settings.CACHES)}."
+            problems.append(Problem("invalid", option, f"{option} must be the alias of a cache in CACHES", hint))
+        elif options.client.keys() & {"snapshot_path", "snapshot_store"}:
+            problems.append(Problem("invalid", option, f"{option} excludes a snapshot of another kind"))
+    return problems
+
+
+conf: Conf = Conf()

@@ -1,0 +1,144 @@
+"""Where Django keeps what the flags of a request need."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import sys
+from typing import TYPE_CHECKING, Any
+
+from asgiref.sync import async_to_sync, sync_to_async
+from django.core.cache import caches
+from django.core.exceptions import SynchronousOnlyOperation
+from django.http import HttpRequest
+from django.utils.functional import LazyObject
+
+from signakit_flags.integration import AnyIdentityResolver, Identity, Integration, LazyClient
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Mapping
+
+    from signakit_flags import SignaKitClient
+
+logger: logging.Logger = logging.getLogger("signakit_django")
+
+
+class DjangoIntegration(Integration[HttpRequest]):
+    """The flags in Django."""
+
+    logger = logger
+
+    def client(self) -> SignaKitClient | None:
+        """Return the client of this process, or None when the settings do not allow one."""
+        if not self._client:
+            self._client.append(self._make_client())
+        return self._client[0]
+
+    def _make_client(self) -> LazyClient | None:
+        options = self.options
+        alias = options.extra.get("snapshot_cache")
+        more: dict[str, Any] = {}
+        if alias is not None and options.usable:
+            more["snapshot_store"] = CacheSnapshotStore(alias, options.sdk_key or "")
+        return options.make_client(may_load=self.may_load, **more)
+
+    def may_load(self) -> bool:
+        """Say whether the network may be touched: not by tests, unless the settings ask for it."""
+        return not in_test_environment() or bool(self.options.extra.get("load_in_tests"))
+
+    def start(self) -> None:
+        """Begin to load, and wait for the config for ``READY_TIMEOUT`` seconds at most. Never raises."""
+        client = self.client()
+        if isinstance(client, LazyClient):
+            client.load()
+
+    # --- what Django says -------------------------------------------------------------------------------------
+
+    def user_agent(self, request: HttpRequest) -> str | None:
+        """Return the request's User-Agent, or None without one."""
+        user_agent = request.META.get("HTTP_USER_AGENT")
+        return user_agent if isinstance(user_agent, str) else None
+
+    def cookie(self, request: HttpRequest, name: str) -> str | None:
+        """Return the value of a cookie of the request, or None without one."""
+        return request.COOKIES.get(name)
+
+    def resolve(self, request: HttpRequest) -> Identity | None:
+        """Return whom ``IDENTIFY`` names, else the account, else None, for sync code."""
+        try:
+            return super().resolve(request)
+        except SynchronousOnlyOperation as error:
+            # A sync IDENTIFY that reads the database, on the event loop: `aflags` calls it in a thread.
+            raise self.not_awaited() from error
+
+    def account(self, request: HttpRequest) -> Identity | None:
+        """Return the user who is logged in, or None."""
+        user = getattr(request, "user", None)
+        if isinstance(user, LazyObject) and _on_loop():
+            # For everyone, not only for those with a session: the mistake shall show at the first request.
+            raise self.not_awaited()
+        return identity_of(user)
+
+    async def aaccount(self, request: HttpRequest) -> Identity | None:
+        """Return the user who is logged in, or None."""
+        user = getattr(request, "user", None)
+        if not isinstance(user, LazyObject):
+            return identity_of(user)  # put there by a middleware of the project's, or none
+        auser = getattr(request, "auser", None)
+        if auser is not None:
+            return identity_of(await auser())
+        return await sync_to_async(self.account, thread_sensitive=True)(request)
+
+    def wait(self, found: Awaitable[Identity | None]) -> Identity | None:
+        """Return what an async ``IDENTIFY`` gives to a sync view; it runs on the request's loop, if there is one."""
+
+        async def awaited() -> Identity | None:
+            return await found
+
+        return async_to_sync(awaited)()
+
+    async def in_thread(self, identify: AnyIdentityResolver[HttpRequest], request: HttpRequest) -> Any:
+        """Call a sync ``IDENTIFY`` where it may use the database and the session."""
+        return await sync_to_async(identify, thread_sensitive=True)(request)
+
+
+def identity_of(user: Any, attributes: Mapping[str, Any] | None = None) -> Identity | None:
+    """Return the identity of one of Django's users; None for an anonymous or unsaved one."""
+    if user is None or not user.is_authenticated or user.pk is None:
+        return None
+    return Identity(str(user.pk), attributes or {})
+
+
+class CacheSnapshotStore:
+    """Keeps the last good config in one of Django's caches, for all processes that share it."""
+
+    def __init__(self, alias: str, sdk_key: str) -> None:
+        self._alias = alias
+        # Not the key itself: a cache is less well guarded than the environment.
+        self._key = f"signakit:{hashlib.sha256(sdk_key.encode()).hexdigest()[:32]}"
+
+    def load(self) -> bytes | None:
+        """Return what was saved last, or None."""
+        data: bytes | None = caches[self._alias].get(self._key)
+        return data
+
+    def save(self, data: bytes) -> None:
+        """Keep ``data`` until the cache forgets it."""
+        caches[self._alias].set(self._key, data, timeout=None)
+
+
+def in_test_environment() -> bool:
+    """Say whether ``setup_test_environment()`` is in force, as in every test run of Django's and pytest-django's."""
+    # It makes this attribute, which Django documents. Not imported here: who has sent no mail is not under test.
+    mail = sys.modules.get("django.core.mail")
+    return hasattr(mail, "outbox")
+
+
+def _on_loop() -> bool:
+    import asyncio  # noqa: PLC0415  # Django has imported it
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

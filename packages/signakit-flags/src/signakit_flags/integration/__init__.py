@@ -1,0 +1,60 @@
+"""What an integration with a web framework stands on, whichever the framework is.
+
+The rules that hold in every framework are written here once: whose flags a request asks for, when a visitor gets a
+cookie, and what happens while there is no config. An integration subclasses ``Integration``, tells it where its
+framework keeps the User-Agent, a cookie and the account, hands ``Integration.context(request)`` to its users as
+``flags``, and turns what ``LazyUserContext.start_response()`` says into its own response headers::
+
+    class SanicFlags(Integration[Request]):
+        def user_agent(self, request): return request.headers.get("user-agent")
+        def cookie(self, request, name): return request.cookies.get(name)
+
+    integration = SanicFlags(parse_options({"sdk_key": ...}))
+
+    @app.on_request
+    async def attach(request):
+        request.ctx.flags = integration.context(request)
+
+    @app.on_response
+    async def finish(request, response):
+        start = request.ctx.flags.start_response(secure=request.scheme == "https")
+        if start.cookie is not None:
+            response.headers.add("Set-Cookie", start.cookie.header())
+        ...  # and add start.vary to Vary
+
+Nothing here imports a framework, or asyncio.
+"""
+
+from .._runtime.snapshot_store import SnapshotStore
+from .client import LazyClient
+from .context import LazyUserContext, ResponseStart
+from .framework import Integration
+from .identity import (
+    AnyIdentityResolver,
+    AsyncIdentityResolver,
+    Identity,
+    IdentityNotAwaited,
+    IdentityResolver,
+)
+from .options import Options, Problem, parse_options
+from .visitor import SetCookie, VisitorCookie, is_visitor_id, new_visitor_id
+
+__all__ = [
+    "AnyIdentityResolver",
+    "AsyncIdentityResolver",
+    "Identity",
+    "IdentityNotAwaited",
+    "IdentityResolver",
+    "Integration",
+    "LazyClient",
+    "LazyUserContext",
+    "Options",
+    "Problem",
+    "ResponseStart",
+    "SetCookie",
+    "SnapshotStore",
+    "VisitorCookie",
+    "is_visitor_id",
+    "new_visitor_id",
+    "parse_options",
+]

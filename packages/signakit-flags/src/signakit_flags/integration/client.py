@@ -1,0 +1,76 @@
+"""The one client of a process, which loads by itself."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from .. import SignaKitClient
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .. import SignaKitUserContext
+    from .._types import Attributes
+
+
+class LazyClient(SignaKitClient):
+    """A client that starts loading when it is first used, so that it can be made, and imported, anywhere.
+
+    Args:
+        sdk_key: As for ``SignaKitClient``, like every other keyword.
+        ready_timeout: Seconds that the first use waits for the config, at most. On an event loop it does not wait.
+        may_load: Asked at each use until the client loads; while it returns False the network is left alone.
+    """
+
+    # Of the class, for clients that `offline` makes: those never load.
+    _ready_timeout: float = 0.0
+    _may_load: Callable[[], bool] | None = None
+    _loading_in: int | None = None
+
+    def __init__(
+        self,
+        sdk_key: str | None,
+        *,
+        ready_timeout: float = 2.0,
+        may_load: Callable[[], bool] | None = None,
+        **keywords: Any,
+    ) -> None:
+        super().__init__(sdk_key, **keywords)
+        self._ready_timeout = ready_timeout
+        self._may_load = may_load
+
+    def load(self, *, wait: bool = True) -> None:
+        """Start loading, unless that has begun in this process; never raises.
+
+        Args:
+            wait: Wait for the config, for ``ready_timeout`` seconds at most.
+        """
+        if self._loading_in == os.getpid() or not (self._may_load is None or self._may_load()):
+            return
+        # Before the wait: whoever comes meanwhile, in another thread, shall not wait as well. By process, since a child
+        # forked before the first config came cannot know whether its parent had got round to asking.
+        self._loading_in = os.getpid()
+        self.on_ready_sync(self._ready_timeout if wait else 0.0)
+
+    def create_user_context(self, user_id: str, attributes: Attributes | None = None) -> SignaKitUserContext | None:
+        """Return a context for one user, as ``SignaKitClient`` does, and start loading at the first call.
+
+        The first call of all waits for the config, for ``ready_timeout`` seconds at most; on an event loop it does not.
+        """
+        if not self.is_ready:
+            self.load(wait=self._loading_in is None and not on_loop())
+        return super().create_user_context(user_id, attributes)
+
+
+def on_loop() -> bool:
+    """Say whether the calling code runs on an asyncio loop, which must not wait."""
+    asyncio = sys.modules.get("asyncio")  # an application that never imported it has no loop
+    if asyncio is None:
+        return False
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

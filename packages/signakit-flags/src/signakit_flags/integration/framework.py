@@ -1,0 +1,152 @@
+"""What a framework has to say about its requests, and the order in which a user is looked for."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from typing import TYPE_CHECKING, Any, Generic
+
+from .client import on_loop
+from .context import LazyUserContext
+from .identity import Identity, IdentityNotAwaited, RequestT, checked
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from .. import SignaKitClient
+    from .identity import AnyIdentityResolver
+    from .options import Options
+
+
+class Integration(Generic[RequestT]):
+    """Binds the flags to one framework. Subclass it, and make one for the application.
+
+    ``user_agent`` and ``cookie`` have to be defined; the rest has a meaning without accounts and without threads.
+
+    Attributes:
+        options: The settings.
+        logger: Where problems are logged.
+        awaited_by: What to write instead, in the error about an identity that has to be awaited.
+    """
+
+    logger: logging.Logger = logging.getLogger("signakit_flags")
+    awaited_by: str = "await request.aflags()"
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._client: list[SignaKitClient | None] = []
+        self._said: set[str] = set()
+
+    @property
+    def options(self) -> Options:
+        """The settings."""
+        return self._options
+
+    def client(self) -> SignaKitClient | None:
+        """Return the client, made at the first call; None when the settings do not allow one, and flags are off."""
+        if not self._client:
+            # Made outside any lock, which a fork would copy: of two threads, both go on with the first one's client.
+            self._client.append(self.options.make_client())
+        return self._client[0]
+
+    # --- what a framework says --------------------------------------------------------------------------------
+
+    def user_agent(self, request: RequestT) -> str | None:
+        """Return the request's User-Agent, or None without one."""
+        raise NotImplementedError
+
+    def cookie(self, request: RequestT, name: str) -> str | None:
+        """Return the value of a cookie of the request, or None without one."""
+        raise NotImplementedError
+
+    def account(self, request: RequestT) -> Identity | None:  # noqa: ARG002  # for those who have accounts
+        """Return the user who is logged in, or None.
+
+        Raises:
+            IdentityNotAwaited: Finding out needs I/O, and the caller is on an event loop.
+        """
+        return None
+
+    async def aaccount(self, request: RequestT) -> Identity | None:
+        """Return the user who is logged in, or None, without blocking the event loop."""
+        return self.account(request)
+
+    def wait(self, found: Awaitable[Identity | None]) -> Identity | None:
+        """Return what an async ``identify`` gives to sync code, which is not on an event loop.
+
+        Raises:
+            IdentityNotAwaited: This framework has no such way.
+        """
+        raise self.not_awaited(found)
+
+    async def in_thread(self, identify: AnyIdentityResolver[RequestT], request: RequestT) -> Any:
+        """Call an ``identify`` that does not await, for async code: on the loop, unless a framework knows better."""
+        return identify(request)
+
+    # --- the order --------------------------------------------------------------------------------------------
+
+    def resolve(self, request: RequestT) -> Identity | None:
+        """Return whom ``identify`` names, else the account, else None: a visitor, or nobody.
+
+        Raises:
+            IdentityNotAwaited: The answer has to be awaited, and the caller is on an event loop.
+            Exception: What ``identify`` raises, or ``TypeError`` for what it returns.
+        """
+        identify = self.options.identify
+        if identify is not None:
+            if self.options.identify_is_async and on_loop():
+                raise self.not_awaited()
+            found: Any = identify(request)
+            if inspect.isawaitable(found):
+                if on_loop():
+                    raise self.not_awaited(found)
+                found = self.wait(found)
+            if (identity := checked(found)) is not None:
+                return identity
+        return self.account(request)
+
+    async def aresolve(self, request: RequestT) -> Identity | None:
+        """Return the same, for async code.
+
+        Raises:
+            Exception: What ``identify`` raises, or ``TypeError`` for what it returns.
+        """
+        identify = self.options.identify
+        if identify is not None:
+            if self.options.identify_is_async:
+                found: Any = identify(request)
+            else:
+                found = await self.in_thread(identify, request)
+            if inspect.isawaitable(found):
+                found = await found
+            if (identity := checked(found)) is not None:
+                return identity
+        return await self.aaccount(request)
+
+    def not_awaited(self, found: object = None) -> IdentityNotAwaited:
+        """Return the error to raise; ``found``, which nobody will await, is closed."""
+        close = getattr(found, "close", None)
+        if close is not None:
+            close()
+        return IdentityNotAwaited(
+            f"the user of this request has to be awaited: call `{self.awaited_by}` before asking for flags"
+        )
+
+    # --- what users get ---------------------------------------------------------------------------------------
+
+    def context(self, request: RequestT) -> LazyUserContext:
+        """Return the flags of a request. Costs nothing to speak of until they are asked."""
+        return LazyUserContext(self, request)
+
+    def user(self, identity: Identity | None) -> LazyUserContext:
+        """Return the flags of a user outside any request: in a task, in a command. None is nobody."""
+        return LazyUserContext.of(self, identity)
+
+    def report(self, subject: str, message: str, *arguments: object) -> None:
+        """Log a problem, once for each subject and kind of error: at ERROR with an exception, else at WARNING."""
+        error = next((argument for argument in arguments if isinstance(argument, BaseException)), None)
+        key = f"{subject} {type(error).__qualname__}"
+        if key not in self._said:
+            self._said.add(key)
+            level = logging.WARNING if error is None else logging.ERROR
+            self.logger.log(level, message, *arguments, exc_info=error)

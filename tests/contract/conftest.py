@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.contract_django import ADAPTERS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from support.contract import Adapter
+    from support.server import FlagServer
+
+
+@pytest.fixture(params=ADAPTERS, ids=lambda adapter: adapter.name)
+def site(request: pytest.FixtureRequest, transactional_db: None, server: FlagServer) -> Iterator[Adapter]:
+    """A site of each framework, whose client talks to ``server``. A further framework adds its adapters here."""
+    adapter = request.param(**server.urls, polling_interval=0.05)
+    adapter.configure()
+    yield adapter
+    adapter.finish()

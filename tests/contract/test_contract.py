@@ -1,0 +1,378 @@
+"""The contract of the integrations: one table of scenarios, the same for every framework.
+
+The numbers are those of the table in the design of the integrations.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from signakit_flags.integration import Identity, is_visitor_id
+from support.contract import BROWSER, CRAWLER
+from support.server import status, wait_until
+
+if TYPE_CHECKING:
+    from support.contract import Adapter, Answer
+    from support.server import FlagServer
+
+ID = "8c1f2a52-7d0e-4a52-9a5c-0d3b8f6f2b11"
+COOKIE = f"visitor_id={ID}"
+
+
+def exposed(site: Adapter, server: FlagServer) -> Counter[str]:
+    """How often each user was exposed to ``exp``, by what has arrived."""
+    client = site.client()
+    assert client is not None
+    assert client.flush_sync(10)
+    return Counter(event["userId"] for event in server.events if event["decisions"].get("exp"))
+
+
+def skip_unless(able: bool) -> None:
+    if not able:
+        pytest.skip("this way to write a view has no such thing")
+
+
+def assert_off(answer: Answer) -> None:
+    """None and defaults; the page is served."""
+    facts = answer.facts
+    assert facts["variation"] is None
+    assert facts["switch"] is False
+    assert facts["switch_by_default"] is True
+    assert facts["targeted"] == "default"
+
+
+# --- 1: untouched ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["untouched", "lazy"])
+@pytest.mark.parametrize("logged_in", [False, True], ids=["anonymous", "logged in"])
+def test_1_a_request_that_never_touches_flags_pays_nothing(
+    site: Adapter, server: FlagServer, monkeypatch: pytest.MonkeyPatch, path: str, logged_in: bool
+) -> None:
+    if logged_in:
+        skip_unless(site.has_accounts)
+        site.login()
+    site.request("untouched")
+    client = site.client()
+    assert client is not None
+    built: list[object] = []
+    monkeypatch.setattr(type(client), "create_user_context", lambda *_: built.append(1))
+    answer = site.request(path)
+    assert answer.status == 200
+    assert answer.cookies == {}
+    assert answer.vary == ({"accept"} if path == "lazy" else set())
+    assert not answer.loaded
+    assert answer.queries == 0
+    assert built == []
+    assert server.posts == 0
+
+
+# --- 2, 3, 4: visitors -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("https", [False, True], ids=["http", "https"])
+def test_2_an_anonymous_visitor_gets_a_cookie(site: Adapter, server: FlagServer, https: bool) -> None:
+    answer = site.request("flags", https=https)
+    assert set(answer.cookies) == {"visitor_id"}
+    cookie = answer.cookies["visitor_id"]
+    assert is_visitor_id(cookie.value)
+    assert answer.facts["user_id"] == cookie.value
+    assert cookie["httponly"] is True
+    assert cookie["samesite"] == "Lax"
+    assert cookie["path"] == "/"
+    assert cookie["max-age"] == "31536000"
+    assert cookie["domain"] == ""
+    assert bool(cookie["secure"]) is https
+    assert answer.vary == {"cookie", "accept-language"}, "added, not replaced"
+    assert answer.facts["variation"] in {"control", "treatment"}
+    assert answer.facts["switch"] is True
+    assert exposed(site, server) == {cookie.value: 1}
+
+
+def test_2_each_visitor_is_another_one(site: Adapter) -> None:
+    assert len({site.request("flags").facts["user_id"] for _ in range(5)}) == 5
+
+
+def test_3_the_visitor_returns(site: Adapter, server: FlagServer) -> None:
+    first = site.request("flags")
+    visitor = first.facts["user_id"]
+    again = [site.request("flags", cookies=f"other=1; visitor_id={visitor}") for _ in range(3)]
+    for answer in again:
+        assert answer.cookies == {}
+        assert answer.facts["user_id"] == visitor
+        assert answer.facts["variation"] == first.facts["variation"]
+        assert "cookie" in answer.vary
+    assert exposed(site, server) == {visitor: 1}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "admin",
+        "x" * 8_192,
+        ID[:-1],
+        ID + "0",
+        ID.upper(),
+        ID.replace("-4", "-1", 1),
+        "\x01\x02\x7f",
+        f'"{ID}\\015\\012"',
+        "%0d%0aSet-Cookie:%20a=b",
+        "\u00e9\u00ff",
+    ],
+    ids=lambda value: ascii(value)[:20],
+)
+def test_4_a_malformed_cookie_is_replaced_and_its_bytes_never_become_a_user_id(
+    site: Adapter, server: FlagServer, value: str
+) -> None:
+    answer = site.request("flags", cookies=f"visitor_id={value}")
+    cookie = answer.cookies["visitor_id"]
+    assert is_visitor_id(cookie.value)
+    assert cookie.value != ID
+    assert exposed(site, server) == {cookie.value: 1}
+
+
+def test_the_cookie_is_as_the_options_say(site: Adapter) -> None:
+    site.configure(visitor_cookie={"name": "vid", "max_age": 60, "domain": "example.com", "secure": True})
+    cookie = site.request("flags").cookies["vid"]
+    assert (cookie["max-age"], cookie["domain"], cookie["secure"]) == ("60", "example.com", True)
+    assert site.request("flags", cookies=f"vid={ID}").facts["user_id"] == ID
+
+
+# --- 5, 6: users -----------------------------------------------------------------------------------------------------
+
+
+def test_5_who_is_logged_in_is_known_by_their_key(site: Adapter, server: FlagServer) -> None:
+    user_id = site.login()
+    for cookies in ("", COOKIE):
+        answer = site.request("flags", cookies=cookies)
+        assert answer.facts["user_id"] == user_id
+        assert answer.cookies == {}
+        assert answer.vary == {"cookie", "accept-language"}
+    assert exposed(site, server) == {user_id: 1}
+
+
+def identify(_request: Any) -> Identity | None:
+    return Identity("identified", {"plan": "pro", "$userAgent": CRAWLER})
+
+
+async def identify_later(request: Any) -> Identity | None:
+    await asyncio.sleep(0)
+    return identify(request)
+
+
+def unknown(_request: Any) -> Identity | None:
+    return None
+
+
+async def unknown_later(_request: Any) -> Identity | None:
+    return None
+
+
+@pytest.mark.parametrize("resolver", [identify, identify_later])
+def test_6_identify_wins(site: Adapter, server: FlagServer, resolver: Any) -> None:
+    site.configure(identify=resolver)
+    site.login()
+    answer = site.request("flags", cookies=COOKIE)
+    assert answer.facts["user_id"] == "identified"
+    assert answer.facts["attributes"] == {"plan": "pro"}
+    assert answer.cookies == {}
+    assert "cookie" in answer.vary
+    assert exposed(site, server) == {"identified": 1}
+
+
+@pytest.mark.parametrize("resolver", [unknown, unknown_later])
+def test_6_an_identify_that_knows_nobody_leaves_it_to_the_account_then_to_the_visitor(
+    site: Adapter, resolver: Any
+) -> None:
+    site.configure(identify=resolver)
+    assert site.request("flags", cookies=COOKIE).facts["user_id"] == ID
+    user_id = site.login()
+    assert site.request("flags", cookies=COOKIE).facts["user_id"] == user_id
+
+
+def raises(_request: Any) -> Identity | None:
+    raise LookupError("nobody of this name")
+
+
+async def raises_later(request: Any) -> Identity | None:
+    return raises(request)
+
+
+def other_type(_request: Any) -> Any:
+    return {"user_id": "u"}
+
+
+def primary_key(_request: Any) -> Identity | None:
+    return Identity(17)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("resolver", [raises, raises_later, other_type, primary_key])
+def test_6_an_identify_that_goes_wrong_is_logged_once_and_the_page_is_served(
+    site: Adapter, server: FlagServer, caplog: pytest.LogCaptureFixture, resolver: Any
+) -> None:
+    site.configure(identify=resolver)
+    site.login()
+    for _ in range(3):
+        answer = site.request("flags", cookies=COOKIE)
+        assert_off(answer)
+        assert answer.cookies == {}
+    assert len([record for record in caplog.records if "flags are off" in record.getMessage()]) == 1
+    assert exposed(site, server) == {}
+
+
+def test_6_an_id_of_ten_kilobytes(site: Adapter, server: FlagServer) -> None:
+    site.configure(identify=lambda _request: Identity("x" * 10_240))
+    assert site.request("flags").facts["variation"] in {"control", "treatment"}
+    assert exposed(site, server) == {"x" * 256: 1}
+
+
+# --- 7, 8: the User-Agent --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("resolver", [None, unknown, identify])
+def test_7_every_context_carries_the_requests_user_agent(site: Adapter, resolver: Any) -> None:
+    seen: list[str] = []
+
+    def detector(user_agent: str) -> bool:
+        seen.append(user_agent)
+        return False
+
+    site.configure(identify=resolver, bot_detector=detector)
+    assert site.request("flags").facts["is_bot"] is False
+    assert seen == [BROWSER]
+    site.request("flags", user_agent=None)
+    assert seen == [BROWSER], "without one, that of identify does not count either"
+
+
+@pytest.mark.parametrize("user_agent", [None, "", "x" * 65_536, "Mozilla/5.0 \u00ff\u00fe", "\x01"])
+def test_7_any_user_agent_is_survived(site: Adapter, user_agent: str | None) -> None:
+    assert site.request("flags", user_agent=user_agent).facts["user_id"]
+
+
+@pytest.mark.parametrize("resolver", [None, identify])
+def test_8_a_bot_is_off_and_leaves_no_trace(site: Adapter, server: FlagServer, resolver: Any) -> None:
+    site.configure(identify=resolver)
+    answer = site.request("flags", user_agent=CRAWLER)
+    assert answer.facts["is_bot"] is True
+    assert answer.facts["variation"] == "off"
+    assert answer.facts["switch_by_default"] is False
+    assert answer.cookies == {}
+    assert "user-agent" in answer.vary, "no cache shows a bot's page to people"
+    assert exposed(site, server) == {}
+
+
+# --- 9: not ready ----------------------------------------------------------------------------------------------------
+
+
+def test_9_not_ready_is_none_and_defaults_and_works_later_without_a_restart(site: Adapter, server: FlagServer) -> None:
+    server.config_fault = status(503)
+    site.configure(ready_timeout=0)
+    for _ in range(2):
+        answer = site.request("flags")
+        assert_off(answer)
+        assert answer.cookies == {}
+    server.config_fault = None
+    assert wait_until(lambda: bool(site.client() and site.client().is_ready))  # type: ignore[union-attr]
+    answer = site.request("flags")
+    assert answer.facts["variation"] in {"control", "treatment"}
+    assert is_visitor_id(answer.cookies["visitor_id"].value)
+
+
+@pytest.mark.parametrize("wrong", [{"sdk_key": "nonsense"}, {"timeout": -1}, {"identify": "no.such.path"}])
+def test_9_a_bad_setting_breaks_nothing(site: Adapter, server: FlagServer, wrong: dict[str, Any]) -> None:
+    site.configure(**wrong)
+    assert_off(site.request("flags"))
+    assert site.client() is None
+    assert server.config_requests == []
+
+
+# --- 10: no visitor cookie -------------------------------------------------------------------------------------------
+
+
+def test_10_without_the_cookie_an_anonymous_user_has_no_context(site: Adapter, server: FlagServer) -> None:
+    site.configure(visitor_cookie=None)
+    for cookies in ("", COOKIE):
+        answer = site.request("flags", cookies=cookies)
+        assert_off(answer)
+        assert answer.cookies == {}
+        assert answer.facts["user_id"] == ""
+    assert exposed(site, server) == {}
+    user_id = site.login()
+    assert site.request("flags").facts["variation"] in {"control", "treatment"}
+    assert exposed(site, server) == {user_id: 1}
+
+
+# --- 11: other requests ----------------------------------------------------------------------------------------------
+
+
+def test_11_a_first_touch_in_a_streamed_body_is_nobodys(site: Adapter, server: FlagServer) -> None:
+    skip_unless(site.streams)
+    answer = site.request("late")
+    assert (answer.status, answer.body) == (200, "first None")
+    assert answer.cookies == {}
+    assert exposed(site, server) == {}
+
+
+def test_11_who_has_a_cookie_can_ask_in_a_streamed_body(site: Adapter, server: FlagServer) -> None:
+    skip_unless(site.streams)
+    answer = site.request("late", cookies=COOKIE)
+    assert "variation_key=" in answer.body
+    assert answer.cookies == {}
+    assert exposed(site, server) == {ID: 1}
+
+
+def test_11_a_visitor_known_before_the_body_can_be_asked_about_in_it(site: Adapter, server: FlagServer) -> None:
+    skip_unless(site.streams)
+    answer = site.request("early")
+    assert answer.body in {"control", "treatment"}
+    assert exposed(site, server) == {answer.cookies["visitor_id"].value: 1}
+
+
+def test_11_an_error_of_the_applications_stays_its_own_and_sets_the_cookie(site: Adapter, server: FlagServer) -> None:
+    answer = site.request("error")
+    assert answer.status == 500
+    assert exposed(site, server) == {answer.cookies["visitor_id"].value: 1}
+
+
+def test_11_a_redirect_sets_the_cookie(site: Adapter) -> None:
+    answer = site.request("away")
+    assert answer.status == 302
+    assert is_visitor_id(answer.cookies["visitor_id"].value)
+    assert "cookie" in answer.vary
+
+
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "POST"])
+def test_11_other_methods(site: Adapter, server: FlagServer, method: str) -> None:
+    answer = site.request("flags", method=method)
+    assert answer.status == 200
+    assert exposed(site, server) == {answer.cookies["visitor_id"].value: 1}
+
+
+def test_11_a_part_of_the_site_that_is_mounted(site: Adapter) -> None:
+    assert is_visitor_id(site.request("/mounted/flags").cookies["visitor_id"].value)
+
+
+def test_11_a_path_that_does_not_exist(site: Adapter) -> None:
+    answer = site.request("nothing")
+    assert answer.status == 404
+    assert answer.cookies == {}
+
+
+# --- 12: async views -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["untouched", "flags"])
+@pytest.mark.parametrize("logged_in", [False, True], ids=["anonymous", "logged in"])
+def test_12_an_async_view_runs_on_the_loops_thread(site: Adapter, path: str, logged_in: bool) -> None:
+    if logged_in:
+        site.login()
+    answer = site.request(path)
+    if site.is_async:
+        assert answer.facts["thread"] == answer.loop_thread
+    elif answer.loop_thread is not None:
+        assert answer.facts["thread"] != answer.loop_thread

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from django.test.utils import override_settings
+
+import signakit_django
+from support.configs import SDK_KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from support.server import FlagServer
+
+
+@pytest.fixture
+def configure(server: FlagServer) -> Iterator[Callable[..., None]]:
+    """Sets ``SIGNAKIT``: its options by name, on top of what a test needs to reach ``server``."""
+    overrides: list[override_settings] = []
+
+    def close() -> None:
+        client = signakit_django.get_client()
+        if client is not None:
+            client.close(0.5)
+
+    def set_options(**options: Any) -> None:
+        close()
+        urls = {name.upper(): url for name, url in server.urls.items()}
+        given = {
+            "SDK_KEY": SDK_KEY,
+            "LOAD_IN_TESTS": True,
+            "READY_TIMEOUT": 10,
+            "POLLING_INTERVAL": 0,
+            **urls,
+            **options,
+        }
+        override = override_settings(SIGNAKIT=given)
+        override.enable()
+        overrides.append(override)
+
+    set_options()
+    yield set_options
+    close()
+    for override in reversed(overrides):
+        override.disable()

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import asyncio
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from signakit_flags.integration import LazyClient
+from support.configs import SDK_KEY, config, flag, whole
+from support.faults import threads_of_ours
+from support.server import FlagServer, hang, status, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+@pytest.fixture
+def make(server: FlagServer) -> Iterator[Callable[..., LazyClient]]:
+    clients: list[LazyClient] = []
+
+    def made(**keywords: Any) -> LazyClient:
+        client = LazyClient(SDK_KEY, **{"polling_interval": 0, **server.urls, **keywords})
+        clients.append(client)
+        return client
+
+    yield made
+    server.release.set()
+    for client in clients:
+        client.close(0.5)
+
+
+def test_making_one_touches_no_network_and_starts_no_thread(
+    server: FlagServer, make: Callable[..., LazyClient]
+) -> None:
+    before = threads_of_ours()
+    assert not make().is_ready
+    assert threads_of_ours() == before
+    assert server.config_requests == []
+
+
+def test_the_first_use_waits_for_the_config(server: FlagServer, make: Callable[..., LazyClient]) -> None:
+    user = make(ready_timeout=10).create_user_context("u")
+    assert user is not None
+    assert user.is_enabled("switch")
+    assert len(server.config_requests) == 1
+
+
+def test_a_load_is_begun_once(server: FlagServer, make: Callable[..., LazyClient]) -> None:
+    client = make(ready_timeout=10)
+    client.load()
+    client.load()
+    client.create_user_context("u")
+    assert len(server.config_requests) == 1
+
+
+def test_it_waits_no_longer_than_its_time_and_gets_ready_later(
+    server: FlagServer, make: Callable[..., LazyClient]
+) -> None:
+    server.config_faults = [status(503)]
+    client = make(ready_timeout=10)
+    assert client.create_user_context("u") is None
+    assert wait_until(lambda: client.create_user_context("u") is not None)
+
+
+def test_while_one_waits_the_others_do_not(server: FlagServer, make: Callable[..., LazyClient]) -> None:
+    server.config_fault = hang
+    client = make(ready_timeout=60)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(client.create_user_context, "first")
+        assert wait_until(lambda: len(server.config_requests) == 1)
+        assert client.create_user_context("second") is None
+        assert not waiting.done()
+        client.close(0.1)
+        assert waiting.result(30) is None
+
+
+def test_on_a_loop_it_begins_and_does_not_wait(server: FlagServer, make: Callable[..., LazyClient]) -> None:
+    client = make(ready_timeout=60)
+    server.config_fault = hang
+
+    async def first_use() -> bool:
+        return client.create_user_context("u") is None
+
+    assert asyncio.run(first_use())
+    assert wait_until(lambda: len(server.config_requests) == 1)
+
+
+def test_it_loads_only_when_it_may(server: FlagServer, make: Callable[..., LazyClient]) -> None:
+    allowed = False
+    client = make(ready_timeout=10, may_load=lambda: allowed)
+    client.load()
+    assert client.create_user_context("u") is None
+    assert server.config_requests == []
+    allowed = True
+    assert client.create_user_context("u") is not None
+
+
+def test_a_child_forked_before_the_config_came_asks_for_itself(
+    server: FlagServer, make: Callable[..., LazyClient]
+) -> None:
+    # Without polling nobody but the child itself would ever ask again.
+    server.config_faults = [hang]
+    client = make(ready_timeout=0.0)
+    client.load()
+    assert wait_until(lambda: len(server.config_requests) == 1)
+    if (child := os.fork()) == 0:
+        ready = wait_until(lambda: client.create_user_context("u") is not None)
+        os._exit(0 if ready else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_flag_flipped_later_is_seen(server: FlagServer, make: Callable[..., LazyClient]) -> None:
+    client = make(ready_timeout=10, polling_interval=0.05)
+    user = client.create_user_context("u")
+    assert user is not None
+    assert user.is_enabled("switch")
+    server.set_config(config(flag("switch", allocation=whole("off")), version=2))
+    assert wait_until(lambda: (user := client.create_user_context("u")) is not None and not user.is_enabled("switch"))

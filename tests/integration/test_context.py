@@ -1,0 +1,469 @@
+"""The flags of one request, in a framework that exists in these tests alone."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections import UserDict
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from signakit_flags import SignaKitClient, SignaKitUserContext
+from signakit_flags.integration import (
+    Identity,
+    IdentityNotAwaited,
+    LazyUserContext,
+    ResponseStart,
+    VisitorCookie,
+    is_visitor_id,
+)
+from support.framework import BROWSER, CONFIG, CRAWLER, AwaitingFlags, Flags, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ID = "8c1f2a52-7d0e-4a52-9a5c-0d3b8f6f2b11"
+VISITOR = {"visitor_id": ID}
+
+
+def known(_request: Request) -> Identity | None:
+    return Identity("identified", {"plan": "pro", "$userAgent": "somebody else"})
+
+
+def unknown(_request: Request) -> Identity | None:
+    return None
+
+
+async def known_later(request: Request) -> Identity | None:
+    await asyncio.sleep(0)
+    return known(request)
+
+
+def raises(_request: Request) -> Identity | None:
+    raise LookupError("no such session")
+
+
+def events_of(client: SignaKitClient) -> list[dict[str, Any]]:
+    return client.recorded_events
+
+
+# --- free until asked ------------------------------------------------------------------------------------------------
+
+
+def test_a_request_that_asks_nothing_looks_at_nothing() -> None:
+    class Untouchable:
+        def __getattr__(self, name: str) -> Any:
+            raise AssertionError(name)
+
+    flags = Flags(None, identify=raises)
+    context = flags.context(Untouchable())  # type: ignore[arg-type]
+    assert not context.touched
+    assert context.start_response(secure=True) == ResponseStart(None, ())
+    assert repr(context) == "LazyUserContext(not asked yet)"
+
+
+def test_it_is_a_user_context(flags: Callable[..., Flags]) -> None:
+    assert isinstance(flags().context(Request()), SignaKitUserContext)
+
+
+def test_every_question_of_a_user_context_is_passed_on() -> None:
+    """The core's own state is never set up, so nothing that is inherited may be reached."""
+    inherited = [
+        name
+        for name, _ in inspect.getmembers(SignaKitUserContext)
+        if not name.startswith("_") and name not in vars(LazyUserContext)
+    ]
+    assert inherited == []
+
+
+def test_the_questions_have_the_signatures_of_the_core() -> None:
+    for name, value in vars(LazyUserContext).items():
+        core = getattr(SignaKitUserContext, name, None)
+        if not name.startswith("_") and inspect.isfunction(core):
+            ours, theirs = inspect.signature(value), inspect.signature(core)
+            assert ours.parameters == theirs.parameters, name
+
+
+def test_the_answers_are_those_of_the_core(client: SignaKitClient, flags: Callable[..., Flags]) -> None:
+    lazy = flags(identify=known).context(Request())
+    core = client.create_user_context("identified", {"plan": "pro"})
+    assert core is not None
+    assert (lazy.user_id, lazy.attributes, lazy.is_bot) == (core.user_id, core.attributes, core.is_bot)
+    for key in ("exp", "tgt", "switch", "none"):
+        assert lazy.decide(key) == core.decide(key)
+        assert lazy.is_enabled(key, True) == core.is_enabled(key, True)
+        assert lazy.variation(key, "x") == core.variation(key, "x")
+        assert lazy.variable(key, "v", 1) == core.variable(key, "v", 1)
+        assert lazy.explain(key) == core.explain(key)
+    assert lazy.decide_all() == core.decide_all()
+    assert repr(lazy) == "LazyUserContext('identified')"
+
+
+# --- who asks --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("identify", "user", "cookies", "expected"),
+    [
+        (known, "account", VISITOR, "identified"),
+        (unknown, "account", VISITOR, "account"),
+        (None, "account", VISITOR, "account"),
+        (unknown, None, VISITOR, ID),
+        (None, None, VISITOR, ID),
+    ],
+)
+def test_identify_goes_before_the_account_and_that_before_the_visitor(
+    flags: Callable[..., Flags], identify: Any, user: str | None, cookies: dict[str, str], expected: str
+) -> None:
+    bound = flags(identify=identify)
+    request = Request(cookies=cookies, user=user)
+    assert bound.context(request).user_id == expected
+    awaited = asyncio.run(bound.context(request).resolve())
+    assert awaited.user_id == expected
+
+
+def test_who_has_a_cookie_gets_none_again(flags: Callable[..., Flags]) -> None:
+    context = flags().context(Request(cookies=VISITOR))
+    assert context.is_enabled("switch")
+    assert context.touched
+    assert context.start_response() == ResponseStart(None, ("Cookie",))
+
+
+def test_a_new_visitor_gets_a_cookie(flags: Callable[..., Flags]) -> None:
+    context = flags().context(Request())
+    assert context.is_enabled("switch")
+    start = context.start_response(secure=True)
+    assert start.vary == ("Cookie",)
+    assert start.cookie == VisitorCookie().set_cookie(context.user_id, secure=True)
+    assert is_visitor_id(context.user_id)
+
+
+@pytest.mark.parametrize("value", ["", "admin", "1", "x" * 8_192, ID + "\x00", "\r\n", ID.upper(), "{}"])
+def test_a_cookie_that_is_not_ours_is_replaced_and_its_bytes_go_nowhere(
+    client: SignaKitClient, flags: Callable[..., Flags], value: str
+) -> None:
+    context = flags().context(Request(cookies={"visitor_id": value}))
+    context.decide("exp")
+    start = context.start_response()
+    assert start.cookie is not None
+    assert is_visitor_id(start.cookie.value)
+    [event] = events_of(client)
+    assert event["userId"] == start.cookie.value == context.user_id
+
+
+def test_the_cookie_can_have_another_name(flags: Callable[..., Flags]) -> None:
+    bound = flags(visitor_cookie=VisitorCookie(name="vid"))
+    assert bound.context(Request(cookies={"vid": ID})).user_id == ID
+    assert bound.context(Request(cookies=VISITOR)).user_id != ID
+
+
+def test_without_a_cookie_an_anonymous_user_is_nobody(client: SignaKitClient, flags: Callable[..., Flags]) -> None:
+    context = flags(visitor_cookie=None).context(Request(cookies=VISITOR))
+    assert_off(context)
+    assert context.user_id == ""
+    assert context.attributes == {}
+    assert "switched off" in str(context.explain("exp"))
+    assert context.start_response() == ResponseStart(None, ("Cookie",))
+    assert events_of(client) == []
+    assert flags(visitor_cookie=None).context(Request(user="account")).is_enabled("switch")
+
+
+def assert_off(context: LazyUserContext) -> None:
+    """None and defaults."""
+    assert context.decide("switch") is None
+    assert context.decide_all() == {}
+    assert context.is_enabled("switch") is False
+    assert context.is_enabled("switch", True) is True
+    assert context.variation("switch", "x") == "x"
+    assert context.variable("switch", "v", 5) == 5
+    assert context.explain("switch").decision is None
+    assert context.is_bot is False
+    context.track("e")
+    asyncio.run(track(context))
+    with pytest.raises(TypeError):
+        context.decide(5)  # type: ignore[arg-type]
+
+
+async def track(context: LazyUserContext) -> None:
+    await context.track_event("e", value=1)
+
+
+def test_a_conversion_is_the_users(client: SignaKitClient, flags: Callable[..., Flags]) -> None:
+    context = flags(identify=known).context(Request())
+    context.decide("tgt")
+    context.track("bought", value=5)
+    asyncio.run(track(context))
+    assert [(event["eventKey"], event["userId"], event["decisions"]) for event in events_of(client)] == [
+        ("bought", "identified", {"tgt": "on"}),
+        ("e", "identified", {"tgt": "on"}),
+    ]
+
+
+# --- the User-Agent --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("identify", [None, known])
+def test_a_bot_is_off_and_gets_no_cookie(client: SignaKitClient, flags: Callable[..., Flags], identify: Any) -> None:
+    context = flags(identify=identify).context(Request(user_agent=CRAWLER))
+    assert context.is_bot
+    assert not context.is_enabled("switch", True)
+    assert context.variation("exp") == "off"
+    context.track("e")
+    # Its page must not be handed to people by a cache.
+    assert context.start_response() == ResponseStart(None, ("Cookie", "User-Agent"))
+    assert events_of(client) == []
+
+
+def test_the_requests_user_agent_counts_whatever_identify_returns(client: SignaKitClient) -> None:
+    seen: list[Any] = []
+    detecting = SignaKitClient.offline(CONFIG, bot_detector=lambda user_agent: bool(seen.append(user_agent)))
+    for user_agent in (BROWSER, None):
+        context = Flags(detecting, identify=known).context(Request(user_agent=user_agent))
+        context.decide("exp")
+        assert context.attributes == {"plan": "pro"}
+    assert seen == [BROWSER]
+
+
+@pytest.mark.parametrize("user_agent", ["", "x" * 65_536, "\xff\xfe\x00", "\ud800", "Mozilla/5.0 (" * 5_000])
+def test_any_user_agent_is_survived(flags: Callable[..., Flags], user_agent: str) -> None:
+    context = flags(identify=known).context(Request(user_agent=user_agent))
+    assert context.variation("switch") in {"on", "off"}
+    context.start_response()
+
+
+# --- identify that goes wrong ----------------------------------------------------------------------------------------
+
+
+def other_type(_request: Request) -> Any:
+    return "identified"
+
+
+def wrong_id(request: Request) -> Identity | None:
+    return Identity(17)  # type: ignore[arg-type]
+
+
+class Odd(UserDict[str, Any]):
+    def __iter__(self) -> Any:
+        raise ValueError("odd")
+
+
+def odd_attributes(_request: Request) -> Identity | None:
+    return Identity("u", Odd())
+
+
+def asks_itself(request: Request) -> Identity | None:
+    return Identity(request.token.user_id)  # type: ignore[union-attr,arg-type]
+
+
+@pytest.mark.parametrize("identify", [raises, other_type, wrong_id, odd_attributes])
+@pytest.mark.parametrize("awaited", [False, True])
+def test_an_identify_that_goes_wrong_is_logged_once_and_flags_are_off(
+    client: SignaKitClient, flags: Callable[..., Flags], caplog: pytest.LogCaptureFixture, identify: Any, awaited: bool
+) -> None:
+    bound = flags(identify=identify)
+    for _ in range(3):
+        context = bound.context(Request(cookies=VISITOR, user="account"))
+        if awaited:
+            asyncio.run(context.resolve())
+        assert_off(context)
+        assert context.start_response() == ResponseStart(None, ("Cookie",))
+    [record] = caplog.records
+    assert "flags are off" in record.getMessage()
+    assert record.exc_info
+    assert events_of(client) == []
+
+
+def test_an_identify_that_asks_for_flags_itself_ends(flags: Callable[..., Flags]) -> None:
+    request = Request()
+    context = flags(identify=asks_itself).context(request)
+    request.token = context  # type: ignore[assignment]
+    assert_off(context)
+
+
+def test_an_id_of_ten_kilobytes_is_an_id(client: SignaKitClient, flags: Callable[..., Flags]) -> None:
+    context = flags(identify=lambda _request: Identity("x" * 10_240)).context(Request())
+    assert context.decide("exp") is not None
+    assert events_of(client)[0]["userId"] == "x" * 256
+
+
+def test_a_cookie_jar_that_raises_is_no_error_of_the_page(client: SignaKitClient) -> None:
+    class Broken(Flags):
+        def cookie(self, request: Request, name: str) -> str | None:
+            raise ValueError("not a cookie")
+
+    context = Broken(client).context(Request())
+    assert_off(context)
+
+
+# --- async -----------------------------------------------------------------------------------------------------------
+
+
+def test_an_async_identify_is_awaited(flags: Callable[..., Flags]) -> None:
+    async def view() -> str:
+        context = await flags(identify=known_later, identify_is_async=True).context(Request()).resolve()
+        return context.user_id
+
+    assert asyncio.run(view()) == "identified"
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        (Flags, {"identify": known_later, "identify_is_async": True}),
+        (Flags, {"identify": lambda request: known_later(request)}),
+        (AwaitingFlags, {}),
+        (AwaitingFlags, {"identify": unknown}),
+    ],
+)
+def test_on_a_loop_flags_before_awaiting_raise_and_never_answer_as_anonymous(
+    flags: Callable[..., Flags], kind: type[Flags], options: dict[str, Any]
+) -> None:
+    async def view() -> str:
+        context = flags(kind, **options).context(Request(cookies=VISITOR, user="account"))
+        for question in (context.decide, context.is_enabled, context.explain, context.track):
+            with pytest.raises(IdentityNotAwaited, match=r"await request\.aflags\(\)"):
+                question("exp")
+        with pytest.raises(RuntimeError):
+            await context.track_event("e")
+        assert not context.touched
+        await context.resolve()
+        assert context.decide("exp") is not None
+        return context.user_id
+
+    assert asyncio.run(view()) in {"identified", "account"}
+
+
+def test_sync_code_waits_for_an_async_identify_where_the_framework_can(flags: Callable[..., Flags]) -> None:
+    bound = flags(AwaitingFlags, identify=known_later, identify_is_async=True)
+    assert bound.context(Request()).user_id == "identified"
+
+
+def test_sync_code_raises_where_the_framework_cannot(flags: Callable[..., Flags]) -> None:
+    bound = flags(identify=known_later, identify_is_async=True)
+    with pytest.raises(IdentityNotAwaited):
+        _ = bound.context(Request()).user_id
+
+
+def test_a_cancelled_request_is_nobodys_fault(flags: Callable[..., Flags], caplog: pytest.LogCaptureFixture) -> None:
+    async def never(_request: Request) -> Identity | None:
+        await asyncio.Event().wait()
+        return None
+
+    async def view() -> None:
+        context = flags(identify=never, identify_is_async=True).context(Request())
+        task = asyncio.create_task(context.resolve())
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert not context.touched
+
+    asyncio.run(view())
+    assert caplog.records == []
+
+
+def test_two_tasks_that_ask_at_once_are_the_same_visitor(flags: Callable[..., Flags]) -> None:
+    async def unknown_later(_request: Request) -> Identity | None:
+        await asyncio.sleep(0)
+        return None
+
+    async def view() -> set[str]:
+        context = flags(identify=unknown_later, identify_is_async=True).context(Request())
+
+        async def ask() -> str:
+            return (await context.resolve()).user_id
+
+        return set(await asyncio.gather(*(ask() for _ in range(10))))
+
+    assert len(asyncio.run(view())) == 1
+
+
+def test_threads_that_ask_at_once_are_the_same_visitor(flags: Callable[..., Flags]) -> None:
+    bound = flags()
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(50):
+            context = bound.context(Request())
+            ids = set(pool.map(lambda _n, asked=context: (asked.decide("exp"), asked.user_id)[1], range(8)))
+            assert len(ids) == 1
+
+
+# --- the client ------------------------------------------------------------------------------------------------------
+
+
+def test_not_ready_is_none_and_defaults_without_a_cookie_and_works_later() -> None:
+    flags = Flags(SignaKitClient("sk_dev_org_1_x"))
+    context = flags.context(Request())
+    assert_off(context)
+    assert is_visitor_id(context.user_id)
+    assert "no config yet" in str(context.explain("exp"))
+    flags.made = SignaKitClient.offline(CONFIG)
+    assert context.is_enabled("switch"), "the same request, once there is a config"
+    assert context.start_response().cookie is not None
+
+
+def test_an_id_that_no_cookie_brings_back_is_not_used_after_the_response(client: SignaKitClient) -> None:
+    flags = Flags(SignaKitClient("sk_dev_org_1_x"))
+    context = flags.context(Request())
+    assert_off(context)
+    assert context.start_response() == ResponseStart(None, ("Cookie",))
+    flags.made = client
+    assert_off(context)
+    assert events_of(client) == []
+
+
+def test_without_a_client_flags_are_off() -> None:
+    context = Flags(None).context(Request(user="account"))
+    assert_off(context)
+    assert "flags are off" in str(context.explain("exp"))
+    assert context.start_response() == ResponseStart(None, ("Cookie",))
+
+
+def test_one_request_sees_one_config(client: SignaKitClient) -> None:
+    flags = Flags(client)
+    context = flags.context(Request())
+    assert context.is_enabled("switch")
+    flags.made = SignaKitClient.offline({"flags": []})
+    assert context.is_enabled("tgt")
+
+
+# --- after the response has started ----------------------------------------------------------------------------------
+
+
+def test_a_first_question_after_the_response_started_makes_no_visitor(
+    client: SignaKitClient, flags: Callable[..., Flags], caplog: pytest.LogCaptureFixture
+) -> None:
+    bound = flags()
+    for _ in range(2):
+        context = bound.context(Request())
+        assert context.start_response() == ResponseStart()
+        assert_off(context)
+    assert len([record for record in caplog.records if "after the response has started" in record.getMessage()]) == 1
+    assert events_of(client) == []
+
+
+def test_whom_we_know_already_can_ask_after_the_response_started(flags: Callable[..., Flags]) -> None:
+    for request in (Request(cookies=VISITOR), Request(user="account")):
+        context = flags().context(request)
+        context.start_response()
+        assert context.is_enabled("switch")
+
+
+def test_whom_we_met_before_the_response_can_ask_after_it(flags: Callable[..., Flags]) -> None:
+    async def view() -> None:
+        context = await flags().context(Request()).resolve()
+        assert context.start_response().cookie is not None
+        assert context.is_enabled("switch")
+
+    asyncio.run(view())
+
+
+# --- outside of requests ---------------------------------------------------------------------------------------------
+
+
+def test_a_user_outside_of_any_request(client: SignaKitClient, flags: Callable[..., Flags]) -> None:
+    context = flags().user(Identity("u", {"plan": "pro"}))
+    assert context.is_enabled("switch")
+    assert context.attributes == {"plan": "pro"}
+    assert_off(flags().user(None))

@@ -1,0 +1,114 @@
+"""Views of every kind, sync. The same, async: ``aviews``."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+from django.http import HttpResponse, HttpResponseRedirect, JsonResponse, StreamingHttpResponse
+from django.shortcuts import render
+from django.views import View
+
+from signakit_django.decorators import FlagRequiredMixin, flag_required
+
+
+def facts(flags):
+    """Everything that a scenario asks about."""
+    decision = flags.decide("exp")
+    return {
+        "user_id": flags.user_id,
+        "attributes": flags.attributes,
+        "is_bot": flags.is_bot,
+        "variation": None if decision is None else decision.variation_key,
+        "switch": flags.is_enabled("switch"),
+        "switch_by_default": flags.is_enabled("switch", True),
+        "targeted": flags.variation("tgt", "default"),
+        "thread": threading.get_ident(),
+    }
+
+
+def untouched(request):
+    return JsonResponse({"thread": threading.get_ident()})
+
+
+def lazy(request):
+    request.flags.touched  # noqa: B018  # asks nothing
+    repr(request.flags)
+    response = HttpResponse("lazy")
+    response["Vary"] = "Accept"
+    return response
+
+
+def flags(request):
+    response = JsonResponse(facts(request.flags))
+    response["Vary"] = "Accept-Language"
+    return response
+
+
+def worker_facts(flags):
+    """Which process answers, and what it thinks."""
+    return {"pid": os.getpid(), "exp": flags.variation("exp", "none"), "switch": flags.variation("switch", "none")}
+
+
+def worker(request):
+    return JsonResponse(worker_facts(request.flags))
+
+
+def late(request):
+    def body():
+        yield "first "
+        yield repr(request.flags.decide("exp"))
+
+    return StreamingHttpResponse(body())
+
+
+def early(request):
+    flags = request.flags
+    assert flags.user_id
+
+    def body():
+        yield flags.variation("exp")
+
+    return StreamingHttpResponse(body())
+
+
+def error(request):
+    request.flags.decide("exp")
+    raise LookupError("a mistake of the application's")
+
+
+def away(request):
+    request.flags.decide("exp")
+    return HttpResponseRedirect("/elsewhere")
+
+
+def page(request):
+    return render(request, "page.html", {"key": "exp"})
+
+
+def jinja(request):
+    return render(request, "page.jinja", using=None)
+
+
+def let_in(request, *args, **kwargs):
+    return HttpResponse("let in")
+
+
+gate = flag_required("switch")(let_in)
+gate_treatment = flag_required("exp", variation="treatment")(let_in)
+gate_redirect = flag_required("unknown", redirect_to="elsewhere")(let_in)
+gate_forbidden = flag_required("unknown", status=403)(let_in)
+gate_teapot = flag_required("unknown", status=418)(let_in)
+
+
+@flag_required("switch")
+class GateClass(View):
+    def get(self, request):
+        return HttpResponse("let in")
+
+
+class GateMixin(FlagRequiredMixin, View):
+    flag_key = "switch"
+
+    def get(self, request):
+        return HttpResponse("let in")

@@ -1,0 +1,72 @@
+"""A web framework that exists in these tests alone, and how the flags are bound to it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from signakit_flags.integration import Identity, Integration, Options, VisitorCookie
+from support.configs import config, flag, rule, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from signakit_flags import SignaKitClient
+
+BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+CRAWLER = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
+
+CONFIG = config(
+    flag("exp", rule("r-exp")),
+    flag("tgt", rule("r-tgt", kind="targeted", split=whole("on"))),
+    flag("switch", allocation=whole("on")),
+)
+
+
+@dataclass
+class Request:
+    """A request of a framework that exists in these tests alone."""
+
+    cookies: dict[str, str] = field(default_factory=dict)
+    user_agent: str | None = BROWSER
+    user: str | None = None
+    token: str | None = None
+
+
+class Flags(Integration[Request]):
+    """How that framework is bound."""
+
+    made: SignaKitClient | None = None
+
+    def __init__(self, client: SignaKitClient | None, **options: Any) -> None:
+        super().__init__(Options(**{"visitor_cookie": VisitorCookie(), **options}))
+        self.made = client
+
+    def client(self) -> SignaKitClient | None:
+        return self.made
+
+    def user_agent(self, request: Request) -> str | None:
+        return request.user_agent
+
+    def cookie(self, request: Request, name: str) -> str | None:
+        return request.cookies.get(name)
+
+    def account(self, request: Request) -> Identity | None:
+        return None if request.user is None else Identity(request.user)
+
+
+class AwaitingFlags(Flags):
+    """A framework whose accounts have to be awaited, and whose sync code may wait for a coroutine."""
+
+    def account(self, request: Request) -> Identity | None:
+        raise self.not_awaited()
+
+    async def aaccount(self, request: Request) -> Identity | None:
+        return super().account(request)
+
+    def wait(self, found: Awaitable[Identity | None]) -> Identity | None:
+        async def waited() -> Identity | None:
+            return await found
+
+        return asyncio.run(waited())

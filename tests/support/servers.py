@@ -1,0 +1,153 @@
+"""Runs a site under a real server, and gathers what its workers say."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Self
+
+from support.configs import SDK_KEY
+from support.contract import BROWSER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from support.server import FlagServer
+
+TESTS = Path(__file__).parents[1]
+GUARD = 60.0
+"""Seconds after which something is taken to hang. No test is about this number."""
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+class Running:
+    """A program with its children. Leaving the ``with`` block ends all of them."""
+
+    def __init__(self, *command: str, server: FlagServer, **environment: str) -> None:
+        self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # closed at the end of the block
+        ours = {
+            "DJANGO_SETTINGS_MODULE": "support.django_site.deployed",
+            "PYTHONPATH": str(TESTS),
+            "SIGNAKIT_SDK_KEY": SDK_KEY,
+            "SIGNAKIT_EMULATOR_URL": server.url,
+        }
+        self.process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+            start_new_session=True,
+            env={**os.environ, **ours, **environment},
+        )
+
+    @property
+    def log(self) -> str:
+        """What it has written."""
+        self._log.seek(0)
+        return self._log.read().decode(errors="replace")
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        """Wait for something that it is to bring about."""
+        deadline = time.monotonic() + GUARD
+        while not condition():
+            assert self.process.poll() is None, self.log
+            assert time.monotonic() < deadline, self.log
+            time.sleep(0.01)
+
+    def stop(self) -> int:
+        """End it as a system does, by SIGTERM, and return its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(GUARD)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self._log.close()
+
+
+class Site(Running):
+    """A site under a server. ``command`` has ``{port}`` where the port goes."""
+
+    def __init__(self, *command: str, path: str, server: FlagServer, **environment: str) -> None:
+        port = free_port()
+        super().__init__(*(part.format(port=port) for part in command), server=server, **environment)
+        self._port = port
+        self._path = path
+        self.answers: list[dict[str, Any]] = []
+
+    def _get(self, path: str) -> tuple[int, bytes]:
+        # Not by httpx, which takes longer to make a client than a server to answer.
+        connection = HTTPConnection("127.0.0.1", self._port, timeout=GUARD)
+        try:
+            connection.request("GET", path, headers={"user-agent": BROWSER})
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+    def ask(self, user: str) -> dict[str, Any]:
+        """Send a request of a user's, on a connection of its own, so that any worker may get it."""
+        status, body = self._get(f"{self._path}?user={user}")
+        assert status == 200, (status, self.log)
+        facts: dict[str, Any] = {**json.loads(body), "user": user}
+        self.answers.append(facts)
+        return facts
+
+    def answers_at_all(self) -> bool:
+        try:
+            self._get("/sync/untouched")
+        except OSError:
+            return False
+        return True
+
+    def ask_all(self, users: list[str]) -> list[dict[str, Any]]:
+        """Send a request of each user's, several at a time, as that alone makes a server use all of its workers."""
+        with ThreadPoolExecutor(8) as pool:
+            return list(pool.map(self.ask, users))
+
+
+def exposures(server: FlagServer) -> Counter[tuple[int, str, str, str]]:
+    """How often each exposure arrived: by process, user, flag and variation."""
+    return Counter(
+        (event["attributes"]["pid"], event["userId"], flag, variation)
+        for event in server.events
+        for flag, variation in event["decisions"].items()
+    )
+
+
+def decided(answers: list[dict[str, Any]]) -> set[tuple[int, str, str, str]]:
+    """What the processes say that they have decided, in the same form."""
+    return {
+        (answer["pid"], answer["user"], flag, answer[flag])
+        for answer in answers
+        for flag in ("exp", "switch")
+        if answer[flag] != "none"
+    }
+
+
+def polls_with(server: FlagServer, etag: str | None, *, since: int) -> int:
+    """How many requests for the config, from the ``since``-th on, still asked for an old one."""
+    return sum(request.get("if-none-match") == etag for request in server.config_requests[since:])

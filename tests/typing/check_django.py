@@ -1,0 +1,98 @@
+"""Checked by mypy, never run: what a type checker knows of `signakit_django` and `signakit_flags.integration`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, assert_type
+
+from django.core.asgi import get_asgi_application
+from django.http import HttpRequest, HttpResponse
+from django.views import View
+
+from signakit_django import flags_for, get_client
+from signakit_django.asgi import with_lifespan
+from signakit_django.decorators import FlagRequiredMixin, flag_required
+from signakit_django.request import FlagsRequest
+from signakit_flags import Decision, SignaKitClient, SignaKitUserContext
+from signakit_flags.integration import (
+    AnyIdentityResolver,
+    Identity,
+    Integration,
+    LazyUserContext,
+    ResponseStart,
+    SetCookie,
+    parse_options,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from django.contrib.auth.models import AnonymousUser, User
+
+application = with_lifespan(get_asgi_application())
+
+
+def a_view(request: FlagsRequest) -> HttpResponse:
+    assert_type(request.flags, SignaKitUserContext)
+    assert_type(request.flags.decide("f"), Decision | None)
+    return HttpResponse()
+
+
+async def an_async_view(request: FlagsRequest, slug: str) -> HttpResponse:
+    assert_type(await request.aflags(), SignaKitUserContext)
+    return HttpResponse()
+
+
+def outside_of_requests(user: User, anonymous: AnonymousUser) -> None:
+    assert_type(get_client(), SignaKitClient | None)
+    assert_type(flags_for(user, {"plan": "pro"}), SignaKitUserContext)
+    assert_type(flags_for(anonymous), SignaKitUserContext)
+    assert_type(flags_for(None), SignaKitUserContext)
+
+
+# A decorated view keeps its type.
+gated = flag_required("f")(a_view)
+assert_type(gated(FlagsRequest()), HttpResponse)
+gated_async: Callable[[FlagsRequest, str], Coroutine[Any, Any, HttpResponse]] = flag_required("f")(an_async_view)
+
+
+@flag_required("f", variation="on", redirect_to="/")
+class Gated(View):
+    def get(self, request: HttpRequest) -> HttpResponse:
+        return HttpResponse()
+
+
+assert_type(Gated(), Gated)
+
+
+class Mixed(FlagRequiredMixin, View):
+    flag_key = "f"
+    flag_status = 403
+
+
+def sync_resolver(request: HttpRequest) -> Identity | None:
+    return Identity("u", {"plan": "pro", "age": 5, "tags": ["a"]})
+
+
+async def async_resolver(request: HttpRequest) -> Identity | None:
+    return None
+
+
+resolvers: list[AnyIdentityResolver[HttpRequest]] = [sync_resolver, async_resolver]
+
+
+class Framework(Integration[HttpRequest]):
+    def user_agent(self, request: HttpRequest) -> str | None:
+        return None
+
+    def cookie(self, request: HttpRequest, name: str) -> str | None:
+        return None
+
+
+def an_integration(request: HttpRequest) -> None:
+    integration = Framework(parse_options({}))
+    context = integration.context(request)
+    assert_type(context, LazyUserContext)
+    start = context.start_response(secure=True)
+    assert_type(start, ResponseStart)
+    assert_type(start.cookie, SetCookie | None)
+    assert_type(start.vary, tuple[str, ...])

@@ -23,8 +23,8 @@ login_manager = Manager()
 
 
 class User(UserMixin):
-    def __init__(self, id):
-        self.id = id
+    def __init__(self, user_id):
+        self.id = user_id
 
 
 @login_manager.user_loader

@@ -10,11 +10,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 from signakit_flask import SignaKit
 from support.configs import SDK_KEY
+from support.contract import BROWSER
 from support.server import FlagServer, closed_port_url, status
+from support.servers import Running, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,3 +136,45 @@ def test_a_command_that_asks_no_flag_touches_no_network(server: FlagServer, comm
 def test_a_command_that_asks_waits_for_the_config_and_delivers(server: FlagServer) -> None:
     assert flask(server, "decide-for", "ada").startswith("on ")
     assert [event["userId"] for event in server.events if "exp" in event["decisions"]] == ["ada"]
+
+
+# --- flask run -------------------------------------------------------------------------------------------------------
+
+
+def test_of_the_two_processes_of_flask_run_one_loads_and_after_a_change_of_the_code_the_next(
+    server: FlagServer, tmp_path: Path
+) -> None:
+    watched = tmp_path / "watched.py"
+    watched.write_text("")
+    port = free_port()
+    flask = tmp_path / "flask_without_watchdog.py"  # which would watch all of the checkout, and lose events over it
+    flask.write_text("import sys; sys.modules['watchdog.observers'] = None; from flask.cli import main; main()")
+    command = (sys.executable, str(flask), "--app", "support.flask_site.deployed", "run", "--port", str(port))
+    reloader = ("--debug", "--extra-files", str(watched))
+    with Running(*command, *reloader, server=server, SITE_POLLING_INTERVAL="0") as running:
+        first = answer(running, port)
+        assert first["exp"] in {"control", "treatment"}
+        assert len(server.config_requests) == 1
+        later = watched.stat().st_mtime + 10
+        os.utime(watched, (later, later))
+        running.until(lambda: answer(running, port)["pid"] != first["pid"])
+        assert answer(running, port)["exp"] == first["exp"]
+        assert len(server.config_requests) == 2
+
+
+def answer(running: Running, port: int) -> dict[str, Any]:
+    """Ask the site until it answers: it is away for a moment while it starts anew."""
+    answers: list[dict[str, Any]] = []
+
+    def asked() -> bool:
+        try:
+            got = httpx.get(
+                f"http://127.0.0.1:{port}/sync/worker?user=ada", headers={"user-agent": BROWSER}, timeout=60
+            )
+        except httpx.TransportError:
+            return False
+        answers.append(got.json())
+        return True
+
+    running.until(asked)
+    return answers[0]

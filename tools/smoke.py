@@ -76,6 +76,8 @@ def main(package: str = "signakit_flags") -> None:
         check_command()
     if package == "signakit_django":
         check_a_django_site()
+    if package == "signakit_flask":
+        check_a_flask_app()
     assert (files(package) / "py.typed").is_file(), f"{package} has no py.typed"
     print(f"smoke: {package} on Python {sys.version.split()[0]}: {len(names)} modules, a decision of each kind")
 
@@ -163,6 +165,20 @@ def check_a_django_site() -> None:
     assert Client().get("/").content == b"none"
     assert [message.id for message in run_checks(tags=["signakit"])] == ["signakit.W001"]
     print(f"smoke: a page served by Django {django.get_version()}")
+
+
+def check_a_flask_app() -> None:
+    """Serve a page, without an SDK key: every flag is at its default."""
+    from flask import Flask  # noqa: PLC0415 - only where it is installed
+
+    from signakit_flask import SignaKit, flags  # noqa: PLC0415 - as above
+
+    app = Flask(__name__)
+    SignaKit(app)
+    app.add_url_rule("/", "page", lambda: flags.variation("new-checkout", "none"))
+    assert app.test_client().get("/").data == b"none"
+    assert "no config" not in app.test_cli_runner().invoke(args=["signakit", "--help"]).output
+    print(f"smoke: a page served by Flask {version('flask')}")
 
 
 def import_every_module(package: str) -> list[str]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from flask import Flask, render_template_string
+from flask import Flask, render_template, render_template_string
 from flask.views import MethodView, View
+from jinja2 import DictLoader
 
 from signakit_flags.integration import Identity
 from signakit_flask import SignaKit, blueprint, flag_required
@@ -54,6 +55,16 @@ def test_templates_have_flags_and_a_test(get: Callable[..., Any]) -> None:
     assert get("page", "treatment").text == f"treatment None on off variation {user_in('treatment')}"
 
 
+def test_a_template_that_jinja_has_compiled_asks_for_each_visitor_anew(make_app: Any, browse: Any) -> None:
+    app = make_app()
+    SignaKit(app).identify(lambda request: Identity(user_in(request.args["in"])))
+    text = '{% if "exp" is enabled_flag("treatment") %}new{% else %}old{% endif %}'
+    app.jinja_loader = DictLoader({"page.html": text})  # compiled once, where a string is compiled each time
+    app.add_url_rule("/", "page", lambda: render_template("page.html"))
+    variations = ["control", "treatment", "control"]
+    assert [browse(app).get(f"/?in={variation}").text for variation in variations] == ["old", "new", "old"]
+
+
 def test_what_a_view_passes_by_the_name_goes_before(make_app: Any, browse: Any) -> None:
     app = make_app()
     SignaKit(app)
@@ -62,8 +73,6 @@ def test_what_a_view_passes_by_the_name_goes_before(make_app: Any, browse: Any) 
 
 
 def test_a_macro_that_is_imported_has_them_too(make_app: Any, browse: Any) -> None:
-    from jinja2 import DictLoader
-
     app = make_app()
     app.jinja_loader = DictLoader(
         {
@@ -72,8 +81,6 @@ def test_a_macro_that_is_imported_has_them_too(make_app: Any, browse: Any) -> No
         }
     )
     SignaKit(app)
-    from flask import render_template
-
     app.add_url_rule("/", "page", lambda: render_template("page.html"))
     assert browse(app).get("/").text == "on"
 

@@ -54,10 +54,7 @@ def flag_required(
 
 
 def is_on(flag_key: str, variation: str | None = None) -> bool:
-    """Say whether a flag is on for this request, or is a certain variation: the ``enabled_flag`` of templates.
-
-    ``{% if "new-checkout" is enabled_flag %}``, ``{% if "new-checkout" is enabled_flag("treatment") %}``.
-    """
+    """Say whether a flag is on for this request, or is a certain variation."""
     decision = current().decide(flag_key)
     if decision is None:
         return False

@@ -10,9 +10,9 @@ from signakit_flags.integration import Identity
 
 from . import views
 from .cli import commands
-from .decorators import is_on
 from .integration import FlaskIntegration, spell
 from .proxy import NAME, finish, flags, state
+from .templating import enabled_flag
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,7 +78,7 @@ class SignaKit:
         app.extensions[NAME] = SignaKitState(FlaskIntegration(app, self._identified))
         app.after_request(finish)
         app.jinja_env.globals["flags"] = flags
-        app.jinja_env.tests["enabled_flag"] = is_on
+        app.jinja_env.tests["enabled_flag"] = enabled_flag
         app.cli.add_command(commands)
 
     def identify(self, resolver: ResolverT) -> ResolverT:

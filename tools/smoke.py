@@ -71,11 +71,13 @@ def main(package: str = "signakit_flags") -> None:
     check_import_is_light()
     check_decisions()
     names = import_every_module(package)
-    if package == "signakit_django":
-        check_a_django_site()
     if package == "signakit_dev":
         check_emulator()
         check_command()
+    if package == "signakit_django":
+        check_a_django_site()
+    if package == "signakit_flask":
+        check_a_flask_app()
     assert (files(package) / "py.typed").is_file(), f"{package} has no py.typed"
     print(f"smoke: {package} on Python {sys.version.split()[0]}: {len(names)} modules, a decision of each kind")
 
@@ -111,27 +113,6 @@ def check_decisions() -> None:
         assert "new-checkout" in str(user.explain("new-checkout"))
 
 
-def check_a_django_site() -> None:
-    """Serve a page, without an SDK key: every flag is at its default, and the check says why."""
-    import django  # noqa: PLC0415 - only where it is installed
-    from django.conf import settings  # noqa: PLC0415 - as above
-    from django.core.checks import run_checks  # noqa: PLC0415 - as above
-    from django.http import HttpResponse  # noqa: PLC0415 - as above
-    from django.test import Client  # noqa: PLC0415 - as above
-    from django.urls import path  # noqa: PLC0415 - as above
-
-    settings.configure(
-        ALLOWED_HOSTS=["*"],
-        INSTALLED_APPS=["signakit_django"],
-        MIDDLEWARE=["signakit_django.middleware.SignaKitMiddleware"],
-        ROOT_URLCONF=(path("", lambda request: HttpResponse(request.flags.variation("new-checkout", "none"))),),
-    )
-    django.setup()
-    assert Client().get("/").content == b"none"
-    assert [message.id for message in run_checks(tags=["signakit"])] == ["signakit.W001"]
-    print(f"smoke: a page served by Django {django.get_version()}")
-
-
 def check_emulator() -> None:
     import urllib.request  # noqa: PLC0415 - imports ssl, which must come after the check of the first import
 
@@ -163,6 +144,41 @@ def check_command() -> None:
         assert str(path) in signakit("validate", str(path))
         decided = json.loads(signakit("decide", "dark-mode", "--user", "user-1", "--config", str(path), "--json"))
         assert decided["decision"]["variation_key"] == "on"
+
+
+def check_a_django_site() -> None:
+    """Serve a page, without an SDK key: every flag is at its default, and the check says why."""
+    import django  # noqa: PLC0415 - only where it is installed
+    from django.conf import settings  # noqa: PLC0415 - as above
+    from django.core.checks import run_checks  # noqa: PLC0415 - as above
+    from django.http import HttpResponse  # noqa: PLC0415 - as above
+    from django.test import Client  # noqa: PLC0415 - as above
+    from django.urls import path  # noqa: PLC0415 - as above
+
+    settings.configure(
+        ALLOWED_HOSTS=["*"],
+        INSTALLED_APPS=["signakit_django"],
+        MIDDLEWARE=["signakit_django.middleware.SignaKitMiddleware"],
+        ROOT_URLCONF=(path("", lambda request: HttpResponse(request.flags.variation("new-checkout", "none"))),),
+    )
+    django.setup()
+    assert Client().get("/").content == b"none"
+    assert [message.id for message in run_checks(tags=["signakit"])] == ["signakit.W001"]
+    print(f"smoke: a page served by Django {django.get_version()}")
+
+
+def check_a_flask_app() -> None:
+    """Serve a page, without an SDK key: every flag is at its default."""
+    from flask import Flask  # noqa: PLC0415 - only where it is installed
+
+    from signakit_flask import SignaKit, flags  # noqa: PLC0415 - as above
+
+    app = Flask(__name__)
+    SignaKit(app)
+    app.add_url_rule("/", "page", lambda: flags.variation("new-checkout", "none"))
+    assert app.test_client().get("/").data == b"none"
+    assert "no config" not in app.test_cli_runner().invoke(args=["signakit", "--help"]).output
+    print(f"smoke: a page served by Flask {version('flask')}")
 
 
 def import_every_module(package: str) -> list[str]:

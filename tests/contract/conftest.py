@@ -4,13 +4,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.contract_django import ADAPTERS
+from support import contract_django, contract_flask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from support.contract import Adapter
     from support.server import FlagServer
+
+ADAPTERS = [
+    *contract_django.ADAPTERS,
+    *contract_flask.ADAPTERS,
+]
 
 
 @pytest.fixture(params=ADAPTERS, ids=lambda adapter: adapter.name)

@@ -1,4 +1,4 @@
-"""The Django site under real servers, each with several workers.
+"""Sites under real servers, most with several workers.
 
 In each: every worker becomes ready, every worker sees a flipped flag within two polls, and what each worker exposed
 arrives once, to the last moment before the end.
@@ -22,6 +22,7 @@ PYTHON = sys.executable
 WSGI = "support.django_site.wsgi:application"
 ASGI = "support.django_site.asgi:application"
 GUNICORN = (PYTHON, "-m", "gunicorn", WSGI, "--bind", "127.0.0.1:{port}", "--no-control-socket")
+FLASK = (PYTHON, "-m", "gunicorn", "support.flask_site.deployed:app", *GUNICORN[4:])
 UWSGI = (
     *(PYTHON, "-c", "import sys, pyuwsgi; pyuwsgi.run(sys.argv[1:])"),
     *("--http-socket", "127.0.0.1:{port}", "--master", "--die-on-term", "--need-app", "--module", WSGI),
@@ -41,6 +42,14 @@ SERVERS = {
     "uvicorn": ((PYTHON, "-m", "uvicorn", ASGI, "--port", "{port}"), 1, "/async/worker"),
     "uvicorn workers": ((PYTHON, "-m", "uvicorn", ASGI, "--port", "{port}", "--workers", "2"), 2, "/async/worker"),
     "uvicorn sync views": ((PYTHON, "-m", "uvicorn", ASGI, "--port", "{port}", "--workers", "2"), 2, "/sync/worker"),
+    "flask gunicorn": ((*FLASK, "--workers", "3"), 3, "/sync/worker"),
+    "flask gunicorn async views": ((*FLASK, "--workers", "2"), 2, "/async/worker"),
+    "flask gunicorn --preload": ((*FLASK, "--workers", "3", "--preload"), 3, "/sync/worker"),
+    "flask gunicorn threads": ((*FLASK, "--workers", "2", "--threads", "4"), 2, "/sync/worker"),
+    "flask gunicorn --preload threads": ((*FLASK, "--workers", "2", "--threads", "4", "--preload"), 2, "/sync/worker"),
+    "flask gunicorn gevent": ((*FLASK, "--workers", "2", "-k", "gevent"), 2, "/sync/worker"),
+    "flask gunicorn --preload gevent": ((*FLASK, "--workers", "2", "-k", "gevent", "--preload"), 2, "/sync/worker"),
+    "flask waitress": ((PYTHON, "-m", "support.flask_site.under_waitress", "{port}"), 1, "/sync/worker"),
 }
 
 
@@ -81,7 +90,7 @@ def test_every_worker_is_ready_sees_a_flip_and_delivers_once(running: tuple[Site
     print(f"{len(site.answers)} requests, {workers} workers, {len(server.events)} exposures, each once")
 
 
-@pytest.mark.parametrize("name", ["gunicorn --preload", "uvicorn workers"])
+@pytest.mark.parametrize("name", ["gunicorn --preload", "uvicorn workers", "flask gunicorn --preload"])
 def test_workers_that_start_while_the_cdn_is_away_serve_and_become_ready(name: str, server: FlagServer) -> None:
     command, workers, path = SERVERS[name]
     server.set_config(flipped("on"))

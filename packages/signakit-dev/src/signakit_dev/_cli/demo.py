@@ -16,7 +16,7 @@ from .output import AsJson, CommandError, command, print_json, printable, show
 if TYPE_CHECKING:
     from types import FrameType
 
-    from signakit_dev._demo.shops import RunningShop
+    from signakit_dev._demo.shops import RunningShop, Shop
 
 TRY = (
     "Open both. {traffic}",
@@ -46,6 +46,7 @@ def demo(
     ] = 20,
     port: Annotated[int, typer.Option("--port", min=0, max=65_535, help="The emulator's port; 0 takes any.")] = 4747,
     shop_port: Annotated[int, typer.Option("--shop-port", min=0, max=65_535, help="The shop's; 0 takes any.")] = 4748,
+    shop_name: Annotated[str, typer.Option("--shop", help="Which shop: starlette or flask.")] = "starlette",
     as_json: AsJson = False,
 ) -> None:
     """See flags decide, and events arrive.
@@ -61,13 +62,20 @@ def demo(
 
     check_port(shop_port)
     key = serving.sdk_key_of(file)
-    shop = SHOPS[0]
+    shop = shop_of(shop_name)
+    if shop is not SHOPS[0]:
+        visitors = 0
     stopping = threading.Event()
     with contextlib.ExitStack() as running:
 
         def started(url: str) -> None:
             # In the emulator's thread: it must not wait for a shop that is about to ask it for the config.
-            environment = {"SIGNAKIT_SDK_KEY": key, "SIGNAKIT_EMULATOR_URL": url, "NO_PROXY": "127.0.0.1"}
+            environment = {
+                "SIGNAKIT_SDK_KEY": key,
+                "SIGNAKIT_EMULATOR_URL": url,
+                "NO_PROXY": "127.0.0.1",
+                "SHOP_POLLING_INTERVAL": "0.5",  # a switch flipped on the page holds at the next reload
+            }
             process = RunningShop(shop, port=shop_port, visitors=visitors, environment=environment)
             watcher = threading.Thread(target=watch, args=(process, url))
             running.callback(watcher.join)
@@ -109,6 +117,23 @@ def stop_first(process: "RunningShop", stopping: threading.Event) -> None:
                 then(number, frame)
 
         signal.signal(number, stop)
+
+
+def shop_of(name: str) -> "Shop":
+    """Return the shop of this name.
+
+    Raises:
+        CommandError: There is none, or it cannot be started here.
+    """
+    from signakit_dev._demo.shops import SHOPS  # noqa: PLC0415  # as in `demo`
+
+    shop = next((shop for shop in SHOPS if shop.name == name), None)
+    if shop is None:
+        raise CommandError(f"there is no shop {name!r}", hint=f"Shops are {', '.join(shop.name for shop in SHOPS)}.")
+    if not shop.installed:
+        hint = f"It needs {', '.join(shop.needs)}, and a checkout of the repository."
+        raise CommandError(f"the shop {name} cannot be started here", hint=hint)
+    return shop
 
 
 def check_port(port: int) -> None:

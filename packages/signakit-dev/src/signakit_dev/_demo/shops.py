@@ -12,11 +12,15 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
+
+EXAMPLES = Path(__file__).parents[5] / "examples"
+"""Where the shops of the repository are; a wheel does not bring them."""
 
 STOPPING = 5.0
 """Seconds that a shop may take to end, before it is killed."""
@@ -31,21 +35,29 @@ class Shop:
         title: What it shows.
         module: Run with ``python -m``.
         needs: Packages that have to be installed for it.
+        folder: Where the module is, if not in an installed package.
     """
 
     name: str
     title: str
     module: str
     needs: tuple[str, ...] = ()
+    folder: Path | None = None
 
     @property
     def installed(self) -> bool:
         """Whether it can be started here."""
-        return all(find_spec(package) is not None for package in self.needs)
+        there = self.folder is None or (self.folder / self.module).is_dir()
+        return there and all(find_spec(package) is not None for package in self.needs)
 
 
-SHOPS = (Shop("starlette", "the SDK alone, in a small Starlette application", "signakit_dev._demo.shop"),)
-"""In the order of their ports. The first is driven by the synthetic visitors."""
+SHOPS = (
+    Shop("starlette", "the SDK alone, in a small Starlette application", "signakit_dev._demo.shop"),
+    Shop(
+        "flask", "signakit-flask, in a small Flask application", "flask_shop", ("signakit_flask", "asgiref"), EXAMPLES
+    ),
+)
+"""The first is started unless another one is asked for, and is the one that the synthetic visitors drive."""
 
 
 class RunningShop:
@@ -53,6 +65,7 @@ class RunningShop:
 
     def __init__(self, shop: Shop, *, port: int, visitors: float, environment: dict[str, str]) -> None:
         self.shop = shop
+        path = () if shop.folder is None else (str(shop.folder), *filter(None, (os.environ.get("PYTHONPATH"),)))
         self._process = subprocess.Popen(  # noqa: S603  # our own module, by our own interpreter
             [sys.executable, "-m", shop.module, "--port", str(port), "--visitors", str(visitors)],
             stdin=subprocess.PIPE,
@@ -60,7 +73,12 @@ class RunningShop:
             text=True,
             # Ctrl-C is for whoever started it, who stops it while the emulator still takes its last events.
             start_new_session=True,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
+            env={
+                **os.environ,
+                "PYTHONUNBUFFERED": "1",
+                **({"PYTHONPATH": os.pathsep.join(path)} if path else {}),
+                **environment,
+            },
         )
 
     @property

@@ -1,0 +1,13 @@
+"""SignaKit feature flags in Flask.
+
+``signakit = SignaKit(app)``, or ``signakit.init_app(app)`` in a factory, and ``flags`` is the user context of whichever
+request is being served: ``flags.variation("new-checkout")``. Outside of requests there are ``signakit.client`` and
+``signakit.flags_for()``.
+"""
+
+from .decorators import flag_required
+from .extension import SignaKit, SignaKitState
+from .proxy import aflags, flags
+from .views import blueprint
+
+__all__ = ["SignaKit", "SignaKitState", "aflags", "blueprint", "flag_required", "flags"]

@@ -1,0 +1,131 @@
+"""The extension."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from signakit_flags.integration import Identity
+
+from . import views
+from .cli import commands
+from .integration import FlaskIntegration, spell
+from .proxy import NAME, finish, flags, state
+from .templating import enabled_flag
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flask import Flask, Request, Response
+
+    from signakit_flags import SignaKitClient, SignaKitUserContext
+    from signakit_flags.integration import AnyIdentityResolver
+
+ResolverT = TypeVar("ResolverT", bound="AnyIdentityResolver[Request]")
+
+
+@dataclass(frozen=True, slots=True)
+class SignaKitState:
+    """What one app has: ``app.extensions["signakit"]``.
+
+    Attributes:
+        integration: Serves its requests.
+    """
+
+    integration: FlaskIntegration
+
+    @property
+    def client(self) -> SignaKitClient | None:
+        """The app's client; None when the config does not allow one, which is logged, and flags are off."""
+        return self.integration.made
+
+    def flags_for(self, user_id: str | None, attributes: Mapping[str, Any] | None = None) -> SignaKitUserContext:
+        """Return the flags of a user outside of requests, as ``SignaKit.flags_for``."""
+        return self.integration.user(None if user_id is None else Identity(user_id, attributes or {}))
+
+
+class SignaKit:
+    """Feature flags for Flask apps: ``SignaKit(app)``, or ``SignaKit()`` and ``init_app`` in a factory.
+
+    It holds nothing of an app, so one may serve several: each has a client of its own. Reads the config keys
+    ``SIGNAKIT_*`` of the app, and touches no network: the client begins to load when a request first asks for a flag.
+
+    Args:
+        app: Passed on to ``init_app``.
+    """
+
+    def __init__(self, app: Flask | None = None) -> None:
+        self._resolver: AnyIdentityResolver[Request] | None = None
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Flask) -> None:
+        """Give an app its flags. Its config has to be there by now; what is wrong with it is logged, flags are off.
+
+        Raises:
+            RuntimeError: The app has a SignaKit already.
+        """
+        if NAME in app.extensions:
+            raise RuntimeError("this app has a SignaKit already: call init_app once for each app")
+        defaults: dict[str, Any] = {
+            "sdk_key": os.environ.get("SIGNAKIT_SDK_KEY"),
+            "visitor_cookie": {},
+            "load_in_tests": False,
+        }
+        for option, value in defaults.items():
+            app.config.setdefault(spell(option), value)
+        app.extensions[NAME] = SignaKitState(FlaskIntegration(app, self._identified))
+        app.after_request(finish)
+        app.jinja_env.globals["flags"] = flags
+        app.jinja_env.tests["enabled_flag"] = enabled_flag
+        app.cli.add_command(commands)
+
+    def identify(self, resolver: ResolverT) -> ResolverT:
+        """Register the function that says who a request is from; a decorator. The last one registered counts.
+
+        It takes the request and returns an ``Identity`` or None, which leaves it to Flask-Login's account, then to the
+        visitor cookie. It may be a coroutine function; async views then begin with ``await aflags()``. A function named
+        by ``SIGNAKIT_IDENTIFY`` goes before.
+
+        Raises:
+            TypeError: It is no function.
+        """
+        if not callable(resolver):
+            raise TypeError(f"identify decorates a function, not {type(resolver).__name__}")
+        self._resolver = resolver
+        return resolver
+
+    def _identified(self, request: Request, /) -> Any:
+        # What it returns, an awaitable included, is looked at by whoever asks.
+        return None if self._resolver is None else self._resolver(request)
+
+    @property
+    def client(self) -> SignaKitClient | None:
+        """The client of the current app, for commands, tasks and whatever else is no request.
+
+        None when the config does not allow one, and flags are off. Raises Flask's ``RuntimeError`` outside of an app
+        context; ``app.extensions["signakit"].client`` needs none.
+        """
+        return state().client
+
+    def flags_for(self, user_id: str | None, attributes: Mapping[str, Any] | None = None) -> SignaKitUserContext:
+        """Return the flags of a user outside of requests: in a command, a task, a thread with an app context.
+
+        Args:
+            user_id: As in requests; with Flask-Login, ``get_id()``. None is nobody, who gets None and defaults.
+            attributes: Matched against audience rules. The User-Agent of a request is not known here.
+
+        Returns:
+            The context, never None. While there is no config it gives None and defaults. The first question in a
+            process waits for the config, for ``SIGNAKIT_READY_TIMEOUT`` seconds at most.
+
+        Raises:
+            RuntimeError: There is no app context.
+            TypeError: ``user_id`` is no text.
+        """
+        return state().flags_for(user_id, attributes)
+
+    def health(self) -> Response:
+        """Return the client's status; a view. See ``blueprint``."""
+        return views.health()

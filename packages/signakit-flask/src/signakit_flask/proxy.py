@@ -1,0 +1,100 @@
+"""``flags``: the user context of the request that is being served.
+
+State: it is kept in the request object, under ``_KEY``, and not in ``g``, which several requests share where a test or
+a command has pushed an app context around them. None there says that the response has started before anybody asked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, cast
+
+from flask import current_app, request
+from werkzeug.local import LocalProxy
+
+if TYPE_CHECKING:
+    from flask import Request, Response
+
+    from signakit_flags import SignaKitUserContext
+    from signakit_flags.integration import LazyUserContext
+
+    from .extension import SignaKitState
+
+NAME = "signakit"
+_KEY = "_signakit_flags"
+_OUTSIDE = """\
+Working outside of request context.
+
+The flags are those of the user whose request is served, and there is none here. In a command, a task or a thread ask \
+for a user by their id: signakit.flags_for("user-17"), or signakit.client, in an app context.\
+"""
+
+
+def state() -> SignaKitState:
+    """Return what ``init_app`` has left in the current app.
+
+    Raises:
+        RuntimeError: There is no app context, or ``init_app`` was not called for this app.
+    """
+    found: SignaKitState | None = current_app.extensions.get(NAME)
+    if found is None:
+        raise RuntimeError("this app has no SignaKit: call SignaKit(app), or signakit.init_app(app) where it is made")
+    return found
+
+
+def current() -> LazyUserContext:
+    """Return the flags of the current request, which are made when somebody wants them.
+
+    Raises:
+        RuntimeError: There is no request, or ``init_app`` was not called for this app.
+    """
+    held = vars(_current_request())
+    context: LazyUserContext | None = held.get(_KEY)
+    if context is None:
+        context = state().integration.context(_current_request())
+        if _KEY in held:
+            context.start_response()
+            held[_KEY] = context
+        else:
+            context = held.setdefault(_KEY, context)
+    return context
+
+
+def _current_request() -> Request:
+    try:
+        # The request itself: the proxy would stand for another one in another thread.
+        return cast("Request", cast("Any", request)._get_current_object())  # noqa: SLF001  # Werkzeug documents it
+    except RuntimeError:
+        raise RuntimeError(_OUTSIDE) from None
+
+
+def finish(response: Response) -> Response:
+    """Put into the response what the flags ask of it; for ``after_request``."""
+    served = _current_request()
+    context: LazyUserContext | None = vars(served).setdefault(_KEY, None)
+    if context is None:
+        return response
+    start = context.start_response(secure=served.is_secure)
+    if start.vary and "*" not in response.vary:
+        response.vary.update(start.vary)
+    if start.cookie is not None:
+        response.set_cookie(**asdict(start.cookie))
+    return response
+
+
+async def aflags() -> SignaKitUserContext:
+    """Return the flags of this request in an async view, after finding out who asks by awaiting an async ``identify``.
+
+    Afterwards ``flags`` will do as well. Without an async ``identify`` it does from the start.
+
+    Raises:
+        RuntimeError: As for ``flags``.
+    """
+    return await current().resolve()
+
+
+flags: SignaKitUserContext = LocalProxy(current)  # type: ignore[assignment]  # stands for one, as Flask's own do
+"""This request's user context. Free until it is asked, and never None.
+
+Outside of a request, ``RuntimeError``.
+"""

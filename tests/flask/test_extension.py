@@ -1,0 +1,317 @@
+from __future__ import annotations
+
+import gc
+import logging
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from flask import Blueprint, Flask, current_app
+
+from signakit_flags import SignaKitUserContext
+from signakit_flags.integration import Identity, is_visitor_id
+from signakit_flask import SignaKit, aflags, flags
+from support.configs import SDK_KEY, config, flag, whole
+from support.server import FlagServer, flag_server
+
+if TYPE_CHECKING:
+    from flask.testing import FlaskClient
+
+
+def test_an_app_gets_its_flags_at_once_or_in_a_factory(make_app: Any, browse: Any) -> None:
+    at_once, later = make_app(), make_app()
+    SignaKit(at_once)
+    SignaKit().init_app(later)
+    for app in (at_once, later):
+        app.add_url_rule("/", "page", lambda: flags.variation("switch"))
+        assert browse(app).get("/").text == "on"
+
+
+def test_a_second_one_on_an_app_is_refused(make_app: Any) -> None:
+    app = make_app()
+    signakit = SignaKit(app)
+    for second in (signakit, SignaKit()):
+        with pytest.raises(RuntimeError, match="once for each app"):
+            second.init_app(app)
+
+
+def test_it_serves_several_apps_each_with_a_client_of_its_own(make_app: Any, browse: Any) -> None:
+    signakit = SignaKit()
+    with flag_server() as other:
+        other.set_config(config(flag("switch", allocation=whole("off"))))
+        urls = {f"SIGNAKIT_{name.upper()}": url for name, url in other.urls.items()}
+        apps = [make_app(), make_app(**urls)]
+        for app in apps:
+            signakit.init_app(app)
+            app.add_url_rule("/", "page", lambda: flags.variation("switch"))
+        assert [browse(app).get("/").text for app in apps] == ["on", "off"]
+        clients = []
+        for app in apps:
+            with app.app_context():
+                clients.append(signakit.client)
+            assert clients[-1] is app.extensions["signakit"].client
+        assert clients[0] is not clients[1]
+        clients[1].close(0.5)
+
+
+def test_an_app_that_is_gone_takes_its_client_along(make_app: Any, config: dict[str, Any]) -> None:
+    app = Flask("of_a_test")
+    app.config.update(config)
+    signakit = SignaKit(app)
+    client = weakref.ref(app.extensions["signakit"].client)
+    del app
+    gc.collect()
+    assert client() is None
+    assert signakit is not None
+
+
+def test_flags_in_a_blueprint(make_app: Any, browse: Any) -> None:
+    app = make_app()
+    pages = Blueprint("pages", __name__)
+    pages.before_request(lambda: None if flags.is_enabled("switch") else ("closed", 403))
+    pages.add_url_rule("/", "page", lambda: current_app.extensions["signakit"].client.flag_keys())
+    app.register_blueprint(pages, url_prefix="/pages")
+    SignaKit(app)
+    assert browse(app).get("/pages/").json == ["exp", "tgt", "switch"]
+
+
+# --- config ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_key_may_come_from_the_environment(make_app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIGNAKIT_SDK_KEY", SDK_KEY)
+    app = Flask("of_a_test")
+    SignaKit(app)
+    assert app.config["SIGNAKIT_SDK_KEY"] == SDK_KEY
+    assert app.extensions["signakit"].client is not None
+
+
+def test_what_the_config_says_goes_before_the_defaults(make_app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIGNAKIT_SDK_KEY", "sk_dev_of_the_environment")
+    app = make_app(SIGNAKIT_VISITOR_COOKIE=None)
+    SignaKit(app)
+    assert app.config["SIGNAKIT_SDK_KEY"] == SDK_KEY
+    assert app.config["SIGNAKIT_VISITOR_COOKIE"] is None
+    assert app.config["SIGNAKIT_LOAD_IN_TESTS"] is False
+
+
+@pytest.mark.parametrize(
+    ("more", "level", "said"),
+    [
+        ({"SIGNAKIT_SDK_KEY": None}, "WARNING", "SIGNAKIT_SDK_KEY is missing; flags are off."),
+        ({"SIGNAKIT_POLING_INTERVAL": 5}, "WARNING", "is ignored. Did you mean SIGNAKIT_POLLING_INTERVAL?"),
+        ({"SIGNAKIT_TIMEOUT": "soon"}, "ERROR", "SIGNAKIT_TIMEOUT cannot be used"),
+        ({"SIGNAKIT_SDK_KEY": "nonsense"}, "ERROR", "SIGNAKIT_SDK_KEY is malformed"),
+        ({"SIGNAKIT_IDENTIFY": "no.such.path"}, "ERROR", "SIGNAKIT_IDENTIFY is 'no.such.path', which cannot be"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_what_is_wrong_is_logged_when_the_app_is_made_and_breaks_nothing(
+    make_app: Any, browse: Any, caplog: pytest.LogCaptureFixture, more: dict[str, Any], level: str, said: str
+) -> None:
+    app = make_app(**more)
+    SignaKit(app)
+    [record] = caplog.records
+    assert (record.name, record.levelname) == ("signakit_flask", level)
+    assert said in record.getMessage()
+    app.add_url_rule("/", "page", lambda: flags.variation("switch", "none"))
+    unknown = "is ignored" in said
+    assert browse(app).get("/").text == ("on" if unknown else "none")
+    assert len(caplog.records) == 1
+
+
+def test_the_key_is_never_shown(make_app: Any, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    SignaKit(make_app(SIGNAKIT_SDK_KEY="sk_dev_org_1_very/secret", SIGNAKIT_TIMEOUT=0))
+    assert caplog.records
+    assert "secret" not in caplog.text
+
+
+def test_under_test_the_network_is_left_alone_unless_the_config_says_otherwise(
+    make_app: Any, browse: Any, server: FlagServer
+) -> None:
+    app = make_app()
+    signakit = SignaKit(app)
+    app.testing = True  # as a fixture does, after the factory
+    app.add_url_rule("/", "page", lambda: flags.variation("switch", "none"))
+    assert browse(app).get("/").text == "none"
+    with app.app_context():
+        assert signakit.flags_for("ada").decide("switch") is None
+    assert server.config_requests == []
+    app.config["SIGNAKIT_LOAD_IN_TESTS"] = True
+    assert browse(app).get("/").text == "on"
+
+
+# --- who asks --------------------------------------------------------------------------------------------------------
+
+
+def shown(app: Flask, browse: Any, view: Any = lambda: flags.user_id) -> str:
+    app.add_url_rule("/", "page", view)
+    text: str = browse(app).get("/", headers={"X-User": "ada"}).text
+    return text
+
+
+def test_identify_may_be_registered_before_and_after_init_app(make_app: Any, browse: Any) -> None:
+    for early in (True, False):
+        app = make_app()
+        signakit = SignaKit() if early else SignaKit(app)
+
+        @signakit.identify
+        def identify(request: Any) -> Identity | None:
+            return Identity(request.headers["X-User"], {"plan": "pro"})
+
+        if early:
+            signakit.init_app(app)
+        assert identify.__name__ == "identify", "the decorator leaves the function as it is"
+        assert shown(app, browse, lambda: f"{flags.user_id} {flags.attributes}") == "ada {'plan': 'pro'}"
+
+
+def test_a_function_that_the_config_names_goes_before(make_app: Any, browse: Any) -> None:
+    app = make_app(SIGNAKIT_IDENTIFY=lambda _request: Identity("of the config"))
+    signakit = SignaKit(app)
+    signakit.identify(lambda _request: Identity("registered"))
+    assert shown(app, browse) == "of the config"
+
+
+def test_the_last_one_registered_counts(make_app: Any, browse: Any) -> None:
+    app = make_app()
+    signakit = SignaKit(app)
+    signakit.identify(lambda _request: Identity("first"))
+    signakit.identify(lambda _request: Identity("second"))
+    assert shown(app, browse) == "second"
+
+
+def test_identify_decorates_functions_only() -> None:
+    with pytest.raises(TypeError, match="decorates a function"):
+        SignaKit().identify("accounts.identify")  # type: ignore[type-var]
+
+
+def with_async_identify(make_app: Any) -> Flask:
+    app: Flask = make_app()
+    signakit = SignaKit(app)
+
+    @signakit.identify
+    async def identify(request: Any) -> Identity | None:
+        return Identity(request.headers["X-User"])
+
+    return app
+
+
+def test_an_async_identify_is_waited_for_in_a_sync_view(make_app: Any, browse: Any) -> None:
+    assert shown(with_async_identify(make_app), browse) == "ada"
+
+
+def test_in_an_async_view_it_is_awaited_and_flags_before_that_are_an_error(make_app: Any, browse: Any) -> None:
+    async def view() -> str:
+        with pytest.raises(RuntimeError, match=r"await aflags\(\)"):
+            flags.is_enabled("switch")
+        context = await aflags()
+        assert isinstance(context, SignaKitUserContext)
+        assert flags == context
+        return flags.user_id
+
+    assert shown(with_async_identify(make_app), browse, view) == "ada"
+
+
+def test_without_flask_login_on_the_app_everybody_is_a_visitor(make_app: Any, browse: Any) -> None:
+    import flask_login  # noqa: F401
+
+    app = make_app()
+    SignaKit(app)
+    assert is_visitor_id(shown(app, browse))
+
+
+@pytest.fixture
+def login_app(make_app: Any) -> Flask:
+    """An app with Flask-Login, where ``/login/<id>`` logs somebody in."""
+    from flask_login import LoginManager, UserMixin, login_user
+
+    class User(UserMixin):  # type: ignore[misc]  # Flask-Login has no types
+        def __init__(self, number: int) -> None:
+            self.number = number
+
+        def get_id(self) -> Any:
+            return self.number  # no text, against Flask-Login's advice
+
+    app: Flask = make_app()
+    manager = LoginManager(app)
+    manager.user_loader(lambda user_id: User(user_id))
+    SignaKit(app)
+    app.add_url_rule("/login/<int:number>", "login", lambda number: str(login_user(User(number))))
+    return app
+
+
+def test_flask_logins_account_is_known_by_its_id_as_text(login_app: Flask, browse: Any) -> None:
+    login_app.add_url_rule("/", "page", lambda: f"{flags.user_id!r}")
+    browser: FlaskClient = browse(login_app)
+    assert is_visitor_id(browser.get("/").text.strip("'"))
+    browser.get("/login/17")
+    assert browser.get("/").text == "'17'"
+
+
+def test_an_account_outside_of_the_requests_context_is_an_error_and_nobody(
+    login_app: Flask, browse: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept: list[Any] = []
+
+    @login_app.get("/")
+    def page() -> Any:
+        kept.append(flags._get_current_object())  # type: ignore[attr-defined]  # a proxy
+        return (repr(context.decide("switch")) for context in kept)
+
+    browser: FlaskClient = browse(login_app)
+    browser.get("/login/17")
+    assert browser.get("/").text == "None"
+    assert "stream_with_context" in caplog.text
+
+
+# --- outside of requests ---------------------------------------------------------------------------------------------
+
+
+def test_flags_for_a_user_are_those_of_their_requests(make_app: Any, browse: Any, server: FlagServer) -> None:
+    app = make_app()
+    signakit = SignaKit(app)
+    with app.app_context():
+        user = signakit.flags_for("ada", {"plan": "pro"})
+        assert (user.user_id, user.attributes) == ("ada", {"plan": "pro"})
+        assert user.is_enabled("switch")
+        user.track("purchase", value=5)
+        assert signakit.client is not None
+        assert signakit.client.flush_sync(10)
+    assert [event["userId"] for event in server.events if event["eventKey"] == "purchase"] == ["ada"]
+
+
+def test_flags_for_nobody_are_none_and_defaults(make_app: Any) -> None:
+    app = make_app()
+    signakit = SignaKit(app)
+    with app.app_context():
+        assert signakit.flags_for(None).decide("switch") is None
+        assert signakit.flags_for(None).is_enabled("switch", True) is True
+        with pytest.raises(TypeError, match="user_id"):
+            signakit.flags_for(17)  # type: ignore[arg-type]  # the mistake in question
+
+
+def test_an_app_context_touches_no_network_and_leaving_it_closes_nothing(make_app: Any, server: FlagServer) -> None:
+    app = make_app()
+    signakit = SignaKit(app)
+    with app.app_context():
+        client = signakit.client
+        assert client is not None
+    assert server.config_requests == []
+    for _ in range(2):
+        with app.app_context():
+            signakit.flags_for("ada").decide("exp")
+            signakit.flags_for("ada").track("purchase")
+    assert client.flush_sync(10)
+    assert len([event for event in server.events if event["eventKey"] == "purchase"]) == 2
+
+
+def test_the_client_outside_of_an_app_context_is_flasks_own_error() -> None:
+    with pytest.raises(RuntimeError, match="outside of application context"):
+        _ = SignaKit().client
+
+
+def test_an_app_without_the_extension_says_so() -> None:
+    app = Flask("of_a_test")
+    with app.test_request_context(), pytest.raises(RuntimeError, match=r"init_app"):
+        _ = flags.user_id

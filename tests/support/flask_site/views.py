@@ -1,0 +1,115 @@
+"""Views of every kind, sync. The same, async: ``aviews``."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+from flask import Blueprint, Response, jsonify, redirect, render_template, stream_with_context
+
+from signakit_flask import flag_required, flags
+
+pages = Blueprint("sync", __name__)
+ALL = ["GET", "POST", "OPTIONS"]
+
+
+def facts(flags):
+    """Everything that a scenario asks about."""
+    decision = flags.decide("exp")
+    return {
+        "user_id": flags.user_id,
+        "attributes": flags.attributes,
+        "is_bot": flags.is_bot,
+        "variation": None if decision is None else decision.variation_key,
+        "switch": flags.is_enabled("switch"),
+        "switch_by_default": flags.is_enabled("switch", True),
+        "targeted": flags.variation("tgt", "default"),
+        "thread": threading.get_ident(),
+    }
+
+
+@pages.route("/untouched")
+def untouched():
+    return jsonify(thread=threading.get_ident())
+
+
+@pages.route("/lazy")
+def lazy():
+    flags.touched  # noqa: B018  # asks nothing
+    repr(flags)
+    return Response("lazy", headers={"Vary": "Accept"})
+
+
+@pages.route("/flags", methods=ALL, provide_automatic_options=False)
+def everything():
+    response = jsonify(facts(flags))
+    response.headers["Vary"] = "Accept-Language"
+    return response
+
+
+def worker_facts(flags):
+    """Which process answers, and what it thinks."""
+    return {"pid": os.getpid(), "exp": flags.variation("exp", "none"), "switch": flags.variation("switch", "none")}
+
+
+@pages.route("/worker")
+def worker():
+    return worker_facts(flags)
+
+
+@pages.route("/late")
+def late():
+    @stream_with_context
+    def body():
+        yield "first "
+        yield repr(flags.decide("exp"))
+
+    return Response(body())
+
+
+@pages.route("/early")
+def early():
+    assert flags.user_id
+
+    @stream_with_context
+    def body():
+        yield flags.variation("exp")
+
+    return Response(body())
+
+
+@pages.route("/error")
+def error():
+    flags.decide("exp")
+    raise LookupError("a mistake of the application's")
+
+
+@pages.route("/away")
+def away():
+    flags.decide("exp")
+    return redirect("/elsewhere")
+
+
+@pages.route("/page")
+def page():
+    return render_template("page.html", key="exp")
+
+
+def let_in(**kwargs):
+    return "let in"
+
+
+def add_gates(pages, let_in):
+    """Views for those alone who have a flag."""
+    for rule, gate in {
+        "/gate": flag_required("switch"),
+        "/gate/treatment": flag_required("exp", variation="treatment"),
+        "/gate/redirect": flag_required("unknown", redirect_to="elsewhere"),
+        "/gate/redirect/url": flag_required("unknown", redirect_to="/elsewhere?from=gate"),
+        "/gate/forbidden": flag_required("unknown", status=403),
+        "/gate/teapot": flag_required("unknown", status=418),
+    }.items():
+        pages.add_url_rule(rule, rule.strip("/").replace("/", "_"), gate(let_in))
+
+
+add_gates(pages, let_in)

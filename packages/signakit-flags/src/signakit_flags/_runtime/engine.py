@@ -315,6 +315,8 @@ class Engine:
         waiter = _AsyncWaiter()
         ticket = Ticket(waiter.notify)
         self.feed.ask(ticket, fresh=fresh)
+        if timeout is not None and timeout <= 0:
+            self._wake_poller()  # nobody waits for it, and so nobody else would wake it
         await self._await(waiter, timeout, self._wake_poller)
         return ticket.result or _timed_out(timeout)
 
@@ -327,6 +329,8 @@ class Engine:
         done = threading.Event()
         ticket = Ticket(done.set)
         self.feed.ask(ticket, fresh=fresh)
+        if timeout is not None and timeout <= 0:
+            self._wake_poller()  # as above
         if not self._wait(done, timeout, self._wake_poller):
             self._fetch_here(timeout)
         return ticket.result or _timed_out(timeout)

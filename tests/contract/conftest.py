@@ -4,13 +4,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.contract_django import ADAPTERS
+from support import contract_django, contract_fastapi, contract_starlette
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from support.contract import Adapter
     from support.server import FlagServer
+
+ADAPTERS = [
+    *contract_django.ADAPTERS,
+    *contract_fastapi.ADAPTERS,
+    *contract_starlette.ADAPTERS,
+]
 
 
 @pytest.fixture(params=ADAPTERS, ids=lambda adapter: adapter.name)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any, TypedDict, assert_type
 from fastapi import APIRouter, Depends, FastAPI, WebSocket
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.requests import HTTPConnection, Request
 from starlette.routing import Route
 
 from signakit_fastapi import (
@@ -26,6 +25,8 @@ from signakit_flags import Decision, SignaKitClient, SignaKitUserContext
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+
+    from starlette.requests import HTTPConnection, Request
 
 
 def identify(connection: HTTPConnection) -> Identity | None:

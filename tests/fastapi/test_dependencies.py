@@ -71,7 +71,7 @@ def test_the_cookie_is_set_whoever_makes_the_response(signakit: SignaKit, path: 
     def plain(flags: Flags) -> str:
         return flags.user_id
 
-    @app.get("/empty", status_code=204)
+    @app.get("/empty", status_code=204, response_model=None)
     def empty(flags: Flags) -> None:
         flags.decide("switch")
 

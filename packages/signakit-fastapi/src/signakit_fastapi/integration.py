@@ -10,7 +10,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from anyio import from_thread
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, cookie_parser
 
 from signakit_flags.integration import Identity, Integration
 
@@ -92,7 +92,8 @@ class StarletteIntegration(Integration[HTTPConnection]):
 
     def cookie(self, request: HTTPConnection, name: str) -> str | None:
         """Return the value of a cookie of the request, or None without one."""
-        return request.cookies.get(name)
+        # Not `request.cookies`: before Starlette 0.46 that is the first header alone, and HTTP/2 splits it.
+        return cookie_parser("; ".join(request.headers.getlist("cookie"))).get(name)
 
     def account(self, request: HTTPConnection) -> Identity | None:
         """Return the user of Starlette's ``AuthenticationMiddleware``, by their ``identity``; None without one."""

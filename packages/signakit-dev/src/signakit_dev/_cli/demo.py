@@ -16,7 +16,7 @@ from .output import AsJson, CommandError, command, print_json, printable, show
 if TYPE_CHECKING:
     from types import FrameType
 
-    from signakit_dev._demo.shops import RunningShop
+    from signakit_dev._demo.shops import RunningShop, Shop
 
 TRY = (
     "Open both. {traffic}",
@@ -46,6 +46,9 @@ def demo(
     ] = 20,
     port: Annotated[int, typer.Option("--port", min=0, max=65_535, help="The emulator's port; 0 takes any.")] = 4747,
     shop_port: Annotated[int, typer.Option("--shop-port", min=0, max=65_535, help="The shop's; 0 takes any.")] = 4748,
+    shop_name: Annotated[
+        str, typer.Option("--shop", metavar="NAME", help="Which shop: starlette or fastapi.")
+    ] = "starlette",
     as_json: AsJson = False,
 ) -> None:
     """See flags decide, and events arrive.
@@ -54,14 +57,14 @@ def demo(
     network, opens nothing by itself, and leaves nothing behind. Ctrl-C stops it.
     """
     # A web server is imported only where one is started.
-    from signakit_dev._demo.shops import SHOPS, RunningShop  # noqa: PLC0415
+    from signakit_dev._demo.shops import RunningShop  # noqa: PLC0415
     from signakit_dev._server import Options  # noqa: PLC0415
 
     from . import serving  # noqa: PLC0415
 
     check_port(shop_port)
     key = serving.sdk_key_of(file)
-    shop = SHOPS[0]
+    shop = shop_of(shop_name)
     stopping = threading.Event()
     with contextlib.ExitStack() as running:
 
@@ -109,6 +112,21 @@ def stop_first(process: "RunningShop", stopping: threading.Event) -> None:
                 then(number, frame)
 
         signal.signal(number, stop)
+
+
+def shop_of(name: str) -> "Shop":
+    """Return the shop of that name, or raise ``CommandError`` where it cannot be started."""
+    from signakit_dev._demo.shops import SHOPS  # noqa: PLC0415  # as in `demo`
+
+    shops = {shop.name: shop for shop in SHOPS}
+    if name not in shops:
+        raise CommandError(f"there is no shop {name!r}", hint=f"There are {', '.join(shops)}.")
+    if not shops[name].installed:
+        where = "a checkout of the repository, and " if shops[name].in_examples else ""
+        raise CommandError(
+            f"the shop {name} cannot be started here", hint=f"It needs {where}{', '.join(shops[name].needs)}."
+        )
+    return shops[name]
 
 
 def check_port(port: int) -> None:

@@ -12,11 +12,14 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
+
+EXAMPLES = (Path(__file__).parent / "../../../../../examples").resolve()
 
 STOPPING = 5.0
 """Seconds that a shop may take to end, before it is killed."""
@@ -31,21 +34,34 @@ class Shop:
         title: What it shows.
         module: Run with ``python -m``.
         needs: Packages that have to be installed for it.
+        in_examples: It is one of the repository's examples, and there in a checkout alone.
     """
 
     name: str
     title: str
     module: str
     needs: tuple[str, ...] = ()
+    in_examples: bool = False
 
     @property
     def installed(self) -> bool:
         """Whether it can be started here."""
+        if self.in_examples and not (EXAMPLES / self.module).is_dir():
+            return False
         return all(find_spec(package) is not None for package in self.needs)
 
 
-SHOPS = (Shop("starlette", "the SDK alone, in a small Starlette application", "signakit_dev._demo.shop"),)
-"""In the order of their ports. The first is driven by the synthetic visitors."""
+SHOPS = (
+    Shop("starlette", "the SDK alone, in a small Starlette application", "signakit_dev._demo.shop"),
+    Shop(
+        "fastapi",
+        "an API, a page that uses it, and a WebSocket behind a flag",
+        "fastapi_shop",
+        needs=("fastapi", "signakit_fastapi", "websockets"),
+        in_examples=True,
+    ),
+)
+"""The first is started unless another one is asked for."""
 
 
 class RunningShop:
@@ -53,6 +69,9 @@ class RunningShop:
 
     def __init__(self, shop: Shop, *, port: int, visitors: float, environment: dict[str, str]) -> None:
         self.shop = shop
+        if shop.in_examples:
+            # Polls as often as the first shop, so that a switch flipped on the page holds at the next reload.
+            environment = {"PYTHONPATH": str(EXAMPLES), "SHOP_POLLING_INTERVAL": "0.5", **environment}
         self._process = subprocess.Popen(  # noqa: S603  # our own module, by our own interpreter
             [sys.executable, "-m", shop.module, "--port", str(port), "--visitors", str(visitors)],
             stdin=subprocess.PIPE,

@@ -14,9 +14,11 @@ import pkgutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import MutableMapping
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 SLOW_IMPORTS = {"asyncio", "httpx", "msgspec", "ssl"}
 OPTIONAL_MODULES = {"jinja2", "pytest_plugin", "testing"}  # the extras that they need may be absent
@@ -76,6 +78,8 @@ def main(package: str = "signakit_flags") -> None:
         check_command()
     if package == "signakit_django":
         check_a_django_site()
+    if package == "signakit_fastapi":
+        check_a_fastapi_application()
     assert (files(package) / "py.typed").is_file(), f"{package} has no py.typed"
     print(f"smoke: {package} on Python {sys.version.split()[0]}: {len(names)} modules, a decision of each kind")
 
@@ -163,6 +167,44 @@ def check_a_django_site() -> None:
     assert Client().get("/").content == b"none"
     assert [message.id for message in run_checks(tags=["signakit"])] == ["signakit.W001"]
     print(f"smoke: a page served by Django {django.get_version()}")
+
+
+def check_a_fastapi_application() -> None:
+    """Answer a request, without an SDK key and without a server: every flag is at its default."""
+    import asyncio  # noqa: PLC0415 - must come after the check of the first import
+    import logging  # noqa: PLC0415 - as above
+
+    import fastapi  # noqa: PLC0415 - only where it is installed
+
+    from signakit_fastapi import Flags, SignaKit, require_flag  # noqa: PLC0415 - as above
+
+    logging.getLogger("signakit_flags").setLevel(logging.CRITICAL)  # it says that the key is missing
+    signakit = SignaKit()
+    app = fastapi.FastAPI(lifespan=signakit.lifespan, middleware=signakit.middleware)
+
+    @app.get("/")
+    @app.get("/gate", dependencies=[fastapi.Depends(require_flag("new-checkout"))])
+    def index(flags: Flags) -> str:
+        return flags.variation("new-checkout", "none")
+
+    async def statuses() -> list[int]:
+        sent: list[MutableMapping[str, Any]] = []
+
+        async def receive() -> dict[str, str]:
+            return {"type": "http.request"}
+
+        async def send(message: MutableMapping[str, Any]) -> None:
+            sent.append(message)
+
+        async with signakit.lifespan(app):
+            for path in ("/", "/gate"):
+                scope = {"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": []}
+                await app(scope, receive, send)
+        return [message["status"] for message in sent if "status" in message]
+
+    assert asyncio.run(statuses()) == [200, 404]
+    assert "404" in app.openapi()["paths"]["/gate"]["get"]["responses"]
+    print(f"smoke: a page served by FastAPI {fastapi.__version__}")
 
 
 def import_every_module(package: str) -> list[str]:

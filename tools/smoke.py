@@ -198,7 +198,8 @@ def check_a_fastapi_application() -> None:
 
         async with signakit.lifespan(app):
             for path in ("/", "/gate"):
-                scope = {"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": []}
+                scope: dict[str, Any] = {"type": "http", "method": "GET", "path": path, "headers": []}
+                scope["query_string"] = b""
                 await app(scope, receive, send)
         return [message["status"] for message in sent if "status" in message]
 

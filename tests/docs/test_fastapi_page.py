@@ -1,4 +1,4 @@
-"""The applications of the page "FastAPI and Starlette": built from the files that it shows, and asked for their pages."""
+"""The applications of the page on FastAPI: built from the files that it shows, and asked for their pages."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class App(Running):
             return False
         return True
 
-    def __exit__(self, *error: Any) -> None:
+    def __exit__(self, *error: Any) -> None:  # noqa: PYI036  # as its base class
         self.browser.close()
         super().__exit__(*error)
 

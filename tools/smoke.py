@@ -14,9 +14,11 @@ import pkgutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import MutableMapping
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 SLOW_IMPORTS = {"asyncio", "httpx", "msgspec", "ssl"}
 OPTIONAL_MODULES = {"jinja2", "pytest_plugin", "testing"}  # the extras that they need may be absent
@@ -78,6 +80,8 @@ def main(package: str = "signakit_flags") -> None:
         check_a_django_site()
     if package == "signakit_flask":
         check_a_flask_app()
+    if package == "signakit_fastapi":
+        check_a_fastapi_application()
     assert (files(package) / "py.typed").is_file(), f"{package} has no py.typed"
     print(f"smoke: {package} on Python {sys.version.split()[0]}: {len(names)} modules, a decision of each kind")
 
@@ -179,6 +183,45 @@ def check_a_flask_app() -> None:
     assert app.test_client().get("/").data == b"none"
     assert "no config" not in app.test_cli_runner().invoke(args=["signakit", "--help"]).output
     print(f"smoke: a page served by Flask {version('flask')}")
+
+
+def check_a_fastapi_application() -> None:
+    """Answer a request, without an SDK key and without a server: every flag is at its default."""
+    import asyncio  # noqa: PLC0415 - must come after the check of the first import
+    import logging  # noqa: PLC0415 - as above
+
+    import fastapi  # noqa: PLC0415 - only where it is installed
+
+    from signakit_fastapi import Flags, SignaKit, require_flag  # noqa: PLC0415 - as above
+
+    logging.getLogger("signakit_flags").setLevel(logging.CRITICAL)  # it says that the key is missing
+    signakit = SignaKit()
+    app = fastapi.FastAPI(lifespan=signakit.lifespan, middleware=signakit.middleware)
+
+    @app.get("/")
+    @app.get("/gate", dependencies=[fastapi.Depends(require_flag("new-checkout"))])
+    def index(flags: Flags) -> str:
+        return flags.variation("new-checkout", "none")
+
+    async def statuses() -> list[int]:
+        sent: list[MutableMapping[str, Any]] = []
+
+        async def receive() -> dict[str, str]:
+            return {"type": "http.request"}
+
+        async def send(message: MutableMapping[str, Any]) -> None:
+            sent.append(message)
+
+        async with signakit.lifespan(app):
+            for path in ("/", "/gate"):
+                scope: dict[str, Any] = {"type": "http", "method": "GET", "path": path, "headers": []}
+                scope["query_string"] = b""
+                await app(scope, receive, send)
+        return [message["status"] for message in sent if "status" in message]
+
+    assert asyncio.run(statuses()) == [200, 404]
+    assert "404" in app.openapi()["paths"]["/gate"]["get"]["responses"]
+    print(f"smoke: a page served by FastAPI {fastapi.__version__}")
 
 
 def import_every_module(package: str) -> list[str]:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support import contract_django, contract_flask
+from support import contract_django, contract_fastapi, contract_flask, contract_starlette
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 ADAPTERS = [
     *contract_django.ADAPTERS,
     *contract_flask.ADAPTERS,
+    *contract_fastapi.ADAPTERS,
+    *contract_starlette.ADAPTERS,
 ]
 
 

@@ -289,6 +289,13 @@ def test_on_ready_keeps_its_deadline_and_the_fetch_goes_on(face: Face, server: F
     assert face.wait_until(lambda: client.is_ready)
 
 
+def test_on_ready_that_waits_for_nothing_fetches_all_the_same(face: Face, server: FlagServer) -> None:
+    client = face.client(polling_interval=0)
+    result = face.on_ready(client, timeout=0)
+    assert not result.success
+    assert face.wait_until(lambda: client.is_ready)
+
+
 def test_flush_says_whether_everything_was_sent(face: Face, server: FlagServer) -> None:
     client = face.client()
     face.on_ready(client)

@@ -33,6 +33,7 @@ def test_there_are_files_to_check() -> None:
     assert [path.name for path in FILES] == [
         "check_client.py",
         "check_django.py",
+        "check_fastapi.py",
         "check_flask.py",
         "check_rejected.py",
         "check_user_context.py",

@@ -46,7 +46,9 @@ def demo(
     ] = 20,
     port: Annotated[int, typer.Option("--port", min=0, max=65_535, help="The emulator's port; 0 takes any.")] = 4747,
     shop_port: Annotated[int, typer.Option("--shop-port", min=0, max=65_535, help="The shop's; 0 takes any.")] = 4748,
-    shop_name: Annotated[str, typer.Option("--shop", help="Which shop: starlette or flask.")] = "starlette",
+    shop_name: Annotated[
+        str, typer.Option("--shop", metavar="NAME", help="Which shop: starlette, flask or fastapi.")
+    ] = "starlette",
     as_json: AsJson = False,
 ) -> None:
     """See flags decide, and events arrive.
@@ -120,20 +122,18 @@ def stop_first(process: "RunningShop", stopping: threading.Event) -> None:
 
 
 def shop_of(name: str) -> "Shop":
-    """Return the shop of this name.
-
-    Raises:
-        CommandError: There is none, or it cannot be started here.
-    """
+    """Return the shop of that name, or raise ``CommandError`` where it cannot be started."""
     from signakit_dev._demo.shops import SHOPS  # noqa: PLC0415  # as in `demo`
 
-    shop = next((shop for shop in SHOPS if shop.name == name), None)
-    if shop is None:
-        raise CommandError(f"there is no shop {name!r}", hint=f"Shops are {', '.join(shop.name for shop in SHOPS)}.")
-    if not shop.installed:
-        hint = f"It needs {', '.join(shop.needs)}, and a checkout of the repository."
-        raise CommandError(f"the shop {name} cannot be started here", hint=hint)
-    return shop
+    shops = {shop.name: shop for shop in SHOPS}
+    if name not in shops:
+        raise CommandError(f"there is no shop {name!r}", hint=f"There are {', '.join(shops)}.")
+    if not shops[name].installed:
+        where = "a checkout of the repository, and " if shops[name].in_examples else ""
+        raise CommandError(
+            f"the shop {name} cannot be started here", hint=f"It needs {where}{', '.join(shops[name].needs)}."
+        )
+    return shops[name]
 
 
 def check_port(port: int) -> None:

@@ -32,7 +32,7 @@ from signakit_flags import SignaKitClient, SignaKitUserContext
 from .visitors import COUNTRIES, PLANS, PRICE, keep_visiting
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from starlette.requests import Request
 
@@ -185,7 +185,7 @@ def remember(response: Response, name: str, value: str) -> None:
     response.set_cookie(name, value, max_age=YEAR, httponly=True, samesite="lax")
 
 
-def make_app(*, visitors: float) -> Starlette:
+def make_app(visitors: float) -> Starlette:
     """Return the shop; ``visitors`` synthetic ones a second come while it runs."""
 
     @contextlib.asynccontextmanager
@@ -229,9 +229,14 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
 
-def main() -> None:
-    """Serve until SIGINT, SIGTERM or the end of stdin."""
-    parser = argparse.ArgumentParser(prog="python -m signakit_dev._demo.shop", description="An example shop.")
+def main(name: str = "signakit_dev._demo.shop", make: Callable[[float], Any] = make_app) -> None:
+    """Serve a shop until SIGINT, SIGTERM or the end of stdin.
+
+    Args:
+        name: The module that is run.
+        make: Returns the application, for so many visitors a second.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m {name}", description="An example shop.")
     parser.add_argument("--port", type=int, default=4748)
     parser.add_argument("--visitors", type=float, default=0.0, help="synthetic visitors a second")
     options = parser.parse_args()
@@ -239,7 +244,7 @@ def main() -> None:
         listener = socket.create_server(("127.0.0.1", options.port))
     except OSError as error:
         sys.exit(f"the shop cannot listen on port {options.port}: {error.strerror}")
-    config = uvicorn.Config(make_app(visitors=options.visitors), log_level="warning", timeout_graceful_shutdown=2)
+    config = uvicorn.Config(make(options.visitors), log_level="warning", timeout_graceful_shutdown=2)
     server = Server(config)
     threading.Thread(target=server.watch_stdin, daemon=True).start()
     with contextlib.suppress(KeyboardInterrupt), listener:

@@ -35,26 +35,38 @@ class Shop:
         title: What it shows.
         module: Run with ``python -m``.
         needs: Packages that have to be installed for it.
-        folder: Where the module is, if not in an installed package.
+        in_examples: It is one of the repository's examples, and there in a checkout alone.
     """
 
     name: str
     title: str
     module: str
     needs: tuple[str, ...] = ()
-    folder: Path | None = None
+    in_examples: bool = False
 
     @property
     def installed(self) -> bool:
         """Whether it can be started here."""
-        there = self.folder is None or (self.folder / self.module).is_dir()
-        return there and all(find_spec(package) is not None for package in self.needs)
+        if self.in_examples and not (EXAMPLES / self.module).is_dir():
+            return False
+        return all(find_spec(package) is not None for package in self.needs)
 
 
 SHOPS = (
     Shop("starlette", "the SDK alone, in a small Starlette application", "signakit_dev._demo.shop"),
     Shop(
-        "flask", "signakit-flask, in a small Flask application", "flask_shop", ("signakit_flask", "asgiref"), EXAMPLES
+        "flask",
+        "signakit-flask, in a small Flask application",
+        "flask_shop",
+        needs=("signakit_flask", "asgiref"),
+        in_examples=True,
+    ),
+    Shop(
+        "fastapi",
+        "an API, a page that uses it, and a WebSocket behind a flag",
+        "fastapi_shop",
+        needs=("fastapi", "signakit_fastapi", "websockets"),
+        in_examples=True,
     ),
 )
 """The first is started unless another one is asked for, and is the one that the synthetic visitors drive."""
@@ -65,7 +77,10 @@ class RunningShop:
 
     def __init__(self, shop: Shop, *, port: int, visitors: float, environment: dict[str, str]) -> None:
         self.shop = shop
-        path = () if shop.folder is None else (str(shop.folder), *filter(None, (os.environ.get("PYTHONPATH"),)))
+        if shop.in_examples:
+            # Polls as often as the first shop, so that a switch flipped on the page holds at the next reload.
+            path = os.pathsep.join(filter(None, (str(EXAMPLES), os.environ.get("PYTHONPATH"))))
+            environment = {"PYTHONPATH": path, "SHOP_POLLING_INTERVAL": "0.5", **environment}
         self._process = subprocess.Popen(  # noqa: S603  # our own module, by our own interpreter
             [sys.executable, "-m", shop.module, "--port", str(port), "--visitors", str(visitors)],
             stdin=subprocess.PIPE,
@@ -76,7 +91,6 @@ class RunningShop:
             env={
                 **os.environ,
                 "PYTHONUNBUFFERED": "1",
-                **({"PYTHONPATH": os.pathsep.join(path)} if path else {}),
                 **environment,
             },
         )

@@ -1,0 +1,210 @@
+"""``SignaKit``: what an application makes once, next to the application itself."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
+
+from fastapi import Depends
+from starlette.middleware import Middleware
+from starlette.requests import HTTPConnection
+
+from signakit_flags import SignaKitUserContext  # noqa: TC001  # FastAPI reads the annotations
+from signakit_flags.integration import Identity, VisitorCookie, parse_options
+
+from .integration import IDENTITY, StarletteIntegration
+from .middleware import SignaKitMiddleware
+from .openapi import document_refusals
+from .scope import SIGNAKIT, attach, flags_of, signakit_of
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from types import TracebackType
+    from typing import NotRequired, Self, Unpack
+
+    import httpx
+
+    from signakit_flags import SignaKitClient
+    from signakit_flags.integration import AnyIdentityResolver, LazyUserContext, SnapshotStore
+
+AppT = TypeVar("AppT")
+
+
+class ClientOptions(TypedDict, total=False):
+    """Keywords of ``SignaKitClient``, each of which ``SignaKit`` takes as well."""
+
+    events_url: str | None
+    cdn_url: str | None
+    async_client: httpx.AsyncClient | None
+    sync_client: httpx.Client | None
+    polling_interval: float
+    timeout: float
+    max_batch_size: int
+    max_queue_size: int
+    max_config_size: int
+    snapshot_path: str | os.PathLike[str] | None
+    snapshot_store: SnapshotStore | None
+    bot_detector: Callable[[str], bool] | None
+
+
+class SignaKitState(TypedDict):
+    """What the lifespan adds to the application's state, and a request's state has besides.
+
+    Attributes:
+        signakit: The extension.
+        flags: This request's user context.
+    """
+
+    signakit: SignaKit
+    flags: NotRequired[SignaKitUserContext]
+
+
+class SignaKit:
+    """Feature flags of a FastAPI or Starlette application.
+
+    Making one touches no network; the lifespan makes the client, waits for the config, and at the end sends what is
+    queued. Polling and sending are tasks of the application's event loop: no thread is started. What is wrong with the
+    settings is logged at the start, flags are off, and the application works.
+
+    Args:
+        sdk_key: The key; without it, ``SIGNAKIT_SDK_KEY`` of the environment.
+        identify: Says who a request is from: a function from the connection to an ``Identity`` or None, sync or async.
+            A sync one runs on the event loop, and must not wait there. What it returns None for is left to the user of
+            Starlette's ``AuthenticationMiddleware``, then to the visitor cookie.
+        visitor_cookie: How visitors without an account are known again; None switches the cookie off.
+        ready_timeout: Seconds that the start waits for the config, at most.
+        client: Keywords of ``SignaKitClient``.
+    """
+
+    def __init__(
+        self,
+        sdk_key: str | None = None,
+        *,
+        identify: AnyIdentityResolver[HTTPConnection] | None = None,
+        visitor_cookie: VisitorCookie | Mapping[str, Any] | None = VisitorCookie(),  # noqa: B008  # frozen
+        ready_timeout: float = 2.0,
+        **client: Unpack[ClientOptions],
+    ) -> None:
+        given = {"sdk_key": sdk_key, "identify": identify, "visitor_cookie": visitor_cookie}
+        options = parse_options({**given, "ready_timeout": ready_timeout, **client})
+        self.integration: StarletteIntegration = StarletteIntegration(options)
+
+    # --- the application --------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def lifespan(self, app: Any) -> AsyncIterator[SignaKitState]:
+        """Run for as long as the application does: ``FastAPI(lifespan=signakit.lifespan)``.
+
+        A lifespan of your own may enter it, ``async with signakit.lifespan(app) as state``, and yield what it gives
+        along with its own state; or see ``lifespan_around``. Mounted applications need none of their own.
+
+        Args:
+            app: The application.
+        """
+        document_refusals(app)
+        async with self:
+            yield {"signakit": self}
+
+    def lifespan_around(
+        self, own: Callable[[AppT], AbstractAsyncContextManager[Mapping[str, Any] | None]]
+    ) -> Callable[[AppT], AbstractAsyncContextManager[dict[str, Any]]]:
+        """Return a lifespan that runs ``own`` within this one, with the state of both.
+
+        Flags can be asked while ``own`` starts and ends.
+
+        Args:
+            own: The application's own lifespan. Its state must not have the key ``"signakit"``.
+        """
+
+        @asynccontextmanager
+        async def lifespan(app: AppT) -> AsyncIterator[dict[str, Any]]:
+            async with self.lifespan(app) as ours, own(app) as theirs:
+                state = dict(theirs or {})
+                if state.setdefault(SIGNAKIT, self) is not self:
+                    raise RuntimeError(f"the state of the application's lifespan has a key {SIGNAKIT!r} of its own")
+                yield {**state, **ours}
+
+        return lifespan
+
+    async def __aenter__(self) -> Self:
+        """Start, as the lifespan does: for workers and scripts that are no web application."""
+        try:
+            await self.integration.start()
+        except BaseException:  # cancelled
+            await self.integration.stop()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Send what is queued, and end."""
+        await self.integration.stop()
+
+    @property
+    def middleware(self) -> list[Middleware]:
+        """The middleware, for ``FastAPI(middleware=signakit.middleware)``; a new list."""
+        return [Middleware(SignaKitMiddleware, signakit=self)]
+
+    # --- what can be asked ------------------------------------------------------------------------------------
+
+    @property
+    def client(self) -> SignaKitClient | None:
+        """The client; None when the settings do not allow one, and flags are off.
+
+        Raises:
+            RuntimeError: The lifespan did not run.
+        """
+        return self.integration.client()
+
+    def context(self, scope: Any) -> LazyUserContext:
+        """Return new flags for a request, by its ASGI scope. What the middleware does; for frameworks without it."""
+        return self.integration.context(HTTPConnection(scope))
+
+    def flags_for(self, user_id: str | None, attributes: Mapping[str, Any] | None = None) -> SignaKitUserContext:
+        """Return the flags of a user outside of requests: in a task or a scheduled job.
+
+        Args:
+            user_id: Whose. None is nobody, who gets None and defaults.
+            attributes: Matched against audience rules. The User-Agent of a request is not known here.
+
+        Returns:
+            The context, never None. While there is no config it gives None and defaults.
+        """
+        return self.integration.user(None if user_id is None else Identity(user_id, attributes or {}))
+
+    def flags_from(self, dependency: Callable[..., Any]) -> Callable[..., Awaitable[SignaKitUserContext]]:
+        """Return a flags dependency, in which a dependency of the application's says who asks.
+
+        Its own dependencies, its parameters in the OpenAPI document and the errors that it raises stay as they are::
+
+            UserFlags = Annotated[SignaKitUserContext, Depends(signakit.flags_from(get_current_user_id))]
+
+        From then on ``Flags`` and ``request.state.flags`` are the same user's. Flags that were asked earlier in this
+        request, as a visitor's, stay what they were.
+
+        Args:
+            dependency: Gives an ``Identity``, a user id, or None, which leaves it to ``identify`` and so on. Anything
+                else is logged once, and flags are off for the request.
+        """
+
+        async def get_flags_from(connection: HTTPConnection, found: Any = Depends(dependency)) -> SignaKitUserContext:  # noqa: B008  # as FastAPI wants it
+            scope = connection.scope
+            flags = flags_of(scope)
+            if found is None:
+                return await flags.resolve()
+            scope[IDENTITY] = found
+            if flags.touched and not _is_of(flags, found):
+                signakit = signakit_of(scope)
+                flags = signakit.context(scope)
+                attach(scope, signakit, flags)
+            return await flags.resolve()
+
+        return get_flags_from
+
+
+def _is_of(flags: LazyUserContext, found: Any) -> bool:
+    if isinstance(found, Identity):
+        return flags.user_id == found.user_id and flags.attributes == found.attributes
+    return bool(flags.user_id == found)

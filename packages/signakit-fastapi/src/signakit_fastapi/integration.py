@@ -1,0 +1,151 @@
+"""Where Starlette keeps what the flags of a request need, and the client, which lives as long as the application runs.
+
+State: ``_running`` counts the lifespans that are under way. The first one makes the client and the last one closes it;
+they belong to one event loop. The closed client stays until the next start: flags can still be decided by it.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from anyio import from_thread
+from starlette.requests import HTTPConnection, cookie_parser
+
+from signakit_flags.integration import Identity, Integration
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from signakit_flags import SignaKitClient
+    from signakit_flags.integration import Options
+
+CLOSE_TIMEOUT: float = 2.0
+"""Seconds that the end of the application waits for events to be sent, at most."""
+
+NOT_STARTED: str = (
+    "SignaKit has not been started, as its lifespan did not run. Pass lifespan=signakit.lifespan to the application,"
+    " or signakit.lifespan_around(...) with a lifespan of your own. The lifespan of a mounted application does not run"
+    " by itself: let the outermost one enter it. In tests, write `with TestClient(app) as client:`, which runs it."
+)
+
+IDENTITY: str = "signakit.identity"
+"""The key of a request's scope under which ``flags_from`` leaves what its dependency gave."""
+
+logger: logging.Logger = logging.getLogger("signakit_fastapi")
+
+
+class StarletteIntegration(Integration[HTTPConnection]):
+    """The flags in Starlette, and so in FastAPI.
+
+    Attributes:
+        has_middleware: A ``SignaKitMiddleware`` was made, so that visitors can get their cookie.
+    """
+
+    logger = logger
+    awaited_by = "await get_flags(request)"
+
+    def __init__(self, options: Options) -> None:
+        super().__init__(options)
+        self.has_middleware: bool = False
+        self._running = 0
+        self._started = False
+        self._made: SignaKitClient | None = None
+
+    # --- the client -------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Make the client, and wait for the config for ``ready_timeout`` seconds at most."""
+        self._running += 1
+        if self._running == 1:
+            # It loads here and nowhere else: by itself it would do so in a thread.
+            self._made = self.options.make_client(may_load=lambda: False)
+        self._started = True
+        if self._made is not None:
+            await self._made.on_ready(self.options.ready_timeout)
+
+    async def stop(self) -> None:
+        """Send what is queued and close the client, if this was the last one that runs."""
+        self._running -= 1
+        if self._running == 0 and self._made is not None:
+            await self._made.aclose(CLOSE_TIMEOUT)
+
+    def client(self) -> SignaKitClient | None:
+        """Return the client, or None when the settings do not allow one.
+
+        Raises:
+            RuntimeError: The lifespan did not run.
+        """
+        self.check_started()
+        return self._made
+
+    def check_started(self) -> None:
+        """Raise ``RuntimeError``, which says what to do, when the lifespan did not run."""
+        if not self._started:
+            raise RuntimeError(NOT_STARTED)
+
+    # --- what Starlette says ----------------------------------------------------------------------------------
+
+    def user_agent(self, request: HTTPConnection) -> str | None:
+        """Return the request's User-Agent, or None without one."""
+        return request.headers.get("user-agent")
+
+    def cookie(self, request: HTTPConnection, name: str) -> str | None:
+        """Return the value of a cookie of the request, or None without one."""
+        # Not `request.cookies`: before Starlette 0.46 that is the first header alone, and HTTP/2 splits it.
+        return cookie_parser("; ".join(request.headers.getlist("cookie"))).get(name)
+
+    def account(self, request: HTTPConnection) -> Identity | None:
+        """Return the user of Starlette's ``AuthenticationMiddleware``, by their ``identity``; None without one."""
+        user = request.scope.get("user")
+        if user is None or not user.is_authenticated:
+            return None
+        return Identity(str(user.identity))
+
+    def resolve(self, request: HTTPConnection) -> Identity | None:
+        """Return whom ``flags_from`` names, else whom ``identify`` names, else the account, else None."""
+        return named(request) or super().resolve(request)
+
+    async def aresolve(self, request: HTTPConnection) -> Identity | None:
+        """Return the same, for async code."""
+        return named(request) or await super().aresolve(request)
+
+    def wait(self, found: Awaitable[Identity | None]) -> Identity | None:
+        """Return what an async ``identify`` gives to a ``def`` endpoint, which runs in one of Starlette's threads."""
+        begun = False
+
+        async def awaited() -> Identity | None:
+            nonlocal begun
+            begun = True
+            return await found
+
+        try:
+            return from_thread.run(awaited)
+        except RuntimeError as error:
+            if begun:  # of the application's own
+                raise
+            raise self.not_awaited(found) from error
+
+    def report(self, subject: str, message: str, *arguments: object) -> None:
+        """Log a problem, once for each subject and kind of error."""
+        if subject == "sealed" and not self.has_middleware:
+            message = (
+                "no visitor cookie without SignaKitMiddleware: pass middleware=signakit.middleware to the application"
+            )
+        super().report(subject, message, *arguments)
+
+
+def named(request: HTTPConnection) -> Identity | None:
+    """Return whom the dependency of ``flags_from`` named.
+
+    Raises:
+        TypeError: It gave something that is no user.
+    """
+    found = request.scope.get(IDENTITY)
+    if found is None or isinstance(found, Identity):
+        return found
+    if isinstance(found, str):
+        return Identity(found)
+    raise TypeError(
+        f"the dependency of flags_from must give an Identity, a user id or None, not {type(found).__name__}"
+    )

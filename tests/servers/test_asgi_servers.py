@@ -1,0 +1,212 @@
+"""The FastAPI site under real servers: the same that the Django site is asked, and that no thread of ours is there."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import struct
+import sys
+from http.client import HTTPConnection
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from signakit_flags.integration import is_visitor_id
+from support.configs import config, flag, rule, whole
+from support.contract import BROWSER, CRAWLER
+from support.server import FlagServer, flag_server, hang, status
+from support.servers import GUARD, Site, decided, exposures, polls_with
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PYTHON = sys.executable
+ASGI = "support.fastapi_site:app"
+UVICORN = (PYTHON, "-m", "uvicorn", ASGI, "--port", "{port}")
+GUNICORN = (
+    *(PYTHON, "-m", "gunicorn", ASGI, "--bind", "127.0.0.1:{port}", "--no-control-socket"),
+    *("-k", "uvicorn_worker.UvicornWorker"),
+)
+GRANIAN = (PYTHON, "-m", "granian", ASGI, "--interface", "asgi", "--port", "{port}")
+
+SERVERS = {
+    "uvicorn": (UVICORN, 1, "/async/worker"),
+    "uvicorn workers": ((*UVICORN, "--workers", "2"), 2, "/async/worker"),
+    "uvicorn def": ((*UVICORN, "--workers", "2"), 2, "/sync/worker"),
+    "gunicorn": ((*GUNICORN, "--workers", "2"), 2, "/async/worker"),
+    "gunicorn --preload": ((*GUNICORN, "--workers", "2", "--preload"), 2, "/sync/worker"),
+    "granian": ((*GRANIAN, "--workers", "2"), 2, "/async/worker"),
+    "granian asyncio": ((*GRANIAN, "--workers", "2", "--loop", "asyncio"), 2, "/sync/worker"),
+}
+
+
+def flipped(switch: str) -> dict[str, object]:
+    return config(flag("exp", rule("r-exp")), flag("switch", allocation=whole(switch)))
+
+
+@pytest.fixture(params=SERVERS)
+def running(request: pytest.FixtureRequest, server: FlagServer) -> Iterator[tuple[Site, int]]:
+    command, workers, path = SERVERS[request.param]
+    server.set_config(flipped("on"))
+    with Site(*command, path=path, server=server) as site:
+        site.until(site.answers_at_all)
+        yield site, workers
+
+
+def test_every_worker_is_ready_sees_a_flip_and_delivers_once(running: tuple[Site, int], server: FlagServer) -> None:
+    site, workers = running
+    users = [f"user{number}" for number in range(10)]
+
+    # Every worker becomes ready, and is so before its first answer.
+    site.until(lambda: len({a["pid"] for a in site.ask_all(users) if a["switch"] == "on"}) == workers)
+    assert {answer["switch"] for answer in site.answers} == {"on"}
+
+    # A flag is flipped. Each process asks at most twice for what is no longer current, and no other than workers ask.
+    old, since = server.etag, len(server.config_requests)
+    server.set_config(flipped("off"))
+    site.until(lambda: len({a["pid"] for a in site.ask_all(users) if a["switch"] == "off"}) == workers)
+    assert 1 <= polls_with(server, old, since=since) <= 2 * workers
+
+    # The last answers are given right before the end, while the ingest is slow: what they exposed is still queued then.
+    server.events_latency = 0.3
+    site.ask_all([f"late{number}" for number in range(10)])
+    site.stop()
+    assert exposures(server) == dict.fromkeys(decided(site.answers), 1), site.log
+    assert {name for answer in site.answers for name in answer["threads"]} == set()
+    assert "Traceback" not in site.log
+    print(f"{len(site.answers)} requests, {workers} workers, {len(server.events)} exposures, each once")
+
+
+@pytest.mark.parametrize("name", ["uvicorn workers", "gunicorn --preload", "granian"])
+def test_workers_that_start_while_the_cdn_is_away_serve_and_become_ready(name: str, server: FlagServer) -> None:
+    command, workers, path = SERVERS[name]
+    server.set_config(flipped("on"))
+    server.config_fault = status(503)
+    with Site(*command, path=path, server=server, SITE_READY_TIMEOUT="0.1") as site:
+        site.until(site.answers_at_all)
+        assert site.ask("early")["switch"] == "none"
+        server.config_fault = None
+        users = [f"user{number}" for number in range(10)]
+        site.until(lambda: len({a["pid"] for a in site.ask_all(users) if a["switch"] == "on"}) == workers)
+        site.stop()
+        assert exposures(server) == dict.fromkeys(decided(site.answers), 1), site.log
+
+
+# --- what clients do -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["uvicorn", "granian"])
+def site(request: pytest.FixtureRequest, server: FlagServer) -> Iterator[Site]:
+    command = {"uvicorn": UVICORN, "granian": GRANIAN}[request.param]
+    with Site(*command, path="/async/worker", server=server) as site:
+        site.until(site.answers_at_all)
+        yield site
+
+
+def get(site: Site, path: str) -> Any:
+    return json.loads(site._get(path)[1])
+
+
+def test_clients_that_disconnect_in_the_midst_of_a_stream_leave_nothing(site: Site, server: FlagServer) -> None:
+    for _ in range(5):
+        connection = HTTPConnection("127.0.0.1", site._port, timeout=GUARD)
+        connection.request("GET", "/stream", headers={"user-agent": BROWSER})
+        answer = connection.getresponse()
+        assert answer.read(8) == b"data: on"
+        assert answer.getheader("set-cookie", "").startswith("visitor_id=")
+        assert connection.sock is not None
+        # An answer that is cut off, not one that ends.
+        connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        answer.close()
+        connection.close()
+    site.until(lambda: get(site, "/streams") == {"begun": 5, "ended": 5})
+    assert get(site, "/async/worker?user=ada")["switch"] == "on"
+    server.wait_for_events(5)
+    site.stop()
+    assert "signakit" not in site.log, site.log
+
+
+async def handshake(site: Site, *headers: tuple[str, bytes], path: str = "/ws") -> tuple[int, dict[str, bytes], bytes]:
+    """Open a WebSocket byte for byte, and return status, headers and what follows until the end."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", site._port)
+    lines = [f"GET {path} HTTP/1.1".encode(), b"host: testserver", b"connection: Upgrade", b"upgrade: websocket"]
+    lines += [b"sec-websocket-version: 13", b"sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ=="]
+    lines += [name.encode() + b": " + value for name, value in headers]
+    writer.write(b"\r\n".join(lines) + b"\r\n\r\n")
+    async with asyncio.timeout(GUARD):
+        head = await reader.readuntil(b"\r\n\r\n")
+        first, *rest = head.split(b"\r\n")
+        code = int(first.split()[1])
+        body = b""
+        if code == 101:
+            body = await reader.readexactly(2)
+            size = body[1] & 127
+            if size == 126:
+                size = int.from_bytes(await reader.readexactly(2))
+            body = await reader.readexactly(size)
+    writer.close()
+    sent = {name.decode().lower(): value for name, _, value in (line.partition(b": ") for line in rest if line)}
+    return code, sent, body
+
+
+AGENT = ("user-agent", BROWSER.encode())
+VISITOR = "8c1f2a52-7d0e-4a52-9a5c-0d3b8f6f2b11"
+
+
+@pytest.mark.parametrize(
+    ("headers", "known"),
+    [
+        ([AGENT], False),
+        ([], False),
+        ([("user-agent", b"")], False),
+        ([("user-agent", b"\xff\xfe Mozilla/5.0")], False),
+        ([AGENT, ("user-agent", CRAWLER.encode())], False),
+        ([AGENT, ("cookie", b"visitor_id=" + b"x" * 4_000)], False),
+        ([AGENT, ("cookie", b"visitor_id=\xe9\xff; =; ;;")], False),
+        ([AGENT, ("cookie", b"a=1"), ("cookie", f"visitor_id={VISITOR}".encode())], True),
+        ([AGENT, ("origin", b"null"), ("sec-websocket-protocol", b"a, b")], False),
+        ([AGENT, ("x-forwarded-for", b"'; drop table"), ("accept-language", b"\xff" * 1_000)], False),
+    ],
+    ids=lambda value: ascii(value)[:50],
+)
+def test_a_handshake_with_odd_headers_is_served(uvicorn: Site, headers: list[tuple[str, bytes]], known: bool) -> None:
+    code, sent, body = asyncio.run(handshake(uvicorn, *headers))
+    assert code == 101, uvicorn.log
+    said = json.loads(body)
+    assert said["bot"] is False
+    if known:
+        assert said["user"] == VISITOR
+        assert "set-cookie" not in sent
+    else:
+        assert is_visitor_id(said["user"])
+        assert sent["set-cookie"].decode().startswith(f"visitor_id={said['user']};")
+    assert said["switch"] == "on"
+    assert "Traceback" not in uvicorn.log
+
+
+def test_a_handshake_of_a_bot_gets_no_cookie_and_a_gate_refuses(uvicorn: Site) -> None:
+    code, sent, body = asyncio.run(handshake(uvicorn, ("user-agent", CRAWLER.encode())))
+    assert (code, json.loads(body)["bot"], "set-cookie" in sent) == (101, True, False)
+    code, _, _ = asyncio.run(handshake(uvicorn, AGENT, path="/ws/gate"))
+    assert code == 403
+    assert "Traceback" not in uvicorn.log
+
+
+@pytest.fixture(scope="module")
+def uvicorn() -> Iterator[Site]:
+    with flag_server() as server:
+        server.set_config(flipped("on"))
+        with Site(*UVICORN, path="/async/worker", server=server) as site:
+            site.until(site.answers_at_all)
+            yield site
+
+
+def test_a_server_that_is_told_to_end_while_it_starts_ends(server: FlagServer) -> None:
+    server.config_fault = hang
+    with Site(*UVICORN, path="/async/worker", server=server, SITE_READY_TIMEOUT="1") as site:
+        site.until(lambda: bool(server.config_requests))
+        site.stop()
+        assert "ResourceWarning" not in site.log
+        assert "never awaited" not in site.log
+        assert "Traceback" not in site.log

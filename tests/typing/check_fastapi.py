@@ -1,0 +1,129 @@
+"""Checked by mypy, never run: what a type checker knows of `signakit_fastapi`."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict, assert_type
+
+from fastapi import APIRouter, Depends, FastAPI, WebSocket
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import Route
+
+from signakit_fastapi import (
+    Flags,
+    Identity,
+    SignaKit,
+    SignaKitMiddleware,
+    SignaKitState,
+    get_client,
+    get_flags,
+    health,
+    require_flag,
+)
+from signakit_flags import Decision, SignaKitClient, SignaKitUserContext
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from starlette.requests import HTTPConnection, Request
+
+
+def identify(connection: HTTPConnection) -> Identity | None:
+    return Identity("u", {"plan": "pro"})
+
+
+async def identify_later(connection: HTTPConnection) -> Identity | None:
+    return None
+
+
+signakit = SignaKit("sk_dev_o_1_x", identify=identify, polling_interval=5.0, visitor_cookie={"name": "vid"})
+SignaKit(identify=identify_later, visitor_cookie=None, ready_timeout=0)
+
+app = FastAPI(lifespan=signakit.lifespan, middleware=signakit.middleware)
+plain = Starlette(routes=[Route("/", health)], lifespan=signakit.lifespan, middleware=signakit.middleware)
+router = APIRouter(dependencies=[Depends(require_flag("f", variation="on", status_code=403))])
+app.add_middleware(SignaKitMiddleware, signakit=signakit)
+app.dependency_overrides[get_flags] = lambda: signakit.flags_for("u")
+assert_type(signakit.middleware, list[Middleware])
+
+
+@app.get("/")
+async def route(flags: Flags) -> str:
+    assert_type(flags, SignaKitUserContext)
+    assert_type(flags.decide("f"), Decision | None)
+    return flags.variation("f")
+
+
+@app.websocket("/ws")
+async def socket(websocket: WebSocket, flags: Flags) -> None:
+    assert_type(flags.is_enabled("f"), bool)
+    assert_type(await get_flags(websocket), SignaKitUserContext)
+
+
+@app.get("/client")
+async def client(found: Annotated[SignaKitClient | None, Depends(get_client)]) -> None:
+    assert_type(found, SignaKitClient | None)
+
+
+async def asked(request: Request) -> None:
+    assert_type(await get_flags(request), SignaKitUserContext)
+    assert_type(await get_client(request), SignaKitClient | None)
+
+
+# --- the lifespan's state --------------------------------------------------------------------------------------------
+
+
+class State(SignaKitState):
+    db: str
+
+
+@asynccontextmanager
+async def own(app: FastAPI) -> AsyncIterator[State]:
+    async with signakit.lifespan(app) as state:
+        assert_type(state, SignaKitState)
+        assert_type(state["signakit"], SignaKit)
+        assert_type(state["signakit"].client, SignaKitClient | None)
+        yield {**state, "db": "open"}
+
+
+async def with_state(request: Request[State]) -> None:
+    assert_type(request.state["flags"], SignaKitUserContext)
+    assert_type(request.state["signakit"], SignaKit)
+    assert_type(request.state["db"], str)
+
+
+class Own(TypedDict):
+    db: str
+
+
+@asynccontextmanager
+async def inner(app: FastAPI) -> AsyncIterator[Own]:
+    yield {"db": "open"}
+
+
+@asynccontextmanager
+async def stateless(app: Starlette) -> AsyncIterator[None]:
+    yield
+
+
+around: Callable[[FastAPI], AbstractAsyncContextManager[dict[str, Any]]] = signakit.lifespan_around(inner)
+FastAPI(lifespan=around)
+FastAPI(lifespan=own)
+Starlette(lifespan=signakit.lifespan_around(stateless))
+
+
+async def a_job() -> None:
+    async with signakit as started:
+        assert_type(started, SignaKit)
+        assert_type(signakit.flags_for(None), SignaKitUserContext)
+        assert_type(signakit.flags_for("u", {"plan": "pro"}), SignaKitUserContext)
+
+
+# --- mistakes --------------------------------------------------------------------------------------------------------
+
+SignaKit(poling_interval=5)  # type: ignore[call-arg]
+SignaKit(identify=lambda: None)  # type: ignore[arg-type]
+SignaKit(17)  # type: ignore[arg-type]
+require_flag("f", "on")  # type: ignore[call-arg]
+require_flag(5)  # type: ignore[arg-type]

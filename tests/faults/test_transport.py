@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from support.server import Fault, FlagServer, Handler
 
+pytestmark = pytest.mark.usefixtures("ended_loops")
+
 WATCHDOG = 20.0
 MAX_CONFIG = 100_000
 CONFIG = config(flag("switch", allocation=whole("on")))

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import threading
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
-from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ MAX_ATTRIBUTES = 50
 MAX_TEXT = 1_000
 MAX_ITEMS = 100
 MAX_METADATA_BYTES = 5_000
+MAX_UNKNOWN = 10
+"""Unknown fields that are named."""
 
 
 def kind_of(event: dict[str, Any]) -> EventKind:
@@ -41,7 +43,10 @@ def check_event(event: Any) -> list[str]:
         return ["must be an object"]
     problems: list[str] = []
     if not event.keys() <= _FIELDS:
-        problems += [f"{name}: unknown field" for name in event if name not in _FIELDS]
+        unknown = [name for name in event if name not in _FIELDS]
+        problems += [f"{name}: unknown field" for name in unknown[:MAX_UNKNOWN]]
+        if len(unknown) > MAX_UNKNOWN:
+            problems.append(f"{len(unknown) - MAX_UNKNOWN} more unknown fields")
     _check_text(event, "eventKey", 100, problems)
     _check_text(event, "userId", 256, problems)
     _check_timestamp(event, problems)
@@ -60,7 +65,12 @@ def check_event(event: Any) -> list[str]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
+    """Say whether a value is a number that a float holds: an integer of JSON may have any number of digits."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+
+
+def _is_plain(value: Any) -> bool:
+    return value is None or isinstance(value, bool) or _is_number(value)  # null stands for NaN and infinity
 
 
 def _check_text(event: dict[str, Any], name: str, limit: int, problems: list[str]) -> None:
@@ -104,7 +114,7 @@ def _check_attributes(attributes: Any, problems: list[str]) -> None:
                 problems.append(f"attributes.{name[:40]}: {len(value)} characters, the limit is {MAX_TEXT}")
         elif isinstance(value, list):
             _check_list(name, value, problems)
-        elif not (value is None or isinstance(value, bool) or _is_number(value)):
+        elif not _is_plain(value):
             problems.append(f"attributes.{name[:40]}: must be text, a number, a bool or a list of those")
 
 
@@ -112,8 +122,10 @@ def _check_list(name: str, items: list[Any], problems: list[str]) -> None:
     if len(items) > MAX_ITEMS:
         problems.append(f"attributes.{name[:40]}: {len(items)} items, the limit is {MAX_ITEMS}")
     for item in items:
-        if isinstance(item, (dict, list)) or (isinstance(item, str) and len(item) > MAX_TEXT):
-            problems.append(f"attributes.{name[:40]}: its items must be texts of at most {MAX_TEXT} characters")
+        if len(item) > MAX_TEXT if isinstance(item, str) else not _is_plain(item):
+            problems.append(
+                f"attributes.{name[:40]}: its items must be numbers, bools or texts of at most {MAX_TEXT} characters"
+            )
             return
 
 

@@ -80,7 +80,7 @@ def _check_number(name: str, value: Any, lowest: float, highest: float, *, whole
     right_type = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
     if not right_type or not lowest <= value <= highest:
         kind = "a whole number" if whole else "a number"
-        raise ValueError(f"{name} of a fault must be {kind} from {lowest} to {highest}, not {value!r}")
+        raise ValueError(f"{name} of a fault must be {kind} from {lowest} to {highest}, not {repr(value)[:40]}")
 
 
 def parse_fault(text: str) -> Fault:

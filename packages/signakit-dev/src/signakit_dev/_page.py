@@ -10,11 +10,11 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from ._admin import BadRequest, small_body
 from ._attributes import parse_attributes
 from ._edit import NotThere, change_flag
 from ._faults import KINDS, WHERES, Fault
 from ._project import ProjectError
+from ._refusals import BadRequest, Refusal, refusing, small_body
 from ._view import decisions_view, feed_rows, flags_view, percent, problems_view, refusal_rows, sentence
 
 if TYPE_CHECKING:
@@ -53,8 +53,8 @@ class Page:
         return [
             Route("/", self.show, methods=["GET"]),
             Route("/flags", self.change_flag, methods=["POST"]),
-            Route("/faults", self.change_fault, methods=["POST"]),
-            Route("/clear", self.clear, methods=["POST"]),
+            Route("/faults", refusing(self.change_fault, self._told), methods=["POST"]),
+            Route("/clear", refusing(self.clear, self._told), methods=["POST"]),
             Route("/favicon.ico", _no_icon, methods=["GET"]),
             Mount("/static", StaticFiles(packages=[("signakit_dev", "static")])),
         ]
@@ -88,12 +88,9 @@ class Page:
 
     async def change_fault(self, request: Request) -> Response:
         """Take the form of a fault; the kind ``none`` takes it away."""
-        try:
-            form = await _form(request)
-            fault = None if form.get("kind") == "none" else _fault(form)
-            self.faults.set(form.get("where", ""), fault)
-        except ValueError as error:
-            return self._rendered(error=f"Not set: {error}.", status=422)
+        form = await _form(request)
+        fault = None if form.get("kind") == "none" else _fault(form)
+        self.faults.set(form.get("where", ""), fault)
         return _back(form)
 
     async def clear(self, request: Request) -> Response:
@@ -101,6 +98,12 @@ class Page:
         form = await _form(request)
         self.log.clear()
         return _back(form)
+
+    def _told(self, refusal: Refusal) -> Response:
+        """Say it on the page; what a form can get wrong is a matter of its fields, whichever."""
+        more = f". {refusal.problems[0]}" if refusal.problems else ""
+        status = 422 if refusal.status in {400, 404} else refusal.status
+        return self._rendered(error=f"Not done: {refusal.reason}{more}.", status=status)
 
     def _rendered(self, *, user: str = "", attributes: str = "", error: str = "", status: int = 200) -> Response:
         answers: list[dict[str, Any]] | None = None
@@ -155,6 +158,12 @@ def _percent(name: str, text: str) -> float:
         raise BadRequest(f"{name} must be a number, not {text[:40]!r}") from None
 
 
+def _whole(name: str, text: str) -> float:
+    """Read a whole number; what is none is refused by the fault itself, which knows what it takes."""
+    number = _percent(name, text)
+    return int(number) if number.is_integer() else number
+
+
 def _fault(form: dict[str, str]) -> Fault:
     """Read a fault; of the fields, those that its kind has no use for are ignored."""
     kind = form.get("kind", "")
@@ -162,9 +171,9 @@ def _fault(form: dict[str, str]) -> Fault:
     if kind == "latency":
         details["seconds"] = _percent("seconds", form.get("seconds", ""))
     if kind == "status":
-        details["status"] = int(_percent("status", form.get("status", "")))
+        details["status"] = _whole("status", form.get("status", ""))
         if form.get("retry_after"):
             details["retry_after"] = _percent("retry_after", form["retry_after"])
     if form.get("times"):
-        details["times"] = int(_percent("times", form["times"]))
+        details["times"] = _whole("times", form["times"])
     return Fault(kind, **details)  # type: ignore[arg-type]  # what is no kind is refused there

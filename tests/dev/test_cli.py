@@ -169,6 +169,15 @@ def test_names_in_a_config_do_not_steer_the_terminal(tmp_path: Path) -> None:
         assert "\\x1b[2J" in done.out + done.err
 
 
+def test_a_number_of_thousands_of_digits_in_a_config_does_not_stop_the_commands(tmp_path: Path) -> None:
+    # Python refuses to read such an integer; the SDK takes the config, and reports no version.
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(config(flag("f"))).replace('"version": 1,', f'"version": {"9" * 5_000},'))
+    assert "9" * 5_000 in path.read_text()
+    for arguments in (("decide", "f", "--user", "u"), ("simulate", "f", "--users", 10)):
+        assert here(*arguments, "--config", path, "--json").json["source"] == str(path)
+
+
 # --- validate ---------------------------------------------------------------------------------------------------------
 
 WRONG = """{

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from signakit_dev._edit import change_flag
-from signakit_dev._events import check_event
+from signakit_dev._events import EventLog, check_event
 from signakit_dev._sample import SAMPLE
 from support.wire import Answer, ask
 
@@ -121,3 +121,30 @@ def test_of_an_event_with_countless_problems_the_first_are_named() -> None:
     found = check_event(conversion(**dict.fromkeys(map(str, range(10_000)))))
     assert len(found) == 11
     assert found[-1] == "9990 more unknown fields"
+
+
+NAMES = ["\x1b[2J\n\u202e", "x" * 900_000, "a b", ""]
+
+
+@pytest.mark.parametrize("name", NAMES, ids=["escapes", "long", "blank", "empty"])
+@pytest.mark.parametrize("where", ["field", "attribute", "list", "text"])
+def test_names_of_strangers_are_told_cut_and_with_their_escapes_written_out(where: str, name: str) -> None:
+    odd: dict[str, Any] = {
+        "field": {name: 1},
+        "attribute": {"attributes": {name: {}}},
+        "list": {"attributes": {name: [{}] * 101}},
+        "text": {"attributes": {name: "t" * 2_000}},
+    }[where]
+    found = check_event(conversion(**odd))
+    assert found
+    assert all(problem.isprintable() and len(problem) < 200 for problem in found)
+    assert repr(name[:40])[:10] in found[-1] or name[:40] in found[-1]
+
+
+def test_the_log_cuts_whatever_is_refused() -> None:
+    log = EventLog()
+    log.refuse("a post", ["p" * 10_000] * 10_000, at=0.0)
+    [refused] = log.refused
+    assert len(refused.problems) == 101
+    assert refused.problems[-1] == "9900 more"
+    assert all(len(problem) <= 301 for problem in refused.problems)

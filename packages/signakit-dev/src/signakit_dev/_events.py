@@ -24,12 +24,16 @@ EventKind: TypeAlias = Literal["exposure", "conversion"]
 EXPOSURE = "$exposure"
 _FIELDS = {"eventKey", "userId", "timestamp", "attributes", "decisions", "value", "metadata"}
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
+_PLAIN_NAME = re.compile(r"[$\w.-]{1,40}", re.ASCII)
 MAX_ATTRIBUTES = 50
 MAX_TEXT = 1_000
 MAX_ITEMS = 100
 MAX_METADATA_BYTES = 5_000
 MAX_UNKNOWN = 10
 """Unknown fields that are named."""
+MAX_PROBLEMS = 100
+MAX_PROBLEM = 300
+"""Characters of one problem, and how many of them the log keeps of a post."""
 
 
 def kind_of(event: dict[str, Any]) -> EventKind:
@@ -44,7 +48,7 @@ def check_event(event: Any) -> list[str]:
     problems: list[str] = []
     if not event.keys() <= _FIELDS:
         unknown = [name for name in event if name not in _FIELDS]
-        problems += [f"{name}: unknown field" for name in unknown[:MAX_UNKNOWN]]
+        problems += [f"{_shown(name)}: unknown field" for name in unknown[:MAX_UNKNOWN]]
         if len(unknown) > MAX_UNKNOWN:
             problems.append(f"{len(unknown) - MAX_UNKNOWN} more unknown fields")
     _check_text(event, "eventKey", 100, problems)
@@ -62,6 +66,11 @@ def check_event(event: Any) -> list[str]:
     elif "metadata" in event:
         _check_metadata(event["metadata"], problems)
     return problems
+
+
+def _shown(name: str) -> str:
+    """Return a name that a stranger chose as it may stand in a log, on a page and in a terminal."""
+    return name if _PLAIN_NAME.fullmatch(name) else repr(name[:40])
 
 
 def _is_number(value: Any) -> bool:
@@ -111,20 +120,20 @@ def _check_attributes(attributes: Any, problems: list[str]) -> None:
             problems.append("attributes: $userAgent is never sent")
         if isinstance(value, str):
             if len(value) > MAX_TEXT:
-                problems.append(f"attributes.{name[:40]}: {len(value)} characters, the limit is {MAX_TEXT}")
+                problems.append(f"attributes.{_shown(name)}: {len(value)} characters, the limit is {MAX_TEXT}")
         elif isinstance(value, list):
             _check_list(name, value, problems)
         elif not _is_plain(value):
-            problems.append(f"attributes.{name[:40]}: must be text, a number, a bool or a list of those")
+            problems.append(f"attributes.{_shown(name)}: must be text, a number, a bool or a list of those")
 
 
 def _check_list(name: str, items: list[Any], problems: list[str]) -> None:
     if len(items) > MAX_ITEMS:
-        problems.append(f"attributes.{name[:40]}: {len(items)} items, the limit is {MAX_ITEMS}")
+        problems.append(f"attributes.{_shown(name)}: {len(items)} items, the limit is {MAX_ITEMS}")
     for item in items:
         if len(item) > MAX_TEXT if isinstance(item, str) else not _is_plain(item):
             problems.append(
-                f"attributes.{name[:40]}: its items must be numbers, bools or texts of at most {MAX_TEXT} characters"
+                f"attributes.{_shown(name)}: its items must be numbers, bools or texts of at most {MAX_TEXT} characters"
             )
             return
 
@@ -282,10 +291,14 @@ class EventLog:
             self._changed.notify_all()
 
     def refuse(self, what: str, problems: Iterable[str], *, at: float) -> None:
-        """Note something that was not taken."""
+        """Note something that was not taken; of long problems the beginning is kept, of many the first hundred."""
+        listed = list(problems)
+        kept = [item if len(item) <= MAX_PROBLEM else f"{item[:MAX_PROBLEM]}…" for item in listed[:MAX_PROBLEMS]]
+        if len(listed) > MAX_PROBLEMS:
+            kept.append(f"{len(listed) - MAX_PROBLEMS} more")
         with self._changed:
             self.refused_total += 1
-            self.refused.append(Refused(self.refused_total, at, what, tuple(problems)))
+            self.refused.append(Refused(self.refused_total, at, what, tuple(kept)))
             self.revision += 1
             self._changed.notify_all()
 

@@ -234,8 +234,12 @@ class ProjectStore:
         self.current = self._made(text, lowest_version=self.current.version + 1)
         self._responses.clear()
         self.revision += 1
+        mended = bool(self.problems)
         self.problems = ()
-        logger.info("the project changed: version %d, %d flags", self.version, len(self.project["flags"]))
+        name = self.path or "the project"
+        logger.info("%s: version %d is live, %d flags", name, self.version, len(self.current.data["flags"]))
+        if mended:
+            logger.info("%s is in order again", name)
 
     def _report(self, problems: tuple[Problem, ...]) -> None:
         if problems == self.problems:

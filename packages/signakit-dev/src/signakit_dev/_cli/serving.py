@@ -12,6 +12,7 @@ from signakit_dev._project import SAMPLE, ProjectError
 from signakit_dev._server import Options, PortTaken, RemoteNotAllowed, run
 from signakit_flags import parse_sdk_key
 
+from .log import told
 from .output import CommandError
 
 ANY_KEY = "sk_dev_local_project_emulator"
@@ -66,7 +67,8 @@ def serve(options: Options, *, command: str, on_started: Callable[[str], None]) 
         CommandError: It could not start.
     """
     try:
-        run(options, on_started=on_started)
+        with told():
+            run(options, on_started=on_started)
     except ProjectError as error:
         problems = [
             {"path": problem.path, "message": problem.message, "line": problem.line, "severity": problem.severity}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -11,9 +12,8 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from ._attributes import parse_attributes
-from ._edit import NotThere, change_flag
+from ._edit import change_flag
 from ._faults import KINDS, WHERES, Fault
-from ._project import ProjectError
 from ._refusals import BadRequest, Refusal, refusing, small_body
 from ._view import decisions_view, feed_rows, flags_view, percent, problems_view, refusal_rows, sentence
 
@@ -52,9 +52,9 @@ class Page:
         """Return the routes."""
         return [
             Route("/", self.show, methods=["GET"]),
-            Route("/flags", self.change_flag, methods=["POST"]),
-            Route("/faults", refusing(self.change_fault, self._told), methods=["POST"]),
-            Route("/clear", refusing(self.clear, self._told), methods=["POST"]),
+            Route("/flags", refusing(self.change_flag, partial(self._told, "Not saved")), methods=["POST"]),
+            Route("/faults", refusing(self.change_fault, partial(self._told, "Not set")), methods=["POST"]),
+            Route("/clear", refusing(self.clear, partial(self._told, "Not cleared")), methods=["POST"]),
             Route("/favicon.ico", _no_icon, methods=["GET"]),
             Mount("/static", StaticFiles(packages=[("signakit_dev", "static")])),
         ]
@@ -67,23 +67,15 @@ class Page:
 
     async def change_flag(self, request: Request) -> Response:
         """Take a flag's form: whether it runs, or the traffic and split of a rule."""
-        try:
-            form = await _form(request)
-            split = {name.removeprefix("split."): value for name, value in form.items() if name.startswith("split.")}
-            key, rule = form.get("flag", ""), form.get("rule")
-            running = form["running"] == "true" if "running" in form else None
-            traffic = _percent("traffic", form["traffic"]) if "traffic" in form else None
-            shares = {name: _percent(name, value) for name, value in split.items()} or None
-            self.store.edit(
-                lambda project: change_flag(project, key, running=running, traffic=traffic, split=shares, rule=rule)
-            )
-        except ProjectError as error:
-            first = error.problems[0]
-            return self._rendered(error=f"Not saved: the project is not in order. {first}", status=409)
-        except (NotThere, ValueError) as error:
-            return self._rendered(error=f"Not saved: {error}.", status=422)
-        except OSError as error:
-            return self._rendered(error=f"Not saved: the file cannot be written: {error.strerror}.", status=500)
+        form = await _form(request)
+        split = {name.removeprefix("split."): value for name, value in form.items() if name.startswith("split.")}
+        key, rule = form.get("flag", ""), form.get("rule")
+        running = form["running"] == "true" if "running" in form else None
+        traffic = _percent("traffic", form["traffic"]) if "traffic" in form else None
+        shares = {name: _percent(name, value) for name, value in split.items()} or None
+        self.store.edit(
+            lambda project: change_flag(project, key, running=running, traffic=traffic, split=shares, rule=rule)
+        )
         return _back(form)
 
     async def change_fault(self, request: Request) -> Response:
@@ -99,11 +91,11 @@ class Page:
         self.log.clear()
         return _back(form)
 
-    def _told(self, refusal: Refusal) -> Response:
+    def _told(self, failure: str, refusal: Refusal) -> Response:
         """Say it on the page; what a form can get wrong is a matter of its fields, whichever."""
         more = f". {refusal.problems[0]}" if refusal.problems else ""
         status = 422 if refusal.status in {400, 404} else refusal.status
-        return self._rendered(error=f"Not done: {refusal.reason}{more}.", status=status)
+        return self._rendered(error=f"{failure}: {refusal.reason}{more}.", status=status)
 
     def _rendered(self, *, user: str = "", attributes: str = "", error: str = "", status: int = 200) -> Response:
         answers: list[dict[str, Any]] | None = None

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from signakit_dev._cli.attributes import parse_attributes
+from signakit_dev._attributes import parse_assignments
 from signakit_dev._cli.shares import configured_shares, with_rule_names
 from signakit_dev._project import SAMPLE
 from signakit_flags import SignaKitClient
@@ -82,11 +82,11 @@ def test_decide_prints_json(project: Path) -> None:
         (["empty="], {"empty": ""}),
         (["a=1", "a=2"], {"a": "2"}),
         (["$userAgent=Firefox"], {"$userAgent": "Firefox"}),
-        (None, {}),
+        ([], {}),
     ],
 )
-def test_attributes_are_text_or_json(assignments: list[str] | None, attributes: dict[str, object]) -> None:
-    parsed = parse_attributes(assignments)
+def test_attributes_are_text_or_json(assignments: list[str], attributes: dict[str, object]) -> None:
+    parsed = parse_assignments(assignments)
     assert parsed == attributes
     assert [type(value) for value in parsed.values()] == [type(value) for value in attributes.values()]
 

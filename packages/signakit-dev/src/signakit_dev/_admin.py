@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from ._attributes import parse_attributes
+from ._attributes import parse_assignments
 from ._edit import change_flag
 from ._faults import WHERES, fault_from
 from ._refusals import BadRequest, refusing, small_body
@@ -89,11 +89,11 @@ class Admin:
         return JSONResponse({"version": self.store.version, "flag": asdict(flag)})
 
     async def decide(self, request: Request) -> Response:
-        """Say what a user gets: ``?user=ada&attr=plan=pro&attr=country=DE``, and why."""
+        """Say what a user gets: ``?user=ada&attr=plan=pro&attr=age:=30``, and why."""
         user = request.query_params.get("user")
         if not user:
             raise BadRequest("a user is needed: ?user=ada")
-        attributes = parse_attributes("\n".join(request.query_params.getlist("attr")))
+        attributes = parse_assignments(request.query_params.getlist("attr"))
         return JSONResponse({"user": user, "decisions": decisions_view(self.store, user, attributes)})
 
     async def get_faults(self, _request: Request) -> Response:

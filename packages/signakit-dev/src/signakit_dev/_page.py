@@ -15,6 +15,7 @@ from ._attributes import parse_attributes
 from ._edit import change_flag
 from ._faults import KINDS, WHERES, Fault
 from ._refusals import BadRequest, Refusal, refusing, small_body
+from ._sample import sdk_key_of
 from ._view import decisions_view, feed_rows, flags_view, percent, problems_view, refusal_rows, sentence
 
 if TYPE_CHECKING:
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from ._events import EventLog
     from ._faults import Faults
     from ._store import ProjectStore
-
-SDK_KEY = "sk_dev_local_project_emulator"
-"""Any well-formed key does; this one is shown where the project names none."""
 
 _templates = Environment(
     loader=PackageLoader("signakit_dev"),
@@ -107,7 +105,7 @@ class Page:
                 question_error = str(wrong)
         html = _templates.get_template("page.html").render(
             url=self.url,
-            sdk_key=self.store.current.data.get("sdkKey") or SDK_KEY,
+            sdk_key=sdk_key_of(self.store.current.data),
             path=self.store.path,
             version=self.store.version,
             flags=flags_view(self.store, self.log),

@@ -133,7 +133,7 @@ class Service:
             return usual
         match fault.kind:
             case "latency":
-                await self.stopping.wait(fault.seconds)
+                await self.stopping.wait(fault.seconds or 0.0)
                 return usual
             case "status":
                 retry_after = {} if fault.retry_after is None else {"Retry-After": f"{fault.retry_after:g}"}

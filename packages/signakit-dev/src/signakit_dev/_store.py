@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from signakit_flags import SignaKitClient
 
 from ._project import SAMPLE, Problem, ProjectError, read
+from ._sample import named_key
 from ._source import dump, patch
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ class ProjectStore:
             # Of the one file whoever asks gets a config of his own project, whatever the key says.
             "projectId": project_id,
             "environmentKey": environment,
-            "sdkKey": served.data.get("sdkKey") or f"sk_{kind}_{org_id}_{project_id}_emulator",
+            "sdkKey": named_key(served.data) or f"sk_{kind}_{org_id}_{project_id}_emulator",
             "version": served.version,
             "generatedAt": served.data.get("generatedAt") or served.generated_at,
         }

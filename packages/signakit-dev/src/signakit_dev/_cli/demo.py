@@ -60,7 +60,7 @@ def demo(
     from . import serving  # noqa: PLC0415
 
     check_port(shop_port)
-    key = serving.sdk_key_of(file)
+    key = serving.sdk_key_in(file)
     shop = SHOPS[0]
     stopping = threading.Event()
     with contextlib.ExitStack() as running:

@@ -18,7 +18,7 @@ from rich.table import Table
 
 from signakit_flags import SignaKitClient
 
-from .attributes import Attributes, parse_attributes
+from .attributes import Attributes, attributes_of
 from .output import AsJson, CommandError, command, print_json, printable, show
 from .shares import Outcome, configured_shares, with_rule_names
 from .source import ConfigFile, SdkKey, Source, load
@@ -67,7 +67,7 @@ def simulate(
     """
     if as_csv and as_json:
         raise typer.BadParameter("give either --csv or --json", param_hint="--csv")
-    attributes = parse_attributes(attr)
+    attributes = attributes_of(attr)
     source = load(config, sdk_key)
     rows = split(source, flag, attributes, users, seed)
     if as_json:

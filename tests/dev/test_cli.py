@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from signakit_dev._cli.attributes import parse_attributes
+from signakit_dev._attributes import parse_assignments
+from signakit_dev._cli.shares import configured_shares, with_rule_names
 from signakit_dev._project import SAMPLE
 from signakit_flags import SignaKitClient
 from support.command import here, signakit
@@ -79,11 +82,11 @@ def test_decide_prints_json(project: Path) -> None:
         (["empty="], {"empty": ""}),
         (["a=1", "a=2"], {"a": "2"}),
         (["$userAgent=Firefox"], {"$userAgent": "Firefox"}),
-        (None, {}),
+        ([], {}),
     ],
 )
-def test_attributes_are_text_or_json(assignments: list[str] | None, attributes: dict[str, object]) -> None:
-    parsed = parse_attributes(assignments)
+def test_attributes_are_text_or_json(assignments: list[str], attributes: dict[str, object]) -> None:
+    parsed = parse_assignments(assignments)
     assert parsed == attributes
     assert [type(value) for value in parsed.values()] == [type(value) for value in attributes.values()]
 
@@ -169,6 +172,15 @@ def test_names_in_a_config_do_not_steer_the_terminal(tmp_path: Path) -> None:
         assert "\\x1b[2J" in done.out + done.err
 
 
+def test_a_number_of_thousands_of_digits_in_a_config_does_not_stop_the_commands(tmp_path: Path) -> None:
+    # Python refuses to read such an integer; the SDK takes the config, and reports no version.
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(config(flag("f"))).replace('"version": 1,', f'"version": {"9" * 5_000},'))
+    assert "9" * 5_000 in path.read_text()
+    for arguments in (("decide", "f", "--user", "u"), ("simulate", "f", "--users", 10)):
+        assert here(*arguments, "--config", path, "--json").json["source"] == str(path)
+
+
 # --- validate ---------------------------------------------------------------------------------------------------------
 
 WRONG = """{
@@ -216,6 +228,15 @@ def test_warnings_fail_only_where_that_was_asked_for(project: Path) -> None:
     assert "warning: flags[0].rules[0].audiences[0].conditions[0]" in here("validate").out
     assert here("validate", "--strict", code=1).out.endswith("0 errors, 1 warning\n")
     assert here("validate", "--strict", "--json", code=1).json["ok"] is False
+
+
+def test_an_error_may_be_what_the_sdk_reads_and_the_help_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "overlap.json"
+    path.write_text(json.dumps(config(flag("f", allocation=ranges(("on", 0, 9_999), ("control", 5_000, 9_999))))))
+    assert "are in another range as well" in here("validate", path, code=1).out
+    assert here("decide", "f", "--user", "u", "--config", path, "--json").json["decision"]["variation_key"] == "on"
+    said = " ".join(here("validate", "--help").out.split())
+    assert "An error makes the SDK refuse the file or leave a flag out, or decide what nobody can have meant" in said
 
 
 @pytest.mark.parametrize("name", ["absent.json", "."])
@@ -288,6 +309,7 @@ SPLITS = {
     "a hole in the default allocation is off": flag("f", allocation=ranges(("on", 0, 2499))),
     "nobody and everybody": flag("f", rule("none", traffic=-5), rule("all", traffic=400)),
     "not running": flag("f", rule(), running=False),
+    "a rule without a key gives what the default gives": flag("f", rule(None, traffic=40, split=whole("off"))),
     "an audience that does not hold": flag(
         "f", rule("not", audiences=[{"conditions": [{"attribute": "plan", "operator": "equals", "value": "pro"}]}])
     ),
@@ -302,3 +324,39 @@ def test_the_configured_share_is_what_many_users_get(tmp_path: Path, definition:
     assert sum(row["configured"] for row in rows) == pytest.approx(1)
     for row in rows:
         assert row["observed"] == pytest.approx(row["configured"], abs=0.015), row
+
+
+def test_a_rule_without_a_key_goes_by_its_position(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(config(flag("f", rule("first", traffic=0), rule(None, traffic=40, split=whole("off"))))))
+    rows = here("simulate", "f", "--users", 2_000, "--config", path, "--json").json["split"]
+    assert [(row["variation"], row["rule"], row["configured"]) for row in rows] == [
+        ("off", "#2", pytest.approx(0.4)),
+        ("off", None, pytest.approx(0.6)),
+    ]
+    assert all(row["users"] for row in rows)
+    chart = here("simulate", "f", "--users", 10, "--config", path).out
+    assert [line.split()[1] for line in chart.splitlines()[2:]] == ["#2", "(default)"]
+
+
+BUCKETS = st.integers(min_value=0, max_value=9_999)
+ALLOCATIONS = st.lists(st.tuples(st.sampled_from(["on", "off", "control"]), BUCKETS, BUCKETS), max_size=3).map(
+    lambda entries: ranges(*entries)
+)
+RULES = st.builds(
+    rule,
+    st.sampled_from([None, "r", "s"]),
+    traffic=st.floats(min_value=-10, max_value=200) | st.integers(min_value=0, max_value=100),
+    split=ALLOCATIONS,
+)
+
+
+@given(rules=st.lists(RULES, max_size=4), allocation=ALLOCATIONS, running=st.booleans())
+@settings(max_examples=100, deadline=None)
+def test_the_configured_shares_add_up_to_one(
+    rules: list[dict[str, Any]], allocation: dict[str, Any], running: bool
+) -> None:
+    definition = flag("f", *rules, allocation=allocation, running=running)
+    for shares in (configured_shares(definition, {}), configured_shares(with_rule_names(definition), {})):
+        assert sum(shares.values()) == pytest.approx(1)
+        assert all(share > 0 for share in shares.values())

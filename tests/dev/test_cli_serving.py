@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import signal
@@ -91,6 +92,12 @@ def test_dev_lists_every_error_of_a_file(tmp_path: Path) -> None:
     problems = here("dev", path, "--port", 0, "--json", code=1).json["problems"]
     assert len(problems) == len(done.err.splitlines()) - 1
     assert all(problem["line"] for problem in problems)
+
+
+def test_dev_does_not_wait_for_a_pipe(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.json"
+    os.mkfifo(pipe)
+    assert "not a regular file" in signakit("dev", pipe, "--port", 0, code=1).err
 
 
 def test_a_port_that_is_taken_is_told_with_one_that_is_free(tmp_path: Path) -> None:

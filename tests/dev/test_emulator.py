@@ -300,7 +300,7 @@ def test_a_flag_with_an_awkward_key_is_changed_like_any_other(signakit_emulator:
 
 
 def test_who_gets_what_is_told_with_the_reason_and_sends_nothing(signakit_emulator: Emulator) -> None:
-    answer = ask(f"{signakit_emulator.url}/api/decide?user=ada&attr=plan=pro&attr=age=30").json()
+    answer = ask(f"{signakit_emulator.url}/api/decide?user=ada&attr=plan=pro&attr=age:=30&attr=zip=12").json()
     first = answer["decisions"][0]
     assert first["flag"] == "new-checkout"
     assert first["decision"]["rule_key"] == "pro-customers"

@@ -265,7 +265,7 @@ def test_who_gets_what_is_answered_and_asked_again_when_a_flag_changes(tab: Tab,
     assert signakit_emulator.events() == []
     page.get_by_label("Attributes").fill("nonsense")
     page.get_by_role("button", name="Decide").click()
-    expect(page.locator("#answers")).to_contain_text("lines of key=value")
+    expect(page.locator("#answers")).to_contain_text("neither NAME=TEXT nor NAME:=JSON")
     expect(page.get_by_label("Attributes")).to_have_value("nonsense")
 
 

@@ -19,12 +19,10 @@ from signakit_dev._project import (
     Problem,
     ProjectError,
     check,
-    describe_allocation,
-    describe_condition,
-    describe_rule,
     read,
 )
 from signakit_dev._source import dump
+from signakit_dev._words import describe_allocation, describe_condition, describe_rule
 from signakit_flags import SignaKitClient
 from support.configs import audience, condition, config, flag, ranges, rule, whole
 

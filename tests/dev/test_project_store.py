@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import subprocess
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,7 @@ def stop(key: str) -> Any:
 
 
 def running(store: ProjectStore) -> list[bool]:
-    return [item["running"] for item in store.project["flags"]]
+    return [item["running"] for item in store.current.data["flags"]]
 
 
 # --- the file is edited by hand ---------------------------------------------------------------------------------------
@@ -56,7 +57,7 @@ def test_an_edit_of_the_same_length_within_the_same_tick_of_the_clock_is_taken_o
     path.write_text(SAMPLE.replace('"value": "pro"', '"value": "max"'), encoding="utf-8")
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert store.reload()
-    assert '"max"' in store.text
+    assert '"max"' in store.current.text
 
 
 def test_a_broken_edit_is_reported_with_line_and_path_and_the_last_good_version_stays(
@@ -139,7 +140,7 @@ def test_an_edit_is_saved_and_changes_nothing_else_in_the_file(path: Path) -> No
     store = ProjectStore(path)
     store.edit(stop("new-checkout"))
     expected = SAMPLE.replace('"running": true', '"running": false', 1).replace('"version": 1', '"version": 2')
-    assert path.read_text(encoding="utf-8") == expected == store.text
+    assert path.read_text(encoding="utf-8") == expected == store.current.text
     assert not store.reload(), "our own edit is no news"
 
 
@@ -182,7 +183,7 @@ def test_an_edit_that_would_break_the_project_is_not_saved(path: Path) -> None:
     with pytest.raises(ProjectError, match="salt"):
         store.edit(break_it)
     assert path.read_text(encoding="utf-8") == SAMPLE
-    assert store.project == json.loads(SAMPLE)
+    assert store.current.data == json.loads(SAMPLE)
 
 
 def test_an_edit_that_cannot_be_written_leaves_everything_as_it_was(
@@ -232,7 +233,7 @@ def test_edits_from_several_threads_are_all_kept(path: Path) -> None:
     for thread in threads:
         thread.join()
     assert running(store) == [False] * 8
-    assert json.loads(path.read_text(encoding="utf-8")) == store.project
+    assert json.loads(path.read_text(encoding="utf-8")) == store.current.data
 
 
 # --- what is served ---------------------------------------------------------------------------------------------------
@@ -268,3 +269,41 @@ def test_a_project_with_errors_is_refused_at_the_start(path: Path) -> None:
     assert errors == {"flags[0].allocation", "flags[0].salt", "flags[1]"}
     with pytest.raises(ProjectError, match="cannot be written as JSON"):
         ProjectStore(None, {"flags": {1, 2}})
+
+
+# --- files that are not as usual --------------------------------------------------------------------------------------
+
+
+def test_a_file_that_is_mounted_by_itself_is_written_in_place(path: Path, tmp_path: Path) -> None:
+    """A container may be given one file of its host; nothing can take its place by a rename."""
+    source = tmp_path / "of-the-host.json"
+    source.write_text(SAMPLE, encoding="utf-8")
+    mounted = subprocess.run(["mount", "--bind", source, path], capture_output=True, text=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"files cannot be mounted here: {mounted.stderr.strip()}")
+    try:
+        store = ProjectStore(path)
+        store.edit(stop("banner"))
+        assert running(store)[2] is False
+        assert source.read_text(encoding="utf-8") == path.read_text(encoding="utf-8") == store.current.text
+        assert not store.reload()
+        assert [entry.name for entry in tmp_path.iterdir() if entry.name.startswith(".")] == []
+    finally:
+        subprocess.run(["umount", path], check=True)
+
+
+def test_what_is_no_regular_file_is_told_and_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.json"
+    os.mkfifo(pipe)
+    with pytest.raises(OSError, match="not a regular file"):
+        ProjectStore(pipe)
+
+
+def test_a_file_that_becomes_a_pipe_leaves_what_was(path: Path) -> None:
+    store = ProjectStore(path)
+    path.unlink()
+    os.mkfifo(path)
+    assert store.reload()
+    assert "not a regular file" in store.problems[0].message
+    assert not store.poll()
+    assert running(store) == [True, True, True, True, False]

@@ -109,6 +109,11 @@ def test_a_project_with_errors_is_refused_with_all_of_them() -> None:
 def test_the_key_is_the_projects_or_one_that_does(tmp_path: Path) -> None:
     assert Emulator().sdk_key == "sk_dev_local_project_emulator"
     assert Emulator(config(sdkKey="sk_prod_acme_1_x")).sdk_key == "sk_prod_acme_1_x"
+    for no_key in ("garbage", "", None, 7):
+        with Emulator(config(sdkKey=no_key)) as emulator:
+            assert emulator.sdk_key == "sk_dev_local_project_emulator"
+            assert emulator.sdk_key in ask(emulator.url).text
+            assert "garbage" not in ask(emulator.url + CONFIG).json()["sdkKey"]
 
 
 def test_flags_change_by_name() -> None:
@@ -156,6 +161,11 @@ def test_a_fault_is_there_for_a_block_for_so_many_requests_or_until_it_is_remove
         assert ask(emulator.url + CONFIG).status == 200
         with pytest.raises(ValueError, match="earthquake"):
             emulator.fault("config", "earthquake")  # type: ignore[arg-type]  # on purpose
+        with pytest.raises(ValueError, match="a fault has no 'nope'"):
+            emulator.fault("config", "hang", nope=1)
+        with pytest.raises(ValueError, match="'latency' needs its seconds"):
+            emulator.fault("config", "latency")
+        assert ask(emulator.url + CONFIG).status == 200
 
 
 def test_clearing_forgets_events_and_faults_and_keeps_the_project() -> None:

@@ -10,45 +10,27 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from ._attributes import parse_attributes
-from ._edit import NotThere, change_flag
+from ._attributes import parse_assignments
+from ._edit import change_flag
 from ._faults import WHERES, fault_from
-from ._project import ProjectError
+from ._refusals import BadRequest, refusing, small_body
 from ._view import decisions_view, feed_rows, flags_view, problems_view, refusal_rows
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import AsyncIterator
 
     from starlette.requests import Request
 
     from ._events import EventLog
     from ._faults import Faults
     from ._misbehaviour import Stopping
+    from ._refusals import Endpoint, Refusal
     from ._store import ProjectStore
 
-MAX_BODY = 64 * 1024
 TICK = 0.15
 """Seconds between two messages of a stream, at least."""
 HEARTBEAT = 15.0
 """Seconds after which a stream says that it is still there."""
-
-
-class BadRequest(ValueError):  # noqa: N818  # the name of the status
-    """The body or the query is not what the endpoint takes; the message says why."""
-
-
-async def small_body(request: Request) -> bytes:
-    """Return the body of a request that has little to say.
-
-    Raises:
-        BadRequest: It is over 64 KiB.
-    """
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY:
-            raise BadRequest(f"the body is over {MAX_BODY} bytes")
-    return body
 
 
 class Admin:
@@ -107,11 +89,11 @@ class Admin:
         return JSONResponse({"version": self.store.version, "flag": asdict(flag)})
 
     async def decide(self, request: Request) -> Response:
-        """Say what a user gets: ``?user=ada&attr=plan=pro&attr=country=DE``, and why."""
+        """Say what a user gets: ``?user=ada&attr=plan=pro&attr=age:=30``, and why."""
         user = request.query_params.get("user")
         if not user:
             raise BadRequest("a user is needed: ?user=ada")
-        attributes = parse_attributes("\n".join(request.query_params.getlist("attr")))
+        attributes = parse_assignments(request.query_params.getlist("attr"))
         return JSONResponse({"user": user, "decisions": decisions_view(self.store, user, attributes)})
 
     async def get_faults(self, _request: Request) -> Response:
@@ -182,25 +164,14 @@ def _message(name: str, data: Any, *, number: int | None = None) -> str:
     return f"{head}event: {name}\ndata: {json.dumps(data)}\n\n"
 
 
-def _reporting(
-    endpoint: Callable[[Request], Coroutine[Any, Any, Response]],
-) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+def _reporting(endpoint: Endpoint) -> Endpoint:
     """Answer with 4xx and a reason where the request was wrong."""
+    return refusing(endpoint, _told)
 
-    async def answer(request: Request) -> Response:
-        try:
-            return await endpoint(request)
-        except NotThere as error:
-            return JSONResponse({"error": str(error)}, 404)
-        except ProjectError as error:
-            problems = [asdict(problem) for problem in error.problems]
-            return JSONResponse({"error": "the project is not in order", "problems": problems}, 409)
-        except (TypeError, ValueError) as error:
-            return JSONResponse({"error": str(error)}, 400)
-        except OSError as error:
-            return JSONResponse({"error": f"the file cannot be written: {error.strerror or error}"}, 500)
 
-    return answer
+def _told(refusal: Refusal) -> Response:
+    details = {"problems": [asdict(problem) for problem in refusal.problems]} if refusal.problems else {}
+    return JSONResponse({"error": refusal.reason, **details}, refusal.status)
 
 
 async def _json_object(request: Request, known: set[str]) -> dict[str, Any]:
@@ -211,7 +182,7 @@ async def _json_object(request: Request, known: set[str]) -> dict[str, Any]:
     body = _object("the body", body)
     unknown = body.keys() - known
     if unknown:
-        raise BadRequest(f"unknown: {', '.join(sorted(unknown))}; known are {', '.join(sorted(known))}")
+        raise BadRequest(f"unknown: {', '.join(sorted(unknown))[:200]!r}; known are {', '.join(sorted(known))}")
     return body
 
 

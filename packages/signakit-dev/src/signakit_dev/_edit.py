@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from ._words import BUCKETS, split_of
@@ -122,8 +121,8 @@ def _allocation(flag: Mapping[str, Any], old: dict[str, Any], split: Mapping[str
 
 
 def _percentage(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value) or not 0 <= value <= 100:
-        raise ValueError(f"{name or 'the variation'} must be a percentage from 0 to 100, not {value!r}")
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 100:
+        raise ValueError(f"{name or 'the variation'} must be a percentage from 0 to 100, not {repr(value)[:40]}")
     return float(value)
 
 

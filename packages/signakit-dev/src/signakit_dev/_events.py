@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import threading
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
-from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
@@ -24,10 +24,16 @@ EventKind: TypeAlias = Literal["exposure", "conversion"]
 EXPOSURE = "$exposure"
 _FIELDS = {"eventKey", "userId", "timestamp", "attributes", "decisions", "value", "metadata"}
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
+_PLAIN_NAME = re.compile(r"[$\w.-]{1,40}", re.ASCII)
 MAX_ATTRIBUTES = 50
 MAX_TEXT = 1_000
 MAX_ITEMS = 100
 MAX_METADATA_BYTES = 5_000
+MAX_UNKNOWN = 10
+"""Unknown fields that are named."""
+MAX_PROBLEMS = 100
+MAX_PROBLEM = 300
+"""Characters of one problem, and how many of them the log keeps of a post."""
 
 
 def kind_of(event: dict[str, Any]) -> EventKind:
@@ -41,7 +47,10 @@ def check_event(event: Any) -> list[str]:
         return ["must be an object"]
     problems: list[str] = []
     if not event.keys() <= _FIELDS:
-        problems += [f"{name}: unknown field" for name in event if name not in _FIELDS]
+        unknown = [name for name in event if name not in _FIELDS]
+        problems += [f"{_shown(name)}: unknown field" for name in unknown[:MAX_UNKNOWN]]
+        if len(unknown) > MAX_UNKNOWN:
+            problems.append(f"{len(unknown) - MAX_UNKNOWN} more unknown fields")
     _check_text(event, "eventKey", 100, problems)
     _check_text(event, "userId", 256, problems)
     _check_timestamp(event, problems)
@@ -59,8 +68,18 @@ def check_event(event: Any) -> list[str]:
     return problems
 
 
+def _shown(name: str) -> str:
+    """Return a name that a stranger chose as it may stand in a log, on a page and in a terminal."""
+    return name if _PLAIN_NAME.fullmatch(name) else repr(name[:40])
+
+
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
+    """Say whether a value is a number that a float holds: an integer of JSON may have any number of digits."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+
+
+def _is_plain(value: Any) -> bool:
+    return value is None or isinstance(value, bool) or _is_number(value)  # null stands for NaN and infinity
 
 
 def _check_text(event: dict[str, Any], name: str, limit: int, problems: list[str]) -> None:
@@ -101,19 +120,21 @@ def _check_attributes(attributes: Any, problems: list[str]) -> None:
             problems.append("attributes: $userAgent is never sent")
         if isinstance(value, str):
             if len(value) > MAX_TEXT:
-                problems.append(f"attributes.{name[:40]}: {len(value)} characters, the limit is {MAX_TEXT}")
+                problems.append(f"attributes.{_shown(name)}: {len(value)} characters, the limit is {MAX_TEXT}")
         elif isinstance(value, list):
             _check_list(name, value, problems)
-        elif not (value is None or isinstance(value, bool) or _is_number(value)):
-            problems.append(f"attributes.{name[:40]}: must be text, a number, a bool or a list of those")
+        elif not _is_plain(value):
+            problems.append(f"attributes.{_shown(name)}: must be text, a number, a bool or a list of those")
 
 
 def _check_list(name: str, items: list[Any], problems: list[str]) -> None:
     if len(items) > MAX_ITEMS:
-        problems.append(f"attributes.{name[:40]}: {len(items)} items, the limit is {MAX_ITEMS}")
+        problems.append(f"attributes.{_shown(name)}: {len(items)} items, the limit is {MAX_ITEMS}")
     for item in items:
-        if isinstance(item, (dict, list)) or (isinstance(item, str) and len(item) > MAX_TEXT):
-            problems.append(f"attributes.{name[:40]}: its items must be texts of at most {MAX_TEXT} characters")
+        if len(item) > MAX_TEXT if isinstance(item, str) else not _is_plain(item):
+            problems.append(
+                f"attributes.{_shown(name)}: its items must be numbers, bools or texts of at most {MAX_TEXT} characters"
+            )
             return
 
 
@@ -270,10 +291,14 @@ class EventLog:
             self._changed.notify_all()
 
     def refuse(self, what: str, problems: Iterable[str], *, at: float) -> None:
-        """Note something that was not taken."""
+        """Note something that was not taken; of long problems the beginning is kept, of many the first hundred."""
+        listed = list(problems)
+        kept = [item if len(item) <= MAX_PROBLEM else f"{item[:MAX_PROBLEM]}…" for item in listed[:MAX_PROBLEMS]]
+        if len(listed) > MAX_PROBLEMS:
+            kept.append(f"{len(listed) - MAX_PROBLEMS} more")
         with self._changed:
             self.refused_total += 1
-            self.refused.append(Refused(self.refused_total, at, what, tuple(problems)))
+            self.refused.append(Refused(self.refused_total, at, what, tuple(kept)))
             self.revision += 1
             self._changed.notify_all()
 

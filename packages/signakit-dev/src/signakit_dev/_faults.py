@@ -48,7 +48,7 @@ class Fault:
     """
 
     kind: Kind
-    seconds: float = 0.0
+    seconds: float | None = None
     status: int = 500
     retry_after: float | None = None
     times: int | None = None
@@ -56,7 +56,10 @@ class Fault:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"unknown fault {self.kind!r}: expected one of {', '.join(KINDS)}")
-        _check_number("seconds", self.seconds, 0, 3_600)
+        if self.seconds is not None:
+            _check_number("seconds", self.seconds, 0, 3_600)
+        elif self.kind == "latency":
+            raise ValueError("fault 'latency' needs its seconds")
         _check_number("status", self.status, 200, 599, whole=True)
         if self.retry_after is not None:
             _check_number("retry_after", self.retry_after, 0, 86_400)
@@ -80,7 +83,7 @@ def _check_number(name: str, value: Any, lowest: float, highest: float, *, whole
     right_type = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
     if not right_type or not lowest <= value <= highest:
         kind = "a whole number" if whole else "a number"
-        raise ValueError(f"{name} of a fault must be {kind} from {lowest} to {highest}, not {value!r}")
+        raise ValueError(f"{name} of a fault must be {kind} from {lowest} to {highest}, not {repr(value)[:40]}")
 
 
 def parse_fault(text: str) -> Fault:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -10,11 +11,11 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from ._admin import BadRequest, small_body
 from ._attributes import parse_attributes
-from ._edit import NotThere, change_flag
+from ._edit import change_flag
 from ._faults import KINDS, WHERES, Fault
-from ._project import ProjectError
+from ._refusals import BadRequest, Refusal, refusing, small_body
+from ._sample import sdk_key_of
 from ._view import decisions_view, feed_rows, flags_view, percent, problems_view, refusal_rows, sentence
 
 if TYPE_CHECKING:
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from ._events import EventLog
     from ._faults import Faults
     from ._store import ProjectStore
-
-SDK_KEY = "sk_dev_local_project_emulator"
-"""Any well-formed key does; this one is shown where the project names none."""
 
 _templates = Environment(
     loader=PackageLoader("signakit_dev"),
@@ -52,9 +50,9 @@ class Page:
         """Return the routes."""
         return [
             Route("/", self.show, methods=["GET"]),
-            Route("/flags", self.change_flag, methods=["POST"]),
-            Route("/faults", self.change_fault, methods=["POST"]),
-            Route("/clear", self.clear, methods=["POST"]),
+            Route("/flags", refusing(self.change_flag, partial(self._told, "Not saved")), methods=["POST"]),
+            Route("/faults", refusing(self.change_fault, partial(self._told, "Not set")), methods=["POST"]),
+            Route("/clear", refusing(self.clear, partial(self._told, "Not cleared")), methods=["POST"]),
             Route("/favicon.ico", _no_icon, methods=["GET"]),
             Mount("/static", StaticFiles(packages=[("signakit_dev", "static")])),
         ]
@@ -67,33 +65,22 @@ class Page:
 
     async def change_flag(self, request: Request) -> Response:
         """Take a flag's form: whether it runs, or the traffic and split of a rule."""
-        try:
-            form = await _form(request)
-            split = {name.removeprefix("split."): value for name, value in form.items() if name.startswith("split.")}
-            key, rule = form.get("flag", ""), form.get("rule")
-            running = form["running"] == "true" if "running" in form else None
-            traffic = _percent("traffic", form["traffic"]) if "traffic" in form else None
-            shares = {name: _percent(name, value) for name, value in split.items()} or None
-            self.store.edit(
-                lambda project: change_flag(project, key, running=running, traffic=traffic, split=shares, rule=rule)
-            )
-        except ProjectError as error:
-            first = error.problems[0]
-            return self._rendered(error=f"Not saved: the project is not in order. {first}", status=409)
-        except (NotThere, ValueError) as error:
-            return self._rendered(error=f"Not saved: {error}.", status=422)
-        except OSError as error:
-            return self._rendered(error=f"Not saved: the file cannot be written: {error.strerror}.", status=500)
+        form = await _form(request)
+        split = {name.removeprefix("split."): value for name, value in form.items() if name.startswith("split.")}
+        key, rule = form.get("flag", ""), form.get("rule")
+        running = form["running"] == "true" if "running" in form else None
+        traffic = _percent("traffic", form["traffic"]) if "traffic" in form else None
+        shares = {name: _percent(name, value) for name, value in split.items()} or None
+        self.store.edit(
+            lambda project: change_flag(project, key, running=running, traffic=traffic, split=shares, rule=rule)
+        )
         return _back(form)
 
     async def change_fault(self, request: Request) -> Response:
         """Take the form of a fault; the kind ``none`` takes it away."""
-        try:
-            form = await _form(request)
-            fault = None if form.get("kind") == "none" else _fault(form)
-            self.faults.set(form.get("where", ""), fault)
-        except ValueError as error:
-            return self._rendered(error=f"Not set: {error}.", status=422)
+        form = await _form(request)
+        fault = None if form.get("kind") == "none" else _fault(form)
+        self.faults.set(form.get("where", ""), fault)
         return _back(form)
 
     async def clear(self, request: Request) -> Response:
@@ -101,6 +88,12 @@ class Page:
         form = await _form(request)
         self.log.clear()
         return _back(form)
+
+    def _told(self, failure: str, refusal: Refusal) -> Response:
+        """Say it on the page; what a form can get wrong is a matter of its fields, whichever."""
+        more = f". {refusal.problems[0]}" if refusal.problems else ""
+        status = 422 if refusal.status in {400, 404} else refusal.status
+        return self._rendered(error=f"{failure}: {refusal.reason}{more}.", status=status)
 
     def _rendered(self, *, user: str = "", attributes: str = "", error: str = "", status: int = 200) -> Response:
         answers: list[dict[str, Any]] | None = None
@@ -112,7 +105,7 @@ class Page:
                 question_error = str(wrong)
         html = _templates.get_template("page.html").render(
             url=self.url,
-            sdk_key=self.store.current.data.get("sdkKey") or SDK_KEY,
+            sdk_key=sdk_key_of(self.store.current.data),
             path=self.store.path,
             version=self.store.version,
             flags=flags_view(self.store, self.log),
@@ -155,6 +148,12 @@ def _percent(name: str, text: str) -> float:
         raise BadRequest(f"{name} must be a number, not {text[:40]!r}") from None
 
 
+def _whole(name: str, text: str) -> float:
+    """Read a whole number; what is none is refused by the fault itself, which knows what it takes."""
+    number = _percent(name, text)
+    return int(number) if number.is_integer() else number
+
+
 def _fault(form: dict[str, str]) -> Fault:
     """Read a fault; of the fields, those that its kind has no use for are ignored."""
     kind = form.get("kind", "")
@@ -162,9 +161,9 @@ def _fault(form: dict[str, str]) -> Fault:
     if kind == "latency":
         details["seconds"] = _percent("seconds", form.get("seconds", ""))
     if kind == "status":
-        details["status"] = int(_percent("status", form.get("status", "")))
+        details["status"] = _whole("status", form.get("status", ""))
         if form.get("retry_after"):
             details["retry_after"] = _percent("retry_after", form["retry_after"])
     if form.get("times"):
-        details["times"] = int(_percent("times", form["times"]))
+        details["times"] = _whole("times", form["times"])
     return Fault(kind, **details)  # type: ignore[arg-type]  # what is no kind is refused there

@@ -16,22 +16,11 @@ from signakit_flags import parse_sdk_key
 
 from ._sample import SAMPLE
 from ._source import Path, layout, line_of, path_text, token_offset
-from ._words import describe_allocation, describe_condition, describe_rule
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
-__all__ = [
-    "SAMPLE",
-    "Problem",
-    "ProjectError",
-    "Severity",
-    "check",
-    "describe_allocation",
-    "describe_condition",
-    "describe_rule",
-    "read",
-]
+__all__ = ["SAMPLE", "Problem", "ProjectError", "Severity", "check", "read"]
 
 Severity: TypeAlias = Literal["error", "warning"]
 
@@ -543,9 +532,3 @@ def _check_allowlisted(item: Any, path: Path, variations: set[str] | None, users
     users.add(str(user))
     variation = found.text(entry, path, "variation", required=True)
     _check_known(variation, variations, (*path, "variation"), found)
-
-
-def problem_lines(problems: Iterable[Problem]) -> Iterator[str]:
-    """Return the problems as lines, errors marked."""
-    for problem in problems:
-        yield f"{problem.severity}: {problem}"

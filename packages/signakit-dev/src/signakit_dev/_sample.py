@@ -1,4 +1,30 @@
-"""The project that the emulator begins with."""
+"""The project that the emulator begins with, and the SDK key that goes with a project."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from signakit_flags import parse_sdk_key
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ANY_KEY = "sk_dev_local_project_emulator"
+"""Works like any other well-formed key."""
+
+
+def sdk_key_of(project: Mapping[str, Any]) -> str:
+    """Return the key that a project names, or one that does as well where it names none: the emulator takes any."""
+    return named_key(project) or ANY_KEY
+
+
+def named_key(project: Mapping[str, Any]) -> str | None:
+    """Return the key that a project names; None where it names none that is well-formed."""
+    try:
+        return parse_sdk_key(project.get("sdkKey")).text
+    except ValueError:
+        return None
+
 
 SAMPLE = """\
 {

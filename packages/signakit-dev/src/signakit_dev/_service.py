@@ -8,6 +8,7 @@ import json
 import logging
 import re
 import time
+from math import isinf
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from starlette.responses import JSONResponse, Response
@@ -19,6 +20,8 @@ from ._events import check_event
 from ._misbehaviour import Hung, Refused, Truncated
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from starlette.requests import Request
     from starlette.types import Receive, Scope, Send
 
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("signakit_dev")
 
 MAX_BODY = 1024 * 1024
+LISTED = 20
+"""Events of a post that an answer says the problems of: a post may hold half a million."""
 _PART = re.compile(r"[A-Za-z0-9-]+")
 _ENVIRONMENTS = {"development", "production"}
 
@@ -42,13 +47,23 @@ class PostError(Exception):
         reason: Why.
         details: The same for a program.
         problems: What the page shows.
+        wrong: How many of its events are wrong; None where it is the post itself.
     """
 
-    def __init__(self, status: int, reason: str, *, problems: tuple[str, ...] = (), **details: Any) -> None:
+    def __init__(
+        self,
+        status: int,
+        reason: str,
+        *,
+        problems: tuple[str, ...] = (),
+        wrong: int | None = None,
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(reason)
         self.status = status
         self.reason = reason
-        self.details = details
+        self.details = details or {}
+        self.wrong = wrong
         self.problems = problems or (reason,)
 
 
@@ -105,8 +120,7 @@ class Service:
         return await self._answered(fault, JSONResponse({"accepted": len(events)}))
 
     def _refuse(self, error: PostError) -> None:
-        events = error.details.get("events")
-        wrong = "a post" if events is None else "an event" if len(events) == 1 else f"{len(events)} events"
+        wrong = {None: "a post", 1: "an event"}.get(error.wrong, f"{error.wrong} events")
         what = f"{wrong} ({error.status})"
         self.log.refuse(what, error.problems, at=time.time())
         more = len(error.problems) - 3
@@ -119,7 +133,7 @@ class Service:
             return usual
         match fault.kind:
             case "latency":
-                await self.stopping.wait(fault.seconds)
+                await self.stopping.wait(fault.seconds or 0.0)
                 return usual
             case "status":
                 retry_after = {} if fault.retry_after is None else {"Retry-After": f"{fault.retry_after:g}"}
@@ -201,9 +215,13 @@ def _read_events(request: Request, body: bytes) -> list[dict[str, Any]]:
             400,
             f"{len(wrong)} of {len(events)} events are not in order; none was taken",
             problems=tuple(
-                f"{_name(events[index])}: {problem}" for index, problems in wrong[:20] for problem in problems
+                f"{_name(events[index])}: {problem}" for index, problems in wrong[:LISTED] for problem in problems
             ),
-            events=[{"index": index, "problems": problems} for index, problems in wrong],
+            wrong=len(wrong),
+            details={
+                "events": [{"index": index, "problems": problems} for index, problems in wrong[:LISTED]],
+                "more": max(0, len(wrong) - LISTED),
+            },
         )
     return events
 
@@ -217,7 +235,7 @@ def _name(event: Any) -> str:
 
 def _json(body: bytes) -> Any:
     try:
-        document = json.loads(body.decode(), parse_constant=_refuse_constant)
+        document = json.loads(body.decode(), parse_constant=_refuse_constant, parse_float=_finite)
         if b"\\u" in body:  # only an escape can smuggle half of a surrogate pair in
             json.dumps(document, ensure_ascii=False).encode()
     except UnicodeDecodeError as error:
@@ -233,3 +251,10 @@ def _json(body: bytes) -> Any:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number there")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if isinf(number):
+        raise ValueError(f"{text[:40]} is a number too large to be read")
+    return number

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import errno
 import hashlib
 import json
 import logging
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from signakit_flags import SignaKitClient
 
 from ._project import SAMPLE, Problem, ProjectError, read
+from ._sample import named_key
 from ._source import dump, patch
 
 if TYPE_CHECKING:
@@ -95,16 +97,6 @@ class ProjectStore:
         self.current: Served = self._made(source, lowest_version=1)
 
     @property
-    def text(self) -> str:
-        """The text of what is served."""
-        return self.current.text
-
-    @property
-    def project(self) -> dict[str, Any]:
-        """What is served, as JSON data. Not to be changed; see ``edit``."""
-        return self.current.data
-
-    @property
     def version(self) -> int:
         """What clients are told."""
         return self.current.version
@@ -134,7 +126,7 @@ class ProjectStore:
             # Of the one file whoever asks gets a config of his own project, whatever the key says.
             "projectId": project_id,
             "environmentKey": environment,
-            "sdkKey": served.data.get("sdkKey") or f"sk_{kind}_{org_id}_{project_id}_emulator",
+            "sdkKey": named_key(served.data) or f"sk_{kind}_{org_id}_{project_id}_emulator",
             "version": served.version,
             "generatedAt": served.data.get("generatedAt") or served.generated_at,
         }
@@ -188,8 +180,8 @@ class ProjectStore:
     def edit(self, change: Callable[[dict[str, Any]], None]) -> None:
         """Change the project and save it.
 
-        The file is replaced as a whole, by a rename; what did not change in it keeps its characters. An edit of the
-        file that was not seen yet is read first.
+        The file is replaced as a whole, by a rename (a mount of its own is written in place); what did not change in it
+        keeps its characters. An edit of the file that was not seen yet is read first.
 
         Args:
             change: Changes the JSON data that it is given, in place. What it raises is passed on, with nothing saved.
@@ -234,8 +226,12 @@ class ProjectStore:
         self.current = self._made(text, lowest_version=self.current.version + 1)
         self._responses.clear()
         self.revision += 1
+        mended = bool(self.problems)
         self.problems = ()
-        logger.info("the project changed: version %d, %d flags", self.version, len(self.project["flags"]))
+        name = self.path or "the project"
+        logger.info("%s: version %d is live, %d flags", name, self.version, len(self.current.data["flags"]))
+        if mended:
+            logger.info("%s is in order again", name)
 
     def _report(self, problems: tuple[Problem, ...]) -> None:
         if problems == self.problems:
@@ -277,7 +273,7 @@ class ProjectStore:
     def _is_broken(self) -> bool:
         try:
             if self.path is not None:
-                read(self.path.read_bytes())
+                read(_content(self.path))
         except (OSError, ProjectError):
             return True
         return False
@@ -285,7 +281,7 @@ class ProjectStore:
     def _read_file(self, path: Path) -> str:
         stamp = self._stamp_of_file()
         self._stamp = stamp
-        content = path.read_bytes()
+        content = _content(path)
         if stamp is not None and abs(time.time_ns() - stamp[0]) < _SETTLED:
             self._stamp = None
         self._has_bom = content.startswith(_BOM)
@@ -298,6 +294,17 @@ class ProjectStore:
     def _write(self, path: Path, text: str) -> None:
         target = path.resolve()  # of a link, the file that it leads to
         content = (_BOM if self._has_bom else b"") + text.encode()
+        try:
+            self._replace(target, content)
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                raise
+            # A file that is mounted by itself, as containers do it, cannot be replaced.
+            target.write_bytes(content)
+        self._stamp = self._stamp_of_file()
+
+    @staticmethod
+    def _replace(target: Path, content: bytes) -> None:
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
         try:
             with os.fdopen(handle, "wb") as file:
@@ -311,7 +318,12 @@ class ProjectStore:
             with contextlib.suppress(OSError):
                 os.unlink(name)  # noqa: PTH108  # as above
             raise
-        self._stamp = self._stamp_of_file()
+
+
+def _content(path: Path) -> bytes:
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "not a regular file")  # reading a pipe would wait for whoever writes it
+    return path.read_bytes()
 
 
 def _text(config: Mapping[str, Any] | str | bytes) -> str:

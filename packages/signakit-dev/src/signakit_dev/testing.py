@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ._edit import change_flag
 from ._events import EventLog
-from ._faults import Fault, Faults
+from ._faults import Faults, fault_from
+from ._sample import sdk_key_of
 from ._server import Background
 from ._store import ProjectStore
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["ActiveFault", "Emulator"]
 
 KEPT = 100_000
-SDK_KEY = "sk_dev_local_project_emulator"
 
 
 class ActiveFault(AbstractContextManager["ActiveFault"]):
@@ -110,8 +110,7 @@ class Emulator:
     @property
     def sdk_key(self) -> str:
         """A key for a client; any other well-formed one does as well."""
-        key: str | None = self._store.current.data.get("sdkKey")
-        return key or SDK_KEY
+        return sdk_key_of(self._store.current.data)
 
     @property
     def env(self) -> dict[str, str]:
@@ -208,7 +207,7 @@ class Emulator:
         Raises:
             ValueError: There is no such fault.
         """
-        self._faults.set(where, Fault(kind, **details))
+        self._faults.set(where, fault_from({"kind": kind, **details}))
         return ActiveFault(self._faults, where)
 
     def clear(self) -> None:

@@ -1,9 +1,10 @@
 """``--attr``: the attributes of a user, on the command line."""
 
-import json
 from typing import Annotated, Any
 
 import typer
+
+from signakit_dev._attributes import parse_assignments
 
 Attributes = Annotated[
     list[str] | None,
@@ -16,26 +17,13 @@ Attributes = Annotated[
 ]
 
 
-def parse_attributes(assignments: list[str] | None) -> dict[str, Any]:
-    """Return the attributes that the values of ``--attr`` stand for; of two with one name the last holds.
+def attributes_of(assignments: list[str] | None) -> dict[str, Any]:
+    """Return the attributes that the values of ``--attr`` stand for.
 
     Raises:
         typer.BadParameter: One of them is no assignment, or what follows ``:=`` is no JSON.
     """
-    attributes: dict[str, Any] = {}
-    for assignment in assignments or ():
-        name, equals, text = assignment.partition("=")
-        if not equals or name in {"", ":"}:
-            raise typer.BadParameter(f"{assignment!r} is neither NAME=TEXT nor NAME:=JSON", param_hint="--attr")
-        if name.endswith(":"):
-            name = name[:-1]
-            try:
-                attributes[name] = json.loads(text)
-            except ValueError as error:
-                raise typer.BadParameter(
-                    f"{text!r}, the value of {name}, is not JSON ({error}); for text write {name}={text}",
-                    param_hint="--attr",
-                ) from None
-        else:
-            attributes[name] = text
-    return attributes
+    try:
+        return parse_assignments(assignments or ())
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--attr") from None

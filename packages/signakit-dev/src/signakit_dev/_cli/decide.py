@@ -9,7 +9,7 @@ from rich.text import Text
 
 from signakit_flags import Explanation
 
-from .attributes import Attributes, parse_attributes
+from .attributes import Attributes, attributes_of
 from .output import AsJson, command, print_json, printable, show
 from .source import ConfigFile, SdkKey, load
 
@@ -31,7 +31,7 @@ def decide(
 
     Example: signakit decide new-checkout --user ada --attr plan=pro --attr age:=30
     """
-    attributes = parse_attributes(attr)
+    attributes = attributes_of(attr)
     source = load(config, sdk_key)
     with source.client() as client:
         source.flag(flag)

@@ -63,7 +63,7 @@ def demo(
     from . import serving  # noqa: PLC0415
 
     check_port(shop_port)
-    key = serving.sdk_key_of(file)
+    key = serving.sdk_key_in(file)
     shop = shop_of(shop_name)
     if shop is not SHOPS[0]:
         visitors = 0

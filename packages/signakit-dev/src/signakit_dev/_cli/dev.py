@@ -55,7 +55,7 @@ def dev(
     created = serving.create_sample(file)
 
     def started(url: str) -> None:
-        key = serving.sdk_key_of(file)
+        key = serving.sdk_key_in(file)
         if as_json:
             print_json({"sdk_key": key, "emulator_url": url, "page": f"{url}/", "file": str(file), "created": created})
             return

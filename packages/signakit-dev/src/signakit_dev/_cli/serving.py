@@ -1,27 +1,21 @@
 """What ``dev`` and ``demo`` share: options, and what they say when the emulator cannot start."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
 from signakit_dev._faults import Fault, parse_fault
-from signakit_dev._project import SAMPLE, ProjectError
+from signakit_dev._project import ProjectError, read
+from signakit_dev._sample import ANY_KEY, SAMPLE, sdk_key_of
 from signakit_dev._server import Options, PortTaken, RemoteNotAllowed, run
-from signakit_flags import parse_sdk_key
 
+from .log import told
 from .output import CommandError
-
-ANY_KEY = "sk_dev_local_project_emulator"
-"""Works like any other well-formed key."""
 
 FAULT_HELP = (
     "latency=SECONDS, hang, refuse, status=503,retry_after=2, garbage or truncated; ,times=3 ends it after three."
 )
-
-Port = Annotated[int, typer.Option("--port", min=0, max=65_535, help="The emulator's port; 0 takes any that is free.")]
 
 
 def create_sample(path: Path) -> bool:
@@ -50,12 +44,11 @@ def fault_option(option: str, text: str | None) -> Fault | None:
         raise typer.BadParameter(f"{error}. {FAULT_HELP}", param_hint=option) from None
 
 
-def sdk_key_of(path: Path | None) -> str:
-    """Return the key that the project names, or one that does as well: the emulator takes any."""
+def sdk_key_in(path: Path | None) -> str:
+    """Return the key that the project in a file names, or one that does as well."""
     try:
-        text = SAMPLE if path is None else path.read_text(encoding="utf-8-sig")
-        return parse_sdk_key(json.loads(text)["sdkKey"]).text
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return sdk_key_of({} if path is None else read(path.read_bytes())[0])
+    except (OSError, ProjectError):  # told by whoever serves it
         return ANY_KEY
 
 
@@ -66,7 +59,8 @@ def serve(options: Options, *, command: str, on_started: Callable[[str], None]) 
         CommandError: It could not start.
     """
     try:
-        run(options, on_started=on_started)
+        with told():
+            run(options, on_started=on_started)
     except ProjectError as error:
         problems = [
             {"path": problem.path, "message": problem.message, "line": problem.line, "severity": problem.severity}

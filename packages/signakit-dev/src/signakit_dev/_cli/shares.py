@@ -53,8 +53,24 @@ def configured_shares(flag: Mapping[str, Any], attributes: Mapping[str, Any]) ->
     widths[OFF, None] += rest
     for outcome, width in widths.items():
         if undecided and width:
-            shares[outcome] = undecided / BUCKETS**2 * (width / BUCKETS)
+            # A rule without a key may have given the same variation, and then the outcome is the same.
+            shares[outcome] = shares.get(outcome, 0.0) + undecided / BUCKETS**2 * (width / BUCKETS)
     return shares
+
+
+def with_rule_names(flag: dict[str, Any]) -> dict[str, Any]:
+    """Return the flag with a key for each rule: its position, like ``"#2"``, where it has none.
+
+    A decision by a rule without a key cannot be told from one by the default allocation. A key changes no decision.
+    """
+    rules = flag.get("rules") or ()
+    if all(not isinstance(rule, dict) or rule.get("ruleKey") is not None for rule in rules):
+        return flag
+    named = [
+        {**rule, "ruleKey": f"#{number}"} if isinstance(rule, dict) and rule.get("ruleKey") is None else rule
+        for number, rule in enumerate(rules, start=1)
+    ]
+    return {**flag, "rules": named}
 
 
 def audiences_hold(rules: Sequence[Mapping[str, Any]], attributes: Mapping[str, Any]) -> list[bool]:

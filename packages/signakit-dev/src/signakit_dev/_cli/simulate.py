@@ -16,9 +16,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from .attributes import Attributes, parse_attributes
+from signakit_flags import SignaKitClient
+
+from .attributes import Attributes, attributes_of
 from .output import AsJson, CommandError, command, print_json, printable, show
-from .shares import Outcome, configured_shares
+from .shares import Outcome, configured_shares, with_rule_names
 from .source import ConfigFile, SdkKey, Source, load
 
 STEP = 1_000
@@ -31,7 +33,7 @@ class Row:
 
     Attributes:
         variation: The variation.
-        rule: The rule's key; None for the default allocation.
+        rule: The rule's key, or its position, like ``"#2"``, where it has none; None for the default allocation.
         users: How many users.
         observed: Their share, 0 to 1.
         configured: The share that the config gives them, 0 to 1.
@@ -65,7 +67,7 @@ def simulate(
     """
     if as_csv and as_json:
         raise typer.BadParameter("give either --csv or --json", param_hint="--csv")
-    attributes = parse_attributes(attr)
+    attributes = attributes_of(attr)
     source = load(config, sdk_key)
     rows = split(source, flag, attributes, users, seed)
     if as_json:
@@ -85,8 +87,10 @@ def split(source: Source, flag: str, attributes: Mapping[str, Any], users: int, 
     Raises:
         CommandError: There is no such flag, or the SDK leaves it out.
     """
-    with source.client() as client:
-        definition = source.flag(flag)
+    with source.client():  # says what is wrong where the config cannot be read at all
+        written = source.flag(flag)
+    definition = with_rule_names(written)
+    with source.client() if definition is written else SignaKitClient.offline({"flags": [definition]}) as client:
         probe = client.create_user_context("")
         assert probe is not None, "an offline client is ready"
         if probe.decide(flag) is None:

@@ -13,6 +13,8 @@ from signakit_flags import SignaKitClient
 
 from .output import CommandError
 
+LONGEST = 4_000
+"""Digits; Python reads integers of up to 4,300."""
 DEFAULT_FILE = Path("signakit.json")
 
 ConfigFile = Annotated[
@@ -70,7 +72,7 @@ class Source:
 
     def field(self, name: str) -> Any:
         """Return a field of the config as it stands there; None where there is none."""
-        return json.loads(self.body.removeprefix(b"\xef\xbb\xbf")).get(name)
+        return json.loads(self.body.removeprefix(b"\xef\xbb\xbf"), parse_int=_whole).get(name)
 
     def flag(self, key: str) -> dict[str, Any]:
         """Return one flag: of two with the same key the first, as the SDK does.
@@ -88,6 +90,11 @@ class Source:
         else:
             hint = f"There are: {', '.join(flag['key'] for flag in flags)}." if flags else "It has no flags at all."
         raise CommandError(f"no flag {key!r} in {self.name}", hint=hint, near=near)
+
+
+def _whole(digits: str) -> int | float:
+    """Read an integer; Python refuses one of thousands of digits, and the SDK takes it for the infinity that it is."""
+    return int(digits) if len(digits) <= LONGEST else float(digits)
 
 
 def load(config: Path | None, sdk_key: str | None) -> Source:

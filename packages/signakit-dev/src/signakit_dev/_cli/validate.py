@@ -24,8 +24,9 @@ def validate(
 ) -> None:
     """Check a config file, and list every problem.
 
-    Each comes with its path and line. An error is what the SDK would leave out or could not read; a warning is what it
-    reads, and you may not mean. The exit code is 1 when there are errors.
+    Each comes with its path and line. An error makes the SDK refuse the file or leave a flag out, or decide what nobody
+    can have meant, like two variations for one bucket; a warning is what it passes over, or what is only odd. A file
+    with errors is not served by signakit dev. The exit code is 1 when there are errors.
     """
     try:
         problems = check(file.read_bytes())

@@ -1,0 +1,73 @@
+"""What a request that is wrong is answered: one reading of the errors, told by the page and by the JSON endpoints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from ._edit import NotThere
+from ._project import ProjectError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Sequence
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from ._project import Problem
+
+    Endpoint: TypeAlias = Callable[[Request], Coroutine[Any, Any, Response]]
+
+MAX_BODY = 64 * 1024
+
+
+class BadRequest(ValueError):  # noqa: N818  # the name of the status
+    """The body or the query is not what the endpoint takes; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a request is not done.
+
+    Attributes:
+        status: 404 for what is not there, 409 for a project with errors, 500 for a file that cannot be written; else
+            400.
+        reason: Why, without a full stop.
+        problems: What is wrong with the project.
+    """
+
+    status: int
+    reason: str
+    problems: Sequence[Problem] = ()
+
+
+def refusing(endpoint: Endpoint, tell: Callable[[Refusal], Response]) -> Endpoint:
+    """Let ``tell`` answer where the request was wrong."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except NotThere as error:
+            return tell(Refusal(404, str(error)))
+        except ProjectError as error:
+            return tell(Refusal(409, "the project is not in order", error.problems))
+        except (TypeError, ValueError) as error:
+            return tell(Refusal(400, str(error)))
+        except OSError as error:
+            return tell(Refusal(500, f"the file cannot be written: {error.strerror or error}"))
+
+    return answer
+
+
+async def small_body(request: Request) -> bytes:
+    """Return the body of a request that has little to say.
+
+    Raises:
+        BadRequest: It is over 64 KiB.
+    """
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY:
+            raise BadRequest(f"the body is over {MAX_BODY} bytes")
+    return body

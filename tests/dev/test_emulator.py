@@ -240,6 +240,17 @@ def test_the_log_is_bounded_and_its_counters_are_exact() -> None:
     assert (log.refused_total, len(log.refused)) == (200, 100)
 
 
+def test_a_sum_beyond_all_numbers_is_null_and_everything_else_goes_on(signakit_emulator: Emulator) -> None:
+    with streaming(signakit_emulator) as stream:
+        assert post(signakit_emulator, *[conversion(value=1e308)] * 3).status == 200
+        total = 0
+        while total < 3:
+            _, update = stream.next("update")
+            total = update["total"]
+    [counter] = ask(f"{signakit_emulator.url}/api/state").json()["events"]["conversions"]
+    assert (counter["count"], counter["values"], counter["total"]) == (3, 3, None)
+
+
 # --- the JSON endpoints -----------------------------------------------------------------------------------------------
 
 
@@ -337,7 +348,7 @@ class Stream:
             line = self.response.readline().decode().rstrip("\n")
             if not line:
                 if fields.get("event") in kinds:
-                    return fields, json.loads(fields["data"])
+                    return fields, json.loads(fields["data"], parse_constant=pytest.fail)
                 fields = {}
                 assert not self.response.isclosed()
             name, _, value = line.partition(": ")

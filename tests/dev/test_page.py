@@ -225,6 +225,19 @@ def test_an_event_that_is_refused_is_shown_with_its_reason(tab: Tab, signakit_em
     expect(tab.page.locator("#refused")).to_have_text("1")
 
 
+def test_an_update_that_cannot_be_read_is_not_called_live(
+    tab: Tab, signakit_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr("signakit_dev._admin._message", lambda *_, **__: 'event: update\ndata: {"total": Infinity}\n\n')
+        signakit_emulator.set_flag("banner", running=False)
+        expect(tab.page.locator("#live")).to_have_attribute("data-state", "lost")
+        expect(tab.page.locator("#live")).to_have_text("unreadable, reload")
+    ask(signakit_emulator.events_url, "POST", {}, X_SDK_Key="nonsense")
+    live(tab.page)
+    expect(tab.page.locator("#refused")).to_have_text("1")
+
+
 def test_the_page_stays_usable_under_a_flood_of_events(tab: Tab, signakit_emulator: Emulator) -> None:
     sent = 0
     for number in range(40):

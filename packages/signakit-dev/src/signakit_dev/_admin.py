@@ -179,7 +179,7 @@ class Admin:
 
 def _message(name: str, data: Any, *, number: int | None = None) -> str:
     head = "" if number is None else f"id: {number}\n"
-    return f"{head}event: {name}\ndata: {json.dumps(data)}\n\n"
+    return f"{head}event: {name}\ndata: {json.dumps(data, allow_nan=False)}\n\n"
 
 
 def _reporting(

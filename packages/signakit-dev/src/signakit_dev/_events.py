@@ -176,7 +176,7 @@ class Conversions:
 
     Attributes:
         count: Events.
-        total: Sum of the values.
+        total: Sum of the values. It may be past what a float can hold; in JSON it is null then.
         values: Events with a value.
         by_decision: Events by (flag, variation) that the user had been given.
     """
@@ -354,7 +354,7 @@ class EventLog:
                         "event": key,
                         "count": counter.count,
                         "values": counter.values,
-                        "total": counter.total,
+                        "total": counter.total if isfinite(counter.total) else None,
                         "decisions": [
                             {"flag": flag, "variation": variation, "count": count}
                             for (flag, variation), count in counter.by_decision.items()

@@ -14,6 +14,7 @@ const stream = new EventSource(`/api/stream?after=${byId("feed").dataset.last}`)
 let waiting = null;
 
 function say(state, text) {
+  if (live.textContent === text) return;
   live.dataset.state = state;
   live.textContent = text;
 }
@@ -23,12 +24,25 @@ stream.addEventListener("error", () => say("lost", "connecting"));
 stream.addEventListener("project", () => refresh());
 stream.addEventListener("faults", () => refresh());
 stream.addEventListener("update", (message) => {
-  const update = JSON.parse(message.data);
+  const update = read(message);
+  if (update === null) return;
   if (waiting === null) requestAnimationFrame(show);
   // Of messages that come faster than they are shown, the counters of the last count, and the rows of all.
   else update.feed = [...update.feed, ...waiting.feed].slice(0, FEED_ROWS);
   waiting = update;
 });
+
+/** What cannot be read is not shown, and then the page does not say that it is live. */
+function read(message) {
+  try {
+    const data = JSON.parse(message.data);
+    say("on", "live");
+    return data;
+  } catch {
+    say("lost", "unreadable, reload");
+    return null;
+  }
+}
 
 function show() {
   const update = waiting;

@@ -18,6 +18,7 @@ from signakit_dev._project import SAMPLE
 from signakit_dev._server import Background
 from signakit_dev._store import ProjectStore
 from signakit_flags import SignaKitClient
+from support.configs import config, flag, rule, whole
 from support.server import wait_until
 from support.wire import ask
 
@@ -149,6 +150,28 @@ def test_what_is_being_written_is_not_overwritten_by_a_change_from_elsewhere(
     signakit_emulator.set_flag("banner", running=False)
     expect(tab.page.get_by_role("switch", name="banner running")).to_have_attribute("aria-checked", "false")
     expect(traffic).to_have_value("44")
+
+
+def test_rules_with_the_names_of_others_are_each_saved_where_they_stand(tab: Tab, signakit_emulator: Emulator) -> None:
+    page = tab.page
+    signakit_emulator.set_config(config(flag("f", rule("#2"), rule("default"), rule(None))))
+    expect(card(page, "f")).to_be_visible()
+    for number in (1, 2, 3):
+        form = page.locator(f"#flag-1-{number}")
+        form.get_by_role("spinbutton", name="Traffic").fill(str(number))
+        form.get_by_role("button", name="Save").click()
+        expect(form.locator(".words")).to_contain_text(f"{number} % of users")
+    for number, name in enumerate(["#2", "default", "#3"], start=1):
+        expect(page.locator(f"#flag-1-{number} .rule code")).to_have_text(name)
+    page.locator("#flag-1-rest summary").click()
+    own = page.locator("#flag-1-default")
+    own.get_by_role("spinbutton", name="Split of off, percent").fill("0")
+    own.get_by_role("spinbutton", name="Split of on, percent").fill("100")
+    own.get_by_role("button", name="Save").click()
+    expect(page.locator("#flag-1-rest summary")).to_contain_text("Everyone else, always on")
+    served = ask(f"{signakit_emulator.url}/configs/a/b/development/latest.json").json()["flags"][0]
+    assert [item["trafficPercentage"] for item in served["rules"]] == [1, 2, 3]
+    assert served["allocation"] == whole("on")
 
 
 @pytest.fixture

@@ -39,8 +39,9 @@ def change_flag(
         traffic: Percentage of users that the rule reaches, 0..100.
         split: Percentage of each variation. They make 100 together, unless they are what they were; a variation that is
             not named gets nothing.
-        rule: A rule by its key or its position (``"#2"``), or ``"default"`` for the flag's own allocation. Without it
-            the first rule, or, where the flag has none, its own allocation.
+        rule: ``"default"`` for the flag's own allocation, or a rule by its position (``"#2"``) or its key; a rule with
+            the key ``"default"`` or ``"#2"`` can be named by its position only. Without it the first rule, or, where
+            the flag has none, its own allocation.
 
     Raises:
         NotThere: There is no such flag, rule or variation.
@@ -75,17 +76,29 @@ def find_flag(project: Mapping[str, Any], key: str) -> dict[str, Any]:
     raise NotThere(f"no flag {key!r}; there are {_listed(flag['key'] for flag in flags)}")
 
 
+def position(number: int) -> str:
+    """Name a rule by where it stands, counted from 1."""
+    return f"#{number}"
+
+
 def _find_rule(flag: Mapping[str, Any], name: str | None) -> dict[str, Any] | None:
-    """Return the rule of a name, or None for the flag's own allocation."""
+    """Return the rule of a name, or None for the flag's own allocation.
+
+    Rules may be called "default" or "#2" too. Then that is not what finds them: a name that a flag gives by itself must
+    not change its meaning with the names that somebody gives.
+    """
     rules: list[dict[str, Any]] = flag.get("rules") or []
     if name is None:
         return rules[0] if rules else None
-    for number, rule in enumerate(rules, start=1):
-        if name == rule.get("ruleKey") or name == f"#{number}":
-            return rule
     if name == DEFAULT:
         return None
-    names = [rule.get("ruleKey") or f"#{number}" for number, rule in enumerate(rules, start=1)]
+    for number, rule in enumerate(rules, start=1):
+        if name == position(number):
+            return rule
+    for rule in rules:
+        if name == rule.get("ruleKey"):
+            return rule
+    names = [rule.get("ruleKey") or position(number) for number, rule in enumerate(rules, start=1)]
     raise NotThere(f"flag {flag['key']!r} has no rule {name!r}; it has {_listed([*names, DEFAULT])}")
 
 

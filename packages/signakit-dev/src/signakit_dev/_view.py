@@ -6,7 +6,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from ._edit import DEFAULT, variations_of
+from ._edit import DEFAULT, position, variations_of
 from ._events import EXPOSURE
 from ._words import describe_allocation, describe_audiences, describe_rule, percent_text, split_of
 
@@ -48,7 +48,7 @@ class Target:
     """A rule, or a flag's own allocation, as the page shows it.
 
     Attributes:
-        name: How to name it in an edit: the rule's key, ``"#2"``, or ``"default"``.
+        name: How to name it in an edit: its position, ``"#2"``, or ``"default"``.
         rule_key: As exposures name it; None for the own allocation.
         kind: The rule's type; None for the own allocation.
         words: What it does, in plain words.
@@ -99,7 +99,7 @@ def flags_view(store: ProjectStore, log: EventLog) -> list[FlagView]:
 def _flag_view(flag: Mapping[str, Any], log: EventLog) -> FlagView:
     rules = [
         Target(
-            name=rule.get("ruleKey") or f"#{number}",
+            name=position(number),
             rule_key=rule.get("ruleKey"),
             kind=rule.get("ruleType"),
             words=describe_rule(rule),

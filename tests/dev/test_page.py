@@ -174,6 +174,59 @@ def test_rules_with_the_names_of_others_are_each_saved_where_they_stand(tab: Tab
     assert served["allocation"] == whole("on")
 
 
+def entered(form: Any, **fields: str) -> None:
+    """Fill in the fields of a rule's form, and save it."""
+    for name, value in fields.items():
+        label = "Traffic" if name == "traffic" else f"Split of {name}, percent"
+        form.get_by_role("spinbutton", name=label).fill(value)
+    form.get_by_role("button", name="Save").click()
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_a_save_that_would_undo_what_another_has_saved_meanwhile_is_refused(
+    browser: Browser, signakit_emulator: Emulator, script: bool
+) -> None:
+    first = Tab(browser, signakit_emulator.url, java_script_enabled=script)
+    other = Tab(browser, signakit_emulator.url, java_script_enabled=script)
+    form = first.page.locator("#flag-1-1")
+    form.get_by_role("spinbutton", name="Traffic").fill("44")
+    entered(other.page.locator("#flag-1-1"), control="90", treatment="10")
+    expect(other.page.locator("#flag-1-1 .words")).to_contain_text("control 90 % / treatment 10 %")
+    form.get_by_role("button", name="Save").click()
+    notice = first.page.get_by_role("alert")
+    expect(notice).to_contain_text("rule pro-customers of new-checkout was changed meanwhile")
+    expect(notice).to_contain_text("You had entered traffic 44 %, control 50 %, treatment 50 %")
+    expect(form.get_by_role("spinbutton", name="Split of control, percent")).to_have_value("90")
+    expect(form.get_by_role("spinbutton", name="Traffic")).to_have_value("100")
+    assert signakit_emulator.version == 2
+    entered(form, traffic="44")
+    expect(form.locator(".words")).to_contain_text("44 % of them, split control 90 % / treatment 10 %")
+    expect(notice).to_have_count(0)
+    first.context.close()
+    other.context.close()
+    assert [error for error in first.errors + other.errors if "409" not in error] == []
+
+
+def test_next_to_a_form_that_is_being_written_in_the_others_are_kept_up_to_date(
+    tab: Tab, signakit_emulator: Emulator
+) -> None:
+    page = tab.page
+    signakit_emulator.set_config(config(flag("f", rule("a"), rule("b"))))
+    expect(card(page, "f")).to_be_visible()
+    written, other = page.locator("#flag-1-1"), page.locator("#flag-1-2")
+    written.get_by_role("spinbutton", name="Traffic").fill("44")
+    signakit_emulator.set_flag("f", running=False, rule="b", traffic=20)
+    expect(page.get_by_role("switch", name="f running")).to_have_attribute("aria-checked", "false")
+    expect(other.locator(".words")).to_contain_text("20 % of users")
+    expect(written.get_by_role("spinbutton", name="Traffic")).to_have_value("44")
+    entered(other, traffic="30")
+    expect(other.locator(".words")).to_contain_text("30 % of users")
+    entered(other, traffic="31")
+    expect(other.locator(".words")).to_contain_text("31 % of users")
+    entered(written)
+    expect(written.locator(".words")).to_contain_text("44 % of users")
+
+
 @pytest.fixture
 def on_file(tmp_path: Path) -> Iterator[tuple[Path, str]]:
     path = tmp_path / "flags.json"

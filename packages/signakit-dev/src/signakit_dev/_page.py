@@ -12,7 +12,7 @@ from starlette.staticfiles import StaticFiles
 
 from ._admin import BadRequest, small_body
 from ._attributes import parse_attributes
-from ._edit import NotThere, change_flag
+from ._edit import Changed, NotThere, change_flag
 from ._faults import KINDS, WHERES, Fault
 from ._project import ProjectError
 from ._view import decisions_view, feed_rows, flags_view, percent, problems_view, refusal_rows, sentence
@@ -75,8 +75,15 @@ class Page:
             traffic = _percent("traffic", form["traffic"]) if "traffic" in form else None
             shares = {name: _percent(name, value) for name, value in split.items()} or None
             self.store.edit(
-                lambda project: change_flag(project, key, running=running, traffic=traffic, split=shares, rule=rule)
+                lambda project: change_flag(
+                    project, key, running=running, traffic=traffic, split=shares, rule=rule, seen=form.get("seen")
+                )
             )
+        except Changed as error:
+            wanted = {**({} if traffic is None else {"traffic": traffic}), **(shares or {})}
+            entered = ", ".join(f"{name} {percent(value)}" for name, value in wanted.items())
+            notice = f"Not saved: {error}. It stands here as it is now. You had entered {entered}."
+            return self._rendered(error=notice, superseded=True, status=409)
         except ProjectError as error:
             first = error.problems[0]
             return self._rendered(error=f"Not saved: the project is not in order. {first}", status=409)
@@ -102,7 +109,9 @@ class Page:
         self.log.clear()
         return _back(form)
 
-    def _rendered(self, *, user: str = "", attributes: str = "", error: str = "", status: int = 200) -> Response:
+    def _rendered(
+        self, *, user: str = "", attributes: str = "", error: str = "", superseded: bool = False, status: int = 200
+    ) -> Response:
         answers: list[dict[str, Any]] | None = None
         question_error = ""
         if user:
@@ -127,6 +136,7 @@ class Page:
             answers=answers,
             question_error=question_error,
             error=error,
+            superseded=superseded,
             **problems_view(self.store),
         )
         return HTMLResponse(html, status, headers={"Cache-Control": "no-store"})

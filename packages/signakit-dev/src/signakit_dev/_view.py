@@ -6,7 +6,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from ._edit import DEFAULT, position, variations_of
+from ._edit import DEFAULT, fingerprint, position, variations_of
 from ._events import EXPOSURE
 from ._words import describe_allocation, describe_audiences, describe_rule, percent_text, split_of
 
@@ -57,6 +57,7 @@ class Target:
         split: The variations.
         exposes: Whether its decisions are reported by exposures.
         total: Exposures received.
+        seen: Goes along with an edit: what holds now, so that no change in between is undone.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Target:
     split: list[Share]
     exposes: bool
     total: int
+    seen: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,7 @@ def _flag_view(flag: Mapping[str, Any], log: EventLog) -> FlagView:
             split=(split := _shares(flag, rule["variationAllocation"], rule.get("ruleKey"), log)),
             exposes=rule.get("ruleType") != "targeted",
             total=sum(share.count for share in split),
+            seen=fingerprint(rule),
         )
         for number, rule in enumerate(flag.get("rules") or (), start=1)
     ]
@@ -122,6 +125,7 @@ def _flag_view(flag: Mapping[str, Any], log: EventLog) -> FlagView:
         split=split,
         exposes=True,
         total=sum(share.count for share in split),
+        seen=fingerprint(flag),
     )
     variables = [f"{item['key']} = {_brief(item.get('defaultValue'))}" for item in flag.get("variables") or ()]
     archived = flag.get("status") == "archived"

@@ -135,32 +135,52 @@ document.addEventListener("submit", async (event) => {
     say("lost", "not saved: no connection");
     return;
   }
-  if (answer.ok) delete form.dataset.dirty;
-  const page = await answer.text();
+  const page = parse(await answer.text());
+  // Saved, or changed by somebody else meanwhile: what holds is shown then, and not what was written.
+  if (answer.ok || page.querySelector("[data-superseded]")) delete form.dataset.dirty;
   // The answer is the page without its query: what was asked of "who gets what" is asked again.
+  delete byId("outcome").firstElementChild?.dataset.superseded;
   if (answer.ok && location.search) await refresh();
   else swap(page);
-  byId("said").textContent = answer.ok ? "Saved." : byId("notices").textContent.trim();
+  byId("said").textContent = answer.ok ? "Saved." : byId("outcome").textContent.trim();
 });
 
 async function refresh() {
   const answer = await fetch(`/${location.search}`).catch(() => null);
-  if (answer?.ok) swap(await answer.text());
+  if (answer?.ok) swap(parse(await answer.text()));
+}
+
+function parse(html) {
+  return new DOMParser().parseFromString(html, "text/html");
 }
 
 /** Take over what is different in another rendering of the page, but nothing that somebody is writing in. */
-function swap(html) {
-  const page = new DOMParser().parseFromString(html, "text/html");
+function swap(page) {
   const focused = document.activeElement?.id;
   const cards = [...document.querySelectorAll(".flag")];
   const fresh = [...page.querySelectorAll(".flag")];
   const keys = (list) => JSON.stringify(list.map((card) => card.dataset.flag));
   if (keys(cards) !== keys(fresh)) take(byId("flags"), page.getElementById("flags"));
-  else cards.forEach((card, index) => card.querySelector("[data-dirty]") || take(card, fresh[index]));
+  else cards.forEach((card, index) => takeCard(card, fresh[index]));
   for (const id of ["notices", "meta", "answers"]) take(byId(id), page.getElementById(id));
+  // That something was not saved stays to be read until something else is done.
+  if (!byId("outcome").querySelector("[data-superseded]")) take(byId("outcome"), page.getElementById("outcome"));
   if (!byId("faults").querySelector("[data-dirty]")) take(byId("faults"), page.getElementById("faults"));
   prepare();
   if (focused && document.activeElement?.id !== focused) byId(focused)?.focus({ preventScroll: true });
+}
+
+/** Of a card in which somebody is writing, all but the forms in which they are. */
+function takeCard(old, fresh) {
+  const written = [...old.querySelectorAll(".target[data-dirty]")];
+  const forms = (card) => [...card.querySelectorAll(".target")];
+  const ids = (card) => JSON.stringify(forms(card).map((form) => form.id));
+  if (!written.length || !written.every((form) => fresh.querySelector(`#${CSS.escape(form.id)}`))) take(old, fresh);
+  else if (ids(old) === ids(fresh)) {
+    const others = forms(fresh);
+    forms(old).forEach((form, index) => written.includes(form) || take(form, others[index]));
+    take(old.querySelector("header"), fresh.querySelector("header"));
+  }
 }
 
 function take(old, fresh) {

@@ -301,6 +301,70 @@ def test_an_event_that_is_refused_is_shown_with_its_reason(tab: Tab, signakit_em
     expect(tab.page.locator("#refused")).to_have_text("1")
 
 
+def test_after_a_restart_the_page_shows_what_the_new_server_has(browser: Browser) -> None:
+    first = Background(ProjectStore(None, config(flag("before", rule()))), EventLog(), Faults())
+    first.start()
+    refuse_something(first.url)
+    tab = Tab(browser, first.url)
+    live(tab.page)
+    expect(tab.page.locator("#refused")).to_have_text("1")
+    first.stop()
+    log, faults = EventLog(), Faults()
+    store = ProjectStore(None, config(flag("after", rule())))
+    second = Background(store, log, faults, port=int(first.url.rpartition(":")[2]))
+    second.start()
+    live(tab.page)
+    expect(card(tab.page, "after")).to_be_visible()
+    expect(card(tab.page, "before")).to_have_count(0)
+    expect(tab.page.locator("#refused")).to_have_text("0")
+    second.stop()
+    tab.context.close()
+
+
+def test_what_changed_before_the_page_was_connected_is_shown(browser: Browser, signakit_emulator: Emulator) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+
+    def changed_first(route: Any) -> None:
+        signakit_emulator.set_flag("banner", running=False)
+        signakit_emulator.fault("config", "garbage")
+        route.continue_()
+
+    page.route("**/api/stream*", changed_first)
+    page.goto(signakit_emulator.url)
+    live(page)
+    expect(page.get_by_role("switch", name="banner running")).to_have_attribute("aria-checked", "false")
+    expect(page.locator("#fault-config .current")).to_have_text("garbage")
+    context.close()
+
+
+def test_rows_of_events_that_were_forgotten_are_not_left_among_new_ones(tab: Tab, signakit_emulator: Emulator) -> None:
+    def exposed(*users: str) -> list[dict[str, Any]]:
+        return [
+            {
+                "eventKey": "$exposure",
+                "userId": user,
+                "timestamp": "2026-01-31T12:00:00.000Z",
+                "decisions": {"banner": "on"},
+                "metadata": {"flagKey": "banner", "variationKey": "on", "ruleKey": None},
+            }
+            for user in users
+        ]
+
+    log = signakit_emulator._log
+    log.record(exposed("ada"), at=0.0)
+    expect(tab.page.locator("#feed .user")).to_have_text(["ada"])
+    with log._changed:  # between two messages
+        log.clear()
+        log.record(exposed("bob", "eve"), at=0.0)
+    expect(tab.page.locator("#total")).to_have_text("2")
+    expect(tab.page.locator("#feed .user")).to_have_text(["eve", "bob"])
+
+
+def refuse_something(url: str) -> None:
+    ask(f"{url}/v1/flag-events", "POST", {}, X_SDK_Key="nonsense")
+
+
 def test_an_update_that_cannot_be_read_is_not_called_live(
     tab: Tab, signakit_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -309,7 +373,7 @@ def test_an_update_that_cannot_be_read_is_not_called_live(
         signakit_emulator.set_flag("banner", running=False)
         expect(tab.page.locator("#live")).to_have_attribute("data-state", "lost")
         expect(tab.page.locator("#live")).to_have_text("unreadable, reload")
-    ask(signakit_emulator.events_url, "POST", {}, X_SDK_Key="nonsense")
+    refuse_something(signakit_emulator.url)
     live(tab.page)
     expect(tab.page.locator("#refused")).to_have_text("1")
 

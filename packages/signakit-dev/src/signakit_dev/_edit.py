@@ -78,8 +78,8 @@ def change_flag(
 def fingerprint(target: Mapping[str, Any]) -> str:
     """Return a text for a rule as it stands, or for the own allocation of a flag: another one once it is changed.
 
-    Of the content, and not the version of the project: two people may change two rules at the same time, and a rule that
-    stands where another one stood is found out too.
+    Of the content, and not the version of the project: two people may change two rules at the same time, and a rule
+    that stands where another one stood is found out too.
     """
     content = target.get("allocation", target)
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

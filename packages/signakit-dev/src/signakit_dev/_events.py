@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 import threading
 from collections import deque
 from dataclasses import dataclass, field
@@ -234,6 +235,7 @@ class EventLog:
         refused_total: Events and posts that were not taken.
         users_capped: True once there were more users than are told apart.
         revision: Counts every change.
+        epoch: Another text each time that counting begins anew, in this process or another one.
     """
 
     def __init__(self, *, keep: int = 1_000, max_counters: int = 2_000, max_users: int = 200_000) -> None:
@@ -246,6 +248,7 @@ class EventLog:
         self._reset()
 
     def _reset(self) -> None:
+        self.epoch: str = secrets.token_hex(4)
         self.total: int = 0
         self.refused_total: int = 0
         self.exposures: dict[tuple[str, str | None, str], Exposures] = {}

@@ -15,7 +15,7 @@ from ._attributes import parse_attributes
 from ._edit import Changed, NotThere, change_flag
 from ._faults import KINDS, WHERES, Fault
 from ._project import ProjectError
-from ._view import decisions_view, feed_rows, flags_view, percent, problems_view, refusal_rows, sentence
+from ._view import decisions_view, feed_rows, flags_view, percent, problems_view, refusal_rows, sentence, state_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -120,6 +120,8 @@ class Page:
             except (TypeError, ValueError) as wrong:
                 question_error = str(wrong)
         html = _templates.get_template("page.html").render(
+            state=state_of(self.store, self.faults),  # before the rest: what changes now is seen as a change
+            epoch=self.log.epoch,
             url=self.url,
             sdk_key=self.store.current.data.get("sdkKey") or SDK_KEY,
             path=self.store.path,

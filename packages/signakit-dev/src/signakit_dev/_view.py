@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from signakit_flags import Explanation
 
     from ._events import EventLog, Received
+    from ._faults import Faults
     from ._store import ProjectStore
 
 FEED = 40
@@ -90,6 +91,11 @@ class FlagView:
     rules: list[Target]
     default: Target
     variables: list[str]
+
+
+def state_of(store: ProjectStore, faults: Faults) -> str:
+    """Return a text that is another one after every change of the project or the faults, and after a restart."""
+    return f"{store.instance}-{store.revision}-{faults.revision}"
 
 
 def flags_view(store: ProjectStore, log: EventLog) -> list[FlagView]:

@@ -12,6 +12,9 @@ document.documentElement.classList.add("js");
 const live = byId("live");
 const stream = new EventSource(`/api/stream?after=${byId("feed").dataset.last}`);
 let waiting = null;
+let lastAsked = 0;
+let lastAnswered = 0;
+let epoch = byId("feed").dataset.last.split("-")[0];
 
 function say(state, text) {
   if (live.textContent === text) return;
@@ -21,14 +24,19 @@ function say(state, text) {
 
 stream.addEventListener("open", () => say("on", "live"));
 stream.addEventListener("error", () => say("lost", "connecting"));
-stream.addEventListener("project", () => refresh());
-stream.addEventListener("faults", () => refresh());
+for (const name of ["project", "faults"]) {
+  stream.addEventListener(name, (message) => {
+    // The first on each connection says what holds there, which may be what the page shows already.
+    const state = read(message)?.state;
+    if (state !== undefined && state !== byId("meta").dataset.state) refresh();
+  });
+}
 stream.addEventListener("update", (message) => {
   const update = read(message);
   if (update === null) return;
   if (waiting === null) requestAnimationFrame(show);
   // Of messages that come faster than they are shown, the counters of the last count, and the rows of all.
-  else update.feed = [...update.feed, ...waiting.feed].slice(0, FEED_ROWS);
+  else if (waiting.epoch === update.epoch) update.feed = [...update.feed, ...waiting.feed].slice(0, FEED_ROWS);
   waiting = update;
 });
 
@@ -36,7 +44,7 @@ stream.addEventListener("update", (message) => {
 function read(message) {
   try {
     const data = JSON.parse(message.data);
-    say("on", "live");
+    if (message.type === "update") say("on", "live");
     return data;
   } catch {
     say("lost", "unreadable, reload");
@@ -51,7 +59,8 @@ function show() {
   byId("refused").textContent = number.format(update.refused);
   byId("no-events").hidden = update.total > 0;
   const feed = byId("feed");
-  if (update.total === 0) feed.replaceChildren();
+  if (update.epoch !== epoch) feed.replaceChildren();
+  epoch = update.epoch;
   feed.prepend(...update.feed.map(row));
   while (feed.children.length > FEED_ROWS) feed.lastElementChild.remove();
   byId("refusals").replaceChildren(...update.refusals.map(refusal));
@@ -140,14 +149,18 @@ document.addEventListener("submit", async (event) => {
   if (answer.ok || page.querySelector("[data-superseded]")) delete form.dataset.dirty;
   // The answer is the page without its query: what was asked of "who gets what" is asked again.
   delete byId("outcome").firstElementChild?.dataset.superseded;
-  if (answer.ok && location.search) await refresh();
-  else swap(page);
+  if (!answer.ok || !location.search) swap(page);
+  // And what is on its way may be of before the answer, or of after it.
+  if ((answer.ok && location.search) || lastAnswered < lastAsked) await refresh();
   byId("said").textContent = answer.ok ? "Saved." : byId("outcome").textContent.trim();
 });
 
 async function refresh() {
+  const mine = ++lastAsked;
   const answer = await fetch(`/${location.search}`).catch(() => null);
-  if (answer?.ok) swap(parse(await answer.text()));
+  const html = answer?.ok && (await answer.text());
+  lastAnswered = Math.max(lastAnswered, mine);
+  if (html && mine === lastAsked) swap(parse(html)); // else a later one has, or will have, what is newer
 }
 
 function parse(html) {

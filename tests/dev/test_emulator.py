@@ -240,6 +240,17 @@ def test_the_log_is_bounded_and_its_counters_are_exact() -> None:
     assert (log.refused_total, len(log.refused)) == (200, 100)
 
 
+def test_a_sum_beyond_all_numbers_is_null_and_everything_else_goes_on(signakit_emulator: Emulator) -> None:
+    with streaming(signakit_emulator) as stream:
+        assert post(signakit_emulator, *[conversion(value=1e308)] * 3).status == 200
+        total = 0
+        while total < 3:
+            _, update = stream.next("update")
+            total = update["total"]
+    [counter] = ask(f"{signakit_emulator.url}/api/state").json()["events"]["conversions"]
+    assert (counter["count"], counter["values"], counter["total"]) == (3, 3, None)
+
+
 # --- the JSON endpoints -----------------------------------------------------------------------------------------------
 
 
@@ -337,7 +348,7 @@ class Stream:
             line = self.response.readline().decode().rstrip("\n")
             if not line:
                 if fields.get("event") in kinds:
-                    return fields, json.loads(fields["data"])
+                    return fields, json.loads(fields["data"], parse_constant=pytest.fail)
                 fields = {}
                 assert not self.response.isclosed()
             name, _, value = line.partition(": ")
@@ -359,26 +370,32 @@ def streaming(emulator: Emulator, **headers: str) -> Iterator[Stream]:
 
 def test_the_stream_tells_of_events_of_changes_and_of_faults(signakit_emulator: Emulator) -> None:
     with streaming(signakit_emulator) as stream:
+        _, state = stream.next("project")
+        assert state["version"] == 1
         _, first = stream.next("update")
         assert (first["total"], first["feed"]) == (0, [])
         post(signakit_emulator, exposure("ada"))
         fields, update = stream.next("update")
-        assert fields["id"] == "1"
+        assert fields["id"] == f"{update['epoch']}-1"
         assert update["exposures"] == [
             {"flag": "new-checkout", "rule": "pro-customers", "variation": "control", "count": 1, "users": 1}
         ]
         assert [(row["user"], row["what"]) for row in update["feed"]] == [("ada", "new-checkout: control")]
         signakit_emulator.set_flag("banner", running=False)
-        assert stream.next("project")[1] == {"version": 2}
+        _, changed = stream.next("project")
+        assert changed["version"] == 2
         signakit_emulator.fault("config", "garbage")
-        stream.next("faults")
+        _, faulty = stream.next("faults")
+        assert len({state["state"], changed["state"], faulty["state"]}) == 3
 
 
 def test_the_stream_goes_on_where_it_was_broken_off(signakit_emulator: Emulator) -> None:
     post(signakit_emulator, exposure("a"), exposure("b"), exposure("c"))
-    with streaming(signakit_emulator, **{"Last-Event-ID": "2"}) as stream:
-        _, update = stream.next("update")
-        assert [row["user"] for row in update["feed"]] == ["c"]
+    epoch = signakit_emulator._log.epoch
+    for last, users in ((f"{epoch}-2", ["c"]), ("another-2", ["c", "b", "a"]), ("2", ["c", "b", "a"])):
+        with streaming(signakit_emulator, **{"Last-Event-ID": last}) as stream:
+            _, update = stream.next("update")
+            assert [row["user"] for row in update["feed"]] == users
 
 
 def test_a_thousand_events_are_few_messages_and_none_is_missing_in_the_counts(signakit_emulator: Emulator) -> None:

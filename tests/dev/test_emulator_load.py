@@ -53,7 +53,7 @@ def test_a_hundred_thousand_events_from_several_senders_are_all_counted(signakit
     while True:
         line = stream.readline()
         longest = max(longest, len(line))
-        if line.startswith(b"id: ") and int(line[4:]) == SENDERS * POSTS * BATCH:
+        if line.startswith(b"id: ") and int(line.rpartition(b"-")[2]) == SENDERS * POSTS * BATCH:
             break
     for thread in senders:
         thread.join()

@@ -18,6 +18,7 @@ from signakit_dev._project import SAMPLE
 from signakit_dev._server import Background
 from signakit_dev._store import ProjectStore
 from signakit_flags import SignaKitClient
+from support.configs import config, flag, rule, whole
 from support.server import wait_until
 from support.wire import ask
 
@@ -151,6 +152,81 @@ def test_what_is_being_written_is_not_overwritten_by_a_change_from_elsewhere(
     expect(traffic).to_have_value("44")
 
 
+def test_rules_with_the_names_of_others_are_each_saved_where_they_stand(tab: Tab, signakit_emulator: Emulator) -> None:
+    page = tab.page
+    signakit_emulator.set_config(config(flag("f", rule("#2"), rule("default"), rule(None))))
+    expect(card(page, "f")).to_be_visible()
+    for number in (1, 2, 3):
+        form = page.locator(f"#flag-1-{number}")
+        form.get_by_role("spinbutton", name="Traffic").fill(str(number))
+        form.get_by_role("button", name="Save").click()
+        expect(form.locator(".words")).to_contain_text(f"{number} % of users")
+    for number, name in enumerate(["#2", "default", "#3"], start=1):
+        expect(page.locator(f"#flag-1-{number} .rule code")).to_have_text(name)
+    page.locator("#flag-1-rest summary").click()
+    own = page.locator("#flag-1-default")
+    own.get_by_role("spinbutton", name="Split of off, percent").fill("0")
+    own.get_by_role("spinbutton", name="Split of on, percent").fill("100")
+    own.get_by_role("button", name="Save").click()
+    expect(page.locator("#flag-1-rest summary")).to_contain_text("Everyone else, always on")
+    served = ask(f"{signakit_emulator.url}/configs/a/b/development/latest.json").json()["flags"][0]
+    assert [item["trafficPercentage"] for item in served["rules"]] == [1, 2, 3]
+    assert served["allocation"] == whole("on")
+
+
+def entered(form: Any, **fields: str) -> None:
+    """Fill in the fields of a rule's form, and save it."""
+    for name, value in fields.items():
+        label = "Traffic" if name == "traffic" else f"Split of {name}, percent"
+        form.get_by_role("spinbutton", name=label).fill(value)
+    form.get_by_role("button", name="Save").click()
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_a_save_that_would_undo_what_another_has_saved_meanwhile_is_refused(
+    browser: Browser, signakit_emulator: Emulator, script: bool
+) -> None:
+    first = Tab(browser, signakit_emulator.url, java_script_enabled=script)
+    other = Tab(browser, signakit_emulator.url, java_script_enabled=script)
+    form = first.page.locator("#flag-1-1")
+    form.get_by_role("spinbutton", name="Traffic").fill("44")
+    entered(other.page.locator("#flag-1-1"), control="90", treatment="10")
+    expect(other.page.locator("#flag-1-1 .words")).to_contain_text("control 90 % / treatment 10 %")
+    form.get_by_role("button", name="Save").click()
+    notice = first.page.get_by_role("alert")
+    expect(notice).to_contain_text("rule pro-customers of new-checkout was changed meanwhile")
+    expect(notice).to_contain_text("You had entered traffic 44 %, control 50 %, treatment 50 %")
+    expect(form.get_by_role("spinbutton", name="Split of control, percent")).to_have_value("90")
+    expect(form.get_by_role("spinbutton", name="Traffic")).to_have_value("100")
+    assert signakit_emulator.version == 2
+    entered(form, traffic="44")
+    expect(form.locator(".words")).to_contain_text("44 % of them, split control 90 % / treatment 10 %")
+    expect(notice).to_have_count(0)
+    first.context.close()
+    other.context.close()
+    assert [error for error in first.errors + other.errors if "409" not in error] == []
+
+
+def test_next_to_a_form_that_is_being_written_in_the_others_are_kept_up_to_date(
+    tab: Tab, signakit_emulator: Emulator
+) -> None:
+    page = tab.page
+    signakit_emulator.set_config(config(flag("f", rule("a"), rule("b"))))
+    expect(card(page, "f")).to_be_visible()
+    written, other = page.locator("#flag-1-1"), page.locator("#flag-1-2")
+    written.get_by_role("spinbutton", name="Traffic").fill("44")
+    signakit_emulator.set_flag("f", running=False, rule="b", traffic=20)
+    expect(page.get_by_role("switch", name="f running")).to_have_attribute("aria-checked", "false")
+    expect(other.locator(".words")).to_contain_text("20 % of users")
+    expect(written.get_by_role("spinbutton", name="Traffic")).to_have_value("44")
+    entered(other, traffic="30")
+    expect(other.locator(".words")).to_contain_text("30 % of users")
+    entered(other, traffic="31")
+    expect(other.locator(".words")).to_contain_text("31 % of users")
+    entered(written)
+    expect(written.locator(".words")).to_contain_text("44 % of users")
+
+
 @pytest.fixture
 def on_file(tmp_path: Path) -> Iterator[tuple[Path, str]]:
     path = tmp_path / "flags.json"
@@ -222,6 +298,83 @@ def test_an_event_that_is_refused_is_shown_with_its_reason(tab: Tab, signakit_em
     wrong = {"events": [{"eventKey": "purchase", "userId": "ada", "timestamp": "today"}]}
     ask(signakit_emulator.events_url, "POST", wrong, X_SDK_Key="sk_dev_a_b_c")
     expect(tab.page.locator("#refusals")).to_contain_text("event 'purchase' of user 'ada': timestamp: must read like")
+    expect(tab.page.locator("#refused")).to_have_text("1")
+
+
+def test_after_a_restart_the_page_shows_what_the_new_server_has(browser: Browser) -> None:
+    first = Background(ProjectStore(None, config(flag("before", rule()))), EventLog(), Faults())
+    first.start()
+    refuse_something(first.url)
+    tab = Tab(browser, first.url)
+    live(tab.page)
+    expect(tab.page.locator("#refused")).to_have_text("1")
+    first.stop()
+    log, faults = EventLog(), Faults()
+    store = ProjectStore(None, config(flag("after", rule())))
+    second = Background(store, log, faults, port=int(first.url.rpartition(":")[2]))
+    second.start()
+    live(tab.page)
+    expect(card(tab.page, "after")).to_be_visible()
+    expect(card(tab.page, "before")).to_have_count(0)
+    expect(tab.page.locator("#refused")).to_have_text("0")
+    second.stop()
+    tab.context.close()
+
+
+def test_what_changed_before_the_page_was_connected_is_shown(browser: Browser, signakit_emulator: Emulator) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+
+    def changed_first(route: Any) -> None:
+        signakit_emulator.set_flag("banner", running=False)
+        signakit_emulator.fault("config", "garbage")
+        route.continue_()
+
+    page.route("**/api/stream*", changed_first)
+    page.goto(signakit_emulator.url)
+    live(page)
+    expect(page.get_by_role("switch", name="banner running")).to_have_attribute("aria-checked", "false")
+    expect(page.locator("#fault-config .current")).to_have_text("garbage")
+    context.close()
+
+
+def test_rows_of_events_that_were_forgotten_are_not_left_among_new_ones(tab: Tab, signakit_emulator: Emulator) -> None:
+    def exposed(*users: str) -> list[dict[str, Any]]:
+        return [
+            {
+                "eventKey": "$exposure",
+                "userId": user,
+                "timestamp": "2026-01-31T12:00:00.000Z",
+                "decisions": {"banner": "on"},
+                "metadata": {"flagKey": "banner", "variationKey": "on", "ruleKey": None},
+            }
+            for user in users
+        ]
+
+    log = signakit_emulator._log
+    log.record(exposed("ada"), at=0.0)
+    expect(tab.page.locator("#feed .user")).to_have_text(["ada"])
+    with log._changed:  # between two messages
+        log.clear()
+        log.record(exposed("bob", "eve"), at=0.0)
+    expect(tab.page.locator("#total")).to_have_text("2")
+    expect(tab.page.locator("#feed .user")).to_have_text(["eve", "bob"])
+
+
+def refuse_something(url: str) -> None:
+    ask(f"{url}/v1/flag-events", "POST", {}, X_SDK_Key="nonsense")
+
+
+def test_an_update_that_cannot_be_read_is_not_called_live(
+    tab: Tab, signakit_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr("signakit_dev._admin._message", lambda *_, **__: 'event: update\ndata: {"total": Infinity}\n\n')
+        signakit_emulator.set_flag("banner", running=False)
+        expect(tab.page.locator("#live")).to_have_attribute("data-state", "lost")
+        expect(tab.page.locator("#live")).to_have_text("unreadable, reload")
+    refuse_something(signakit_emulator.url)
+    live(tab.page)
     expect(tab.page.locator("#refused")).to_have_text("1")
 
 

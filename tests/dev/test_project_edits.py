@@ -44,6 +44,18 @@ def test_a_rule_is_named_by_key_or_position_and_the_default_by_its_name() -> Non
     assert data["flags"][0]["allocation"] == whole("on")
 
 
+def test_a_position_and_the_default_mean_what_they_say_whatever_rules_are_called() -> None:
+    data = config(flag("f", rule("#2", traffic=1), rule("default", traffic=2), rule("#9", traffic=3)))
+    change_flag(data, "f", rule="#2", traffic=20)
+    change_flag(data, "f", rule="#1", traffic=10)
+    change_flag(data, "f", rule="#9", traffic=30)
+    change_flag(data, "f", rule="default", split={"on": 100})
+    assert [item["trafficPercentage"] for item in data["flags"][0]["rules"]] == [10, 20, 30]
+    assert data["flags"][0]["allocation"] == whole("on")
+    with pytest.raises(ValueError, match="own allocation"):
+        change_flag(data, "f", rule="default", traffic=5)
+
+
 def test_a_flag_without_rules_has_only_its_own_allocation() -> None:
     data = config(flag("f"))
     change_flag(data, "f", split={"on": 30, "off": 70})

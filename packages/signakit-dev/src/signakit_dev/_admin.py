@@ -14,7 +14,7 @@ from ._attributes import parse_assignments
 from ._edit import change_flag
 from ._faults import WHERES, fault_from
 from ._refusals import BadRequest, refusing, small_body
-from ._view import decisions_view, feed_rows, flags_view, problems_view, refusal_rows
+from ._view import decisions_view, feed_rows, flags_view, problems_view, refusal_rows, state_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -127,31 +127,38 @@ class Admin:
         return Response(status_code=204)
 
     async def stream(self, request: Request) -> Response:
-        """Server-sent events: ``update`` with the counters and the newest events, ``project`` and ``faults``."""
-        last = request.headers.get("last-event-id", request.query_params.get("after", ""))
-        seen = int(last) if last.isdecimal() and len(last) < 16 else 0
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(self._messages(seen), media_type="text/event-stream", headers=headers)
+        """Server-sent events: ``update`` with the counters and the newest events, ``project`` and ``faults``.
 
-    async def _messages(self, seen: int) -> AsyncIterator[str]:
+        ``project`` comes first on each connection, too: whoever was away, or has a page of before a restart, finds by
+        its ``state`` whether that page is still right.
+        """
+        last = request.headers.get("last-event-id", request.query_params.get("after", ""))
+        epoch, _, number = last.partition("-")
+        seen = int(number) if number.isdecimal() and len(number) < 16 else 0
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return StreamingResponse(self._messages(epoch, seen), media_type="text/event-stream", headers=headers)
+
+    async def _messages(self, epoch: str, seen: int) -> AsyncIterator[str]:
         """Say what changed, at most every ``TICK`` seconds: a thousand events make one message, not a thousand."""
         store, log, faults = self.store, self.log, self.faults
-        known: dict[str, int] = {"update": -1, "project": store.revision, "faults": faults.revision}
+        known: dict[str, int] = {"project": -1, "faults": faults.revision, "update": -1}
         quiet_since = time.monotonic()
         yield "retry: 1000\n\n"
         while not self.stopping.is_set():
-            now: dict[str, int] = {"update": log.revision, "project": store.revision, "faults": faults.revision}
+            now: dict[str, int] = {"project": store.revision, "faults": faults.revision, "update": log.revision}
             for name, revision in now.items():
                 if revision == known[name]:
                     continue
                 quiet_since = time.monotonic()
                 if name == "update":
-                    seen = seen if seen <= log.total else 0  # it was cleared, or another emulator is here now
-                    message = {**log.as_json(), "feed": feed_rows(log, seen), "refusals": refusal_rows(log)}
-                    seen = message["total"]
-                    yield _message(name, message, number=seen)
+                    if epoch != log.epoch:  # the log was cleared, or another emulator is here now
+                        epoch, seen = log.epoch, 0
+                    update = {"epoch": epoch, **log.as_json()}
+                    update |= {"feed": feed_rows(log, seen), "refusals": refusal_rows(log)}
+                    seen = update["total"]
+                    yield _message(name, update, number=f"{epoch}-{seen}")
                 else:
-                    yield _message(name, {"version": store.version})
+                    yield _message(name, {"version": store.version, "state": state_of(store, faults)})
             known = now
             if time.monotonic() - quiet_since > HEARTBEAT:
                 quiet_since = time.monotonic()
@@ -159,9 +166,9 @@ class Admin:
             await self.stopping.wait(TICK)
 
 
-def _message(name: str, data: Any, *, number: int | None = None) -> str:
+def _message(name: str, data: Any, *, number: str | None = None) -> str:
     head = "" if number is None else f"id: {number}\n"
-    return f"{head}event: {name}\ndata: {json.dumps(data)}\n\n"
+    return f"{head}event: {name}\ndata: {json.dumps(data, allow_nan=False)}\n\n"
 
 
 def _reporting(endpoint: Endpoint) -> Endpoint:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import TYPE_CHECKING, Any
 
 from ._words import BUCKETS, split_of
@@ -20,6 +22,10 @@ class NotThere(LookupError):  # noqa: N818  # reads as what happened
         return str(self.args[0])
 
 
+class Changed(Exception):  # noqa: N818  # as above
+    """Somebody else changed meanwhile what was to be changed; the message says what."""
+
+
 def change_flag(
     project: dict[str, Any],
     key: str,
@@ -28,6 +34,7 @@ def change_flag(
     traffic: float | None = None,
     split: Mapping[str, float] | None = None,
     rule: str | None = None,
+    seen: str | None = None,
 ) -> None:
     """Change a flag of ``project`` in place; what is None stays.
 
@@ -38,15 +45,21 @@ def change_flag(
         traffic: Percentage of users that the rule reaches, 0..100.
         split: Percentage of each variation. They make 100 together, unless they are what they were; a variation that is
             not named gets nothing.
-        rule: A rule by its key or its position (``"#2"``), or ``"default"`` for the flag's own allocation. Without it
-            the first rule, or, where the flag has none, its own allocation.
+        rule: ``"default"`` for the flag's own allocation, or a rule by its position (``"#2"``) or its key; a rule with
+            the key ``"default"`` or ``"#2"`` can be named by its position only. Without it the first rule, or, where
+            the flag has none, its own allocation.
+        seen: The fingerprint of the rule, or the own allocation, that whoever asks for this had before them.
 
     Raises:
         NotThere: There is no such flag, rule or variation.
+        Changed: It is not any more what was seen; nothing is changed.
         ValueError: A percentage is out of 0..100, the split does not make 100, or the own allocation is to get traffic.
     """
     flag = find_flag(project, key)
     target = _find_rule(flag, rule)
+    if seen is not None and seen != fingerprint(flag if target is None else target):
+        what = "the allocation" if target is None else f"rule {target.get('ruleKey') or rule}"
+        raise Changed(f"{what} of {key} was changed meanwhile")
     if traffic is not None:
         if target is None:
             raise ValueError(f"traffic is of a rule, and {key!r} is asked for its own allocation")
@@ -59,6 +72,16 @@ def change_flag(
             target["variationAllocation"] = _allocation(flag, target["variationAllocation"], split)
     if running is not None:
         flag["running"] = running
+
+
+def fingerprint(target: Mapping[str, Any]) -> str:
+    """Return a text for a rule as it stands, or for the own allocation of a flag: another one once it is changed.
+
+    Of the content, and not the version of the project: two people may change two rules at the same time, and a rule
+    that stands where another one stood is found out too.
+    """
+    content = target.get("allocation", target)
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def find_flag(project: Mapping[str, Any], key: str) -> dict[str, Any]:
@@ -74,17 +97,29 @@ def find_flag(project: Mapping[str, Any], key: str) -> dict[str, Any]:
     raise NotThere(f"no flag {key!r}; there are {_listed(flag['key'] for flag in flags)}")
 
 
+def position(number: int) -> str:
+    """Name a rule by where it stands, counted from 1."""
+    return f"#{number}"
+
+
 def _find_rule(flag: Mapping[str, Any], name: str | None) -> dict[str, Any] | None:
-    """Return the rule of a name, or None for the flag's own allocation."""
+    """Return the rule of a name, or None for the flag's own allocation.
+
+    Rules may be called "default" or "#2" too. Then that is not what finds them: a name that a flag gives by itself must
+    not change its meaning with the names that somebody gives.
+    """
     rules: list[dict[str, Any]] = flag.get("rules") or []
     if name is None:
         return rules[0] if rules else None
-    for number, rule in enumerate(rules, start=1):
-        if name == rule.get("ruleKey") or name == f"#{number}":
-            return rule
     if name == DEFAULT:
         return None
-    names = [rule.get("ruleKey") or f"#{number}" for number, rule in enumerate(rules, start=1)]
+    for number, rule in enumerate(rules, start=1):
+        if name == position(number):
+            return rule
+    for rule in rules:
+        if name == rule.get("ruleKey"):
+            return rule
+    names = [rule.get("ruleKey") or position(number) for number, rule in enumerate(rules, start=1)]
     raise NotThere(f"flag {flag['key']!r} has no rule {name!r}; it has {_listed([*names, DEFAULT])}")
 
 

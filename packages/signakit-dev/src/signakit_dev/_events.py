@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 import sys
 import threading
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
@@ -197,7 +199,7 @@ class Conversions:
 
     Attributes:
         count: Events.
-        total: Sum of the values.
+        total: Sum of the values. It may be past what a float can hold; in JSON it is null then.
         values: Events with a value.
         by_decision: Events by (flag, variation) that the user had been given.
     """
@@ -255,6 +257,7 @@ class EventLog:
         refused_total: Events and posts that were not taken.
         users_capped: True once there were more users than are told apart.
         revision: Counts every change.
+        epoch: Another text each time that counting begins anew, in this process or another one.
     """
 
     def __init__(self, *, keep: int = 1_000, max_counters: int = 2_000, max_users: int = 200_000) -> None:
@@ -267,6 +270,7 @@ class EventLog:
         self._reset()
 
     def _reset(self) -> None:
+        self.epoch: str = secrets.token_hex(4)
         self.total: int = 0
         self.refused_total: int = 0
         self.exposures: dict[tuple[str, str | None, str], Exposures] = {}
@@ -379,7 +383,7 @@ class EventLog:
                         "event": key,
                         "count": counter.count,
                         "values": counter.values,
-                        "total": counter.total,
+                        "total": counter.total if isfinite(counter.total) else None,
                         "decisions": [
                             {"flag": flag, "variation": variation, "count": count}
                             for (flag, variation), count in counter.by_decision.items()

@@ -12,11 +12,11 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from ._attributes import parse_attributes
-from ._edit import change_flag
+from ._edit import Changed, change_flag
 from ._faults import KINDS, WHERES, Fault
 from ._refusals import BadRequest, Refusal, refusing, small_body
 from ._sample import sdk_key_of
-from ._view import decisions_view, feed_rows, flags_view, percent, problems_view, refusal_rows, sentence
+from ._view import decisions_view, feed_rows, flags_view, percent, problems_view, refusal_rows, sentence, state_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -71,9 +71,17 @@ class Page:
         running = form["running"] == "true" if "running" in form else None
         traffic = _percent("traffic", form["traffic"]) if "traffic" in form else None
         shares = {name: _percent(name, value) for name, value in split.items()} or None
-        self.store.edit(
-            lambda project: change_flag(project, key, running=running, traffic=traffic, split=shares, rule=rule)
-        )
+        try:
+            self.store.edit(
+                lambda project: change_flag(
+                    project, key, running=running, traffic=traffic, split=shares, rule=rule, seen=form.get("seen")
+                )
+            )
+        except Changed as error:
+            wanted = {**({} if traffic is None else {"traffic": traffic}), **(shares or {})}
+            entered = ", ".join(f"{name} {percent(value)}" for name, value in wanted.items())
+            notice = f"Not saved: {error}. It stands here as it is now. You had entered {entered}."
+            return self._rendered(error=notice, superseded=True, status=409)
         return _back(form)
 
     async def change_fault(self, request: Request) -> Response:
@@ -95,7 +103,9 @@ class Page:
         status = 422 if refusal.status in {400, 404} else refusal.status
         return self._rendered(error=f"{failure}: {refusal.reason}{more}.", status=status)
 
-    def _rendered(self, *, user: str = "", attributes: str = "", error: str = "", status: int = 200) -> Response:
+    def _rendered(
+        self, *, user: str = "", attributes: str = "", error: str = "", superseded: bool = False, status: int = 200
+    ) -> Response:
         answers: list[dict[str, Any]] | None = None
         question_error = ""
         if user:
@@ -104,6 +114,8 @@ class Page:
             except (TypeError, ValueError) as wrong:
                 question_error = str(wrong)
         html = _templates.get_template("page.html").render(
+            state=state_of(self.store, self.faults),  # before the rest: what changes now is seen as a change
+            epoch=self.log.epoch,
             url=self.url,
             sdk_key=sdk_key_of(self.store.current.data),
             path=self.store.path,
@@ -120,6 +132,7 @@ class Page:
             answers=answers,
             question_error=question_error,
             error=error,
+            superseded=superseded,
             **problems_view(self.store),
         )
         return HTMLResponse(html, status, headers={"Cache-Control": "no-store"})

@@ -14,6 +14,7 @@ import hashlib
 import json
 import logging
 import os
+import secrets
 import tempfile
 import threading
 import time
@@ -76,6 +77,7 @@ class ProjectStore:
         current: What is served.
         problems: What is wrong with the file since its last good version; empty when the file is what is served.
         revision: Counts every change of ``current`` and of ``problems``.
+        instance: Tells this store from that of an emulator that ran before, where both have counted as far.
 
     Raises:
         ProjectError: The project has errors.
@@ -86,6 +88,7 @@ class ProjectStore:
         self.path: Path | None = path
         self.problems: tuple[Problem, ...] = ()
         self.revision: int = 0
+        self.instance: str = secrets.token_hex(4)
         self._lock = threading.RLock()
         self._listeners: list[Callable[[], None]] = []
         self._stamp: tuple[int, ...] | None = None

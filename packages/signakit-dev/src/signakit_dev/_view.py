@@ -6,7 +6,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from ._edit import DEFAULT, variations_of
+from ._edit import DEFAULT, fingerprint, position, variations_of
 from ._events import EXPOSURE
 from ._words import describe_allocation, describe_audiences, describe_rule, percent_text, split_of
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from signakit_flags import Explanation
 
     from ._events import EventLog, Received
+    from ._faults import Faults
     from ._store import ProjectStore
 
 FEED = 40
@@ -48,7 +49,7 @@ class Target:
     """A rule, or a flag's own allocation, as the page shows it.
 
     Attributes:
-        name: How to name it in an edit: the rule's key, ``"#2"``, or ``"default"``.
+        name: How to name it in an edit: its position, ``"#2"``, or ``"default"``.
         rule_key: As exposures name it; None for the own allocation.
         kind: The rule's type; None for the own allocation.
         words: What it does, in plain words.
@@ -57,6 +58,7 @@ class Target:
         split: The variations.
         exposes: Whether its decisions are reported by exposures.
         total: Exposures received.
+        seen: Goes along with an edit: what holds now, so that no change in between is undone.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Target:
     split: list[Share]
     exposes: bool
     total: int
+    seen: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,11 @@ class FlagView:
     variables: list[str]
 
 
+def state_of(store: ProjectStore, faults: Faults) -> str:
+    """Return a text that is another one after every change of the project or the faults, and after a restart."""
+    return f"{store.instance}-{store.revision}-{faults.revision}"
+
+
 def flags_view(store: ProjectStore, log: EventLog) -> list[FlagView]:
     """Return every flag with what was received for it."""
     flags: list[dict[str, Any]] = store.current.data["flags"]
@@ -99,7 +107,7 @@ def flags_view(store: ProjectStore, log: EventLog) -> list[FlagView]:
 def _flag_view(flag: Mapping[str, Any], log: EventLog) -> FlagView:
     rules = [
         Target(
-            name=rule.get("ruleKey") or f"#{number}",
+            name=position(number),
             rule_key=rule.get("ruleKey"),
             kind=rule.get("ruleType"),
             words=describe_rule(rule),
@@ -108,6 +116,7 @@ def _flag_view(flag: Mapping[str, Any], log: EventLog) -> FlagView:
             split=(split := _shares(flag, rule["variationAllocation"], rule.get("ruleKey"), log)),
             exposes=rule.get("ruleType") != "targeted",
             total=sum(share.count for share in split),
+            seen=fingerprint(rule),
         )
         for number, rule in enumerate(flag.get("rules") or (), start=1)
     ]
@@ -122,6 +131,7 @@ def _flag_view(flag: Mapping[str, Any], log: EventLog) -> FlagView:
         split=split,
         exposes=True,
         total=sum(share.count for share in split),
+        seen=fingerprint(flag),
     )
     variables = [f"{item['key']} = {_brief(item.get('defaultValue'))}" for item in flag.get("variables") or ()]
     archived = flag.get("status") == "archived"

@@ -176,8 +176,9 @@ class Emulator:
             running: Whether it runs.
             traffic: Percentage of users that the rule reaches, 0..100.
             split: Percentage of each variation, 100 together; a variation that is not named gets nothing.
-            rule: A rule by its key or its position (``"#2"``), or ``"default"`` for the flag's own allocation. Without
-                it the first rule, or, where the flag has none, its own allocation.
+            rule: ``"default"`` for the flag's own allocation, or a rule by its position (``"#2"``) or its key; a rule
+                with the key ``"default"`` or ``"#2"`` can be named by its position only. Without it the first rule, or,
+                where the flag has none, its own allocation.
 
         Raises:
             LookupError: There is no such flag, rule or variation.

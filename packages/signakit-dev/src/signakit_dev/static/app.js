@@ -12,23 +12,45 @@ document.documentElement.classList.add("js");
 const live = byId("live");
 const stream = new EventSource(`/api/stream?after=${byId("feed").dataset.last}`);
 let waiting = null;
+let lastAsked = 0;
+let lastAnswered = 0;
+let epoch = byId("feed").dataset.last.split("-")[0];
 
 function say(state, text) {
+  if (live.textContent === text) return;
   live.dataset.state = state;
   live.textContent = text;
 }
 
 stream.addEventListener("open", () => say("on", "live"));
 stream.addEventListener("error", () => say("lost", "connecting"));
-stream.addEventListener("project", () => refresh());
-stream.addEventListener("faults", () => refresh());
+for (const name of ["project", "faults"]) {
+  stream.addEventListener(name, (message) => {
+    // The first on each connection says what holds there, which may be what the page shows already.
+    const state = read(message)?.state;
+    if (state !== undefined && state !== byId("meta").dataset.state) refresh();
+  });
+}
 stream.addEventListener("update", (message) => {
-  const update = JSON.parse(message.data);
+  const update = read(message);
+  if (update === null) return;
   if (waiting === null) requestAnimationFrame(show);
   // Of messages that come faster than they are shown, the counters of the last count, and the rows of all.
-  else update.feed = [...update.feed, ...waiting.feed].slice(0, FEED_ROWS);
+  else if (waiting.epoch === update.epoch) update.feed = [...update.feed, ...waiting.feed].slice(0, FEED_ROWS);
   waiting = update;
 });
+
+/** What cannot be read is not shown, and then the page does not say that it is live. */
+function read(message) {
+  try {
+    const data = JSON.parse(message.data);
+    if (message.type === "update") say("on", "live");
+    return data;
+  } catch {
+    say("lost", "unreadable, reload");
+    return null;
+  }
+}
 
 function show() {
   const update = waiting;
@@ -37,7 +59,8 @@ function show() {
   byId("refused").textContent = number.format(update.refused);
   byId("no-events").hidden = update.total > 0;
   const feed = byId("feed");
-  if (update.total === 0) feed.replaceChildren();
+  if (update.epoch !== epoch) feed.replaceChildren();
+  epoch = update.epoch;
   feed.prepend(...update.feed.map(row));
   while (feed.children.length > FEED_ROWS) feed.lastElementChild.remove();
   byId("refusals").replaceChildren(...update.refusals.map(refusal));
@@ -121,32 +144,56 @@ document.addEventListener("submit", async (event) => {
     say("lost", "not saved: no connection");
     return;
   }
-  if (answer.ok) delete form.dataset.dirty;
-  const page = await answer.text();
+  const page = parse(await answer.text());
+  // Saved, or changed by somebody else meanwhile: what holds is shown then, and not what was written.
+  if (answer.ok || page.querySelector("[data-superseded]")) delete form.dataset.dirty;
   // The answer is the page without its query: what was asked of "who gets what" is asked again.
-  if (answer.ok && location.search) await refresh();
-  else swap(page);
-  byId("said").textContent = answer.ok ? "Saved." : byId("notices").textContent.trim();
+  delete byId("outcome").firstElementChild?.dataset.superseded;
+  if (!answer.ok || !location.search) swap(page);
+  // And what is on its way may be of before the answer, or of after it.
+  if ((answer.ok && location.search) || lastAnswered < lastAsked) await refresh();
+  byId("said").textContent = answer.ok ? "Saved." : byId("outcome").textContent.trim();
 });
 
 async function refresh() {
+  const mine = ++lastAsked;
   const answer = await fetch(`/${location.search}`).catch(() => null);
-  if (answer?.ok) swap(await answer.text());
+  const html = answer?.ok && (await answer.text());
+  lastAnswered = Math.max(lastAnswered, mine);
+  if (html && mine === lastAsked) swap(parse(html)); // else a later one has, or will have, what is newer
+}
+
+function parse(html) {
+  return new DOMParser().parseFromString(html, "text/html");
 }
 
 /** Take over what is different in another rendering of the page, but nothing that somebody is writing in. */
-function swap(html) {
-  const page = new DOMParser().parseFromString(html, "text/html");
+function swap(page) {
   const focused = document.activeElement?.id;
   const cards = [...document.querySelectorAll(".flag")];
   const fresh = [...page.querySelectorAll(".flag")];
   const keys = (list) => JSON.stringify(list.map((card) => card.dataset.flag));
   if (keys(cards) !== keys(fresh)) take(byId("flags"), page.getElementById("flags"));
-  else cards.forEach((card, index) => card.querySelector("[data-dirty]") || take(card, fresh[index]));
+  else cards.forEach((card, index) => takeCard(card, fresh[index]));
   for (const id of ["notices", "meta", "answers"]) take(byId(id), page.getElementById(id));
+  // That something was not saved stays to be read until something else is done.
+  if (!byId("outcome").querySelector("[data-superseded]")) take(byId("outcome"), page.getElementById("outcome"));
   if (!byId("faults").querySelector("[data-dirty]")) take(byId("faults"), page.getElementById("faults"));
   prepare();
   if (focused && document.activeElement?.id !== focused) byId(focused)?.focus({ preventScroll: true });
+}
+
+/** Of a card in which somebody is writing, all but the forms in which they are. */
+function takeCard(old, fresh) {
+  const written = [...old.querySelectorAll(".target[data-dirty]")];
+  const forms = (card) => [...card.querySelectorAll(".target")];
+  const ids = (card) => JSON.stringify(forms(card).map((form) => form.id));
+  if (!written.length || !written.every((form) => fresh.querySelector(`#${CSS.escape(form.id)}`))) take(old, fresh);
+  else if (ids(old) === ids(fresh)) {
+    const others = forms(fresh);
+    forms(old).forEach((form, index) => written.includes(form) || take(form, others[index]));
+    take(old.querySelector("header"), fresh.querySelector("header"));
+  }
 }
 
 function take(old, fresh) {

@@ -21,7 +21,7 @@ from signakit_dev._project import (
     check,
     read,
 )
-from signakit_dev._source import dump
+from signakit_dev._source import dump, lines_of
 from signakit_dev._words import describe_allocation, describe_condition, describe_rule
 from signakit_flags import SignaKitClient
 from support.configs import audience, condition, config, flag, ranges, rule, whole
@@ -334,3 +334,21 @@ def test_a_condition_that_never_matches_says_so() -> None:
 def test_an_allocation_reads_in_plain_words() -> None:
     assert describe_allocation({"ranges": []}) == "with no variation"
     assert describe_allocation(ranges(("a", 0, 0), ("b", 1, 3332))) == "split a 0.01 % / b 33.32 %"
+
+
+class Counted(str):
+    """Text that knows how many of its characters were looked through."""
+
+    __slots__ = ("looked",)
+
+    def count(self, part: str, start: int = 0, end: int | None = None) -> int:  # type: ignore[override]  # as it is called
+        self.looked = getattr(self, "looked", 0) + (len(self) if end is None else end) - start
+        return super().count(part, start, end)
+
+
+@given(st.text(alphabet="a\n", max_size=200), st.lists(st.integers(min_value=0, max_value=200), max_size=50))
+def test_lines_are_found_in_one_pass(text: str, offsets: list[int]) -> None:
+    counted = Counted(text)
+    offsets = [min(offset, len(text)) for offset in offsets]
+    assert lines_of(counted, offsets) == {offset: text[:offset].count("\n") + 1 for offset in offsets}
+    assert getattr(counted, "looked", 0) <= len(text)

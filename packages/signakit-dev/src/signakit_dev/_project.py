@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias
 from signakit_flags import parse_sdk_key
 
 from ._sample import SAMPLE
-from ._source import Path, layout, line_of, path_text, token_offset
+from ._source import Path, layout, line_of, lines_of, path_text, token_offset
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -149,18 +149,17 @@ def _with_lines(text: str, items: list[tuple[Path, str, Severity]], *, repeated:
     if not items and not repeated:
         return []
     found = layout(text)
-    placed: list[tuple[int, Problem]] = []
+    placed: list[tuple[int, Path, str, Severity]] = []
     for path, message, severity in items:
         at = path
         while at and at not in found.spans:  # what is missing stands at what it is missing from
             at = at[:-1]
-        offset = found.spans[at].start
-        placed.append((offset, Problem(path_text(path), message, line_of(text, offset), severity)))
+        placed.append((found.spans[at].start, path, message, severity))
     for path, offset in found.repeated:
-        message = f"the key {path[-1]!r} is written twice; the SDK takes the last"
-        placed.append((offset, Problem(path_text(path), message, line_of(text, offset), "error")))
-    placed.sort(key=lambda pair: pair[0])
-    return [problem for _, problem in placed]
+        placed.append((offset, path, f"the key {path[-1]!r} is written twice; the SDK takes the last", "error"))
+    placed.sort(key=lambda entry: entry[0])
+    lines = lines_of(text, (offset for offset, *_ in placed))
+    return [Problem(path_text(path), message, lines[offset], severity) for offset, path, message, severity in placed]
 
 
 class _Findings:

@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 Path: TypeAlias = tuple[str | int, ...]
 """Keys and positions, from the root."""
@@ -91,6 +91,17 @@ def token_offset(text: str, word: str) -> int:
 def line_of(text: str, offset: int) -> int:
     """Return the line, from 1, of a character."""
     return text.count("\n", 0, offset) + 1
+
+
+def lines_of(text: str, offsets: Iterable[int]) -> dict[int, int]:
+    """Return the line, from 1, of each character: a file may have as many problems as lines."""
+    lines: dict[int, int] = {}
+    line, before = 1, 0
+    for offset in sorted(set(offsets)):
+        line += text.count("\n", before, offset)
+        lines[offset] = line
+        before = offset
+    return lines
 
 
 def path_text(path: Path) -> str:

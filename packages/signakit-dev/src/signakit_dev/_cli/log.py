@@ -26,13 +26,13 @@ class Terminal(logging.Handler):
 
 
 @contextlib.contextmanager
-def told() -> Iterator[None]:
-    """Say what the emulator logs, from ``INFO`` on, inside the ``with`` block."""
+def told(lowest: int) -> Iterator[None]:
+    """Say what the emulator logs, from this level on, inside the ``with`` block."""
     logger = logging.getLogger("signakit_dev")
     level, propagates = logger.level, logger.propagate
     handler = Terminal()
     logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+    logger.setLevel(lowest)
     logger.propagate = False
     try:
         yield

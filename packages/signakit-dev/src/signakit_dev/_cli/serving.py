@@ -1,5 +1,6 @@
 """What ``dev`` and ``demo`` share: options, and what they say when the emulator cannot start."""
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -59,7 +60,8 @@ def serve(options: Options, *, command: str, on_started: Callable[[str], None]) 
         CommandError: It could not start.
     """
     try:
-        with told():
+        # Without a file it is the page alone that changes things, and whoever changed them sees it there.
+        with told(logging.WARNING if options.path is None else logging.INFO):
             run(options, on_started=on_started)
     except ProjectError as error:
         problems = [

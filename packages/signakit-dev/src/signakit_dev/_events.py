@@ -29,6 +29,8 @@ MAX_ATTRIBUTES = 50
 MAX_TEXT = 1_000
 MAX_ITEMS = 100
 MAX_METADATA_BYTES = 5_000
+MAX_DECISIONS = 10_000
+"""Counters of conversions by decision, over all event keys."""
 
 
 def kind_of(event: dict[str, Any]) -> EventKind:
@@ -179,7 +181,8 @@ class Conversions:
         count: Events.
         total: Sum of the values. It may be past what a float can hold; in JSON it is null then.
         values: Events with a value.
-        by_decision: Events by (flag, variation) that the user had been given.
+        by_decision: Events by (flag, variation) that the user had been given; no further ones once the log holds as
+            many as it may.
     """
 
     count: int = 0
@@ -255,6 +258,7 @@ class EventLog:
         self.conversions: dict[str, Conversions] = {}
         self.users_capped: bool = False
         self._users = 0
+        self._decisions = 0
         self.received.clear()
         self.refused.clear()
         self.revision += 1
@@ -316,8 +320,11 @@ class EventLog:
             counter.total += value
             counter.values += 1
         for decision in event.get("decisions", {}).items():
-            if decision in counter.by_decision or len(counter.by_decision) < self._max_counters:
-                counter.by_decision[decision] = counter.by_decision.get(decision, 0) + 1
+            if decision in counter.by_decision:
+                counter.by_decision[decision] += 1
+            elif self._decisions < MAX_DECISIONS:
+                self._decisions += 1
+                counter.by_decision[decision] = 1
 
     def events(self, kind: EventKind | None = None) -> list[dict[str, Any]]:
         """Return the events that are kept, in order."""

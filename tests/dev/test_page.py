@@ -378,6 +378,34 @@ def test_an_update_that_cannot_be_read_is_not_called_live(
     expect(tab.page.locator("#refused")).to_have_text("1")
 
 
+@pytest.mark.parametrize("script", [True, False])
+def test_equal_refusals_are_one_and_can_be_dismissed_without_the_events(
+    browser: Browser, signakit_emulator: Emulator, script: bool
+) -> None:
+    event = {"eventKey": "purchase", "userId": "ada", "timestamp": "2026-01-31T12:00:00.000Z"}
+    ask(signakit_emulator.events_url, "POST", {"events": [event]}, X_SDK_Key="sk_dev_a_b_c")
+    for _ in range(3):
+        refuse_something(signakit_emulator.url)
+    ask(signakit_emulator.events_url, "POST", {}, X_SDK_Key="sk_dev_a_b_c")
+    tab = Tab(browser, signakit_emulator.url, java_script_enabled=script)
+    boxes = tab.page.locator("#refusals .refusal")
+    expect(boxes).to_have_count(2)
+    expect(boxes.nth(0)).to_contain_text("a post (400)")
+    expect(boxes.nth(1)).to_contain_text("a post (401), 3 times")
+    if script:
+        live(tab.page)
+        refuse_something(signakit_emulator.url)
+        expect(boxes.nth(0)).to_contain_text("a post (401), 4 times")
+    tab.page.get_by_role("button", name="Dismiss refusals").click()
+    expect(boxes).to_have_count(0)
+    expect(tab.page.locator("#refused")).to_have_text("0")
+    expect(tab.page.get_by_role("button", name="Dismiss refusals")).to_be_hidden()
+    expect(tab.page.locator("#feed li")).to_have_count(1)
+    assert len(signakit_emulator.events()) == 1
+    tab.context.close()
+    assert tab.errors == []
+
+
 def test_the_page_stays_usable_under_a_flood_of_events(tab: Tab, signakit_emulator: Emulator) -> None:
     sent = 0
     for number in range(40):

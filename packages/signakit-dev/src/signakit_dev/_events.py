@@ -290,6 +290,14 @@ class EventLog:
             self._reset()
             self._changed.notify_all()
 
+    def dismiss_refused(self) -> None:
+        """Forget what was not taken, and keep what was."""
+        with self._changed:
+            self.refused_total = 0
+            self.refused.clear()
+            self.revision += 1
+            self._changed.notify_all()
+
     def _count_exposure(self, event: dict[str, Any]) -> None:
         metadata = event["metadata"]
         key = (metadata["flagKey"], metadata["ruleKey"], metadata["variationKey"])

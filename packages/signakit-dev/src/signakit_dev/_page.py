@@ -55,6 +55,7 @@ class Page:
             Route("/flags", self.change_flag, methods=["POST"]),
             Route("/faults", self.change_fault, methods=["POST"]),
             Route("/clear", self.clear, methods=["POST"]),
+            Route("/dismiss", self.dismiss, methods=["POST"]),
             Route("/favicon.ico", _no_icon, methods=["GET"]),
             Mount("/static", StaticFiles(packages=[("signakit_dev", "static")])),
         ]
@@ -107,6 +108,12 @@ class Page:
         """Forget all events."""
         form = await _form(request)
         self.log.clear()
+        return _back(form)
+
+    async def dismiss(self, request: Request) -> Response:
+        """Forget what was refused."""
+        form = await _form(request)
+        self.log.dismiss_refused()
         return _back(form)
 
     def _rendered(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import asdict, dataclass
 from heapq import nsmallest
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ._edit import DEFAULT, fingerprint, position, variations_of
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
     from signakit_flags import Explanation
 
-    from ._events import EventLog, Received
+    from ._events import EventLog, Received, Refused
     from ._faults import Faults
     from ._store import ProjectStore
 
@@ -24,6 +26,8 @@ FEED = 40
 """Rows of the feed."""
 MOST_EVENTS = 4
 """Event keys that are told of a variation."""
+MOST_REFUSALS = 5
+"""Rows of what was refused."""
 MOST_TEXT = 200
 """Characters of a text in a row; what is sent may be as long as a post."""
 
@@ -245,15 +249,21 @@ def _cut(text: str) -> str:
 
 
 def refusal_rows(log: EventLog) -> list[dict[str, Any]]:
-    """Return what was refused last, the newest first."""
+    """Return what was refused last, the newest first; what was refused for the same reasons is one row."""
+    newest: dict[tuple[str, tuple[str, ...]], Refused] = {}
+    times: Counter[tuple[str, tuple[str, ...]]] = Counter()
+    for item in list(log.refused)[::-1]:
+        reasons = (item.what, item.problems)
+        newest.setdefault(reasons, item)
+        times[reasons] += 1
     return [
         {
             "number": item.number,
             "time": time.strftime("%H:%M:%S", time.localtime(item.at)),
-            "what": item.what,
+            "what": item.what if times[reasons] == 1 else f"{item.what}, {times[reasons]} times",
             "problems": [_cut(problem) for problem in item.problems[:10]],
         }
-        for item in list(log.refused)[:-6:-1]
+        for reasons, item in islice(newest.items(), MOST_REFUSALS)
     ]
 
 

@@ -57,6 +57,7 @@ function show() {
   waiting = null;
   byId("total").textContent = number.format(update.total);
   byId("refused").textContent = number.format(update.refused);
+  byId("dismiss").hidden = update.refused === 0;
   byId("no-events").hidden = update.total > 0;
   const feed = byId("feed");
   if (update.epoch !== epoch) feed.replaceChildren();

@@ -516,6 +516,29 @@ def test_it_fits_a_phone(browser: Browser, signakit_emulator: Emulator, client: 
     tab.context.close()
 
 
+TOUCHING = """
+    [...document.querySelectorAll(".count")]
+      .filter((count) => count.scrollWidth > count.clientWidth)
+      .map((count) => count.textContent)
+"""
+
+
+def test_figures_of_many_digits_do_not_run_into_each_other_on_a_small_phone(
+    browser: Browser, signakit_emulator: Emulator
+) -> None:
+    metadata = {"flagKey": "banner", "ruleKey": None}
+    for variation, count in (("on", 123_456), ("off", 118_911)):
+        decided = {"decisions": {"banner": variation}, "metadata": {**metadata, "variationKey": variation}}
+        event = {"eventKey": "$exposure", "userId": "u", "timestamp": "2026-01-31T12:00:00.000Z", **decided}
+        signakit_emulator._log.record([event] * count, at=0.0)
+    tab = Tab(browser, signakit_emulator.url, viewport={"width": 320, "height": 700}, is_mobile=True)
+    live(tab.page)
+    expect(card(tab.page, "banner").locator('[data-part="count"]').first).to_have_text(re.compile(r"1\d\d,\d\d\d"))
+    assert tab.page.evaluate(TOUCHING) == []
+    assert tab.page.evaluate("document.documentElement.scrollWidth") == 320
+    tab.context.close()
+
+
 NAME_OF_FOCUSED = """
     (() => {
       const element = document.activeElement;

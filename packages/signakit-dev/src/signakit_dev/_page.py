@@ -68,6 +68,7 @@ class Page:
 
     async def change_flag(self, request: Request) -> Response:
         """Take a flag's form: whether it runs, or the traffic and split of a rule."""
+        form: dict[str, str] = {}
         try:
             form = await _form(request)
             split = {name.removeprefix("split."): value for name, value in form.items() if name.startswith("split.")}
@@ -81,9 +82,7 @@ class Page:
                 )
             )
         except Changed as error:
-            wanted = {**({} if traffic is None else {"traffic": traffic}), **(shares or {})}
-            entered = ", ".join(f"{name} {percent(value)}" for name, value in wanted.items())
-            notice = f"Not saved: {error}. It stands here as it is now. You had entered {entered}."
+            notice = f"Not saved: {error}. It stands here as it is now. You had entered {_entered(form)}."
             return self._rendered(error=notice, superseded=True, status=409)
         except ProjectError as error:
             first = error.problems[0]
@@ -165,6 +164,14 @@ async def _form(request: Request) -> dict[str, str]:
         return dict(parse_qsl((await small_body(request)).decode(), keep_blank_values=True, errors="strict"))
     except UnicodeDecodeError:
         raise BadRequest("the form is not UTF-8") from None
+
+
+def _entered(form: dict[str, str]) -> str:
+    """Repeat the fields of a flag's form that are entered, as they are."""
+    fields = {
+        name.removeprefix("split."): value for name, value in form.items() if name.startswith(("traffic", "split."))
+    }
+    return ", ".join(f"{name} {value} %" for name, value in fields.items())
 
 
 def _percent(name: str, text: str) -> float:

@@ -599,6 +599,19 @@ def test_every_form_works_without_the_script(browser: Browser, signakit_emulator
     tab.context.close()
 
 
+@pytest.mark.parametrize("script", [True, False])
+def test_a_flag_with_a_line_break_in_its_key_is_changed_like_any_other(
+    browser: Browser, signakit_emulator: Emulator, script: bool
+) -> None:
+    signakit_emulator.set_config(config(flag("a\nb", rule()), flag("a b", rule())))
+    tab = Tab(browser, signakit_emulator.url, java_script_enabled=script)
+    tab.page.locator("#flag-1-running").click()
+    expect(tab.page.locator("#flag-1-running")).to_have_attribute("aria-checked", "false")
+    expect(tab.page.locator("#flag-2-running")).to_have_attribute("aria-checked", "true")
+    tab.context.close()
+    assert tab.errors == []
+
+
 def test_a_form_of_another_site_changes_nothing(browser: Browser, signakit_emulator: Emulator) -> None:
     context = browser.new_context()
     page = context.new_page()

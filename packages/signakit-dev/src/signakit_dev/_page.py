@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -72,7 +73,8 @@ class Page:
         try:
             form = await _form(request)
             split = {name.removeprefix("split."): value for name, value in form.items() if name.startswith("split.")}
-            key, rule = form.get("flag", ""), form.get("rule")
+            keys = [flag["key"] for flag in self.store.current.data["flags"]]
+            key, rule = _meant(form.get("flag", ""), keys), form.get("rule")
             running = form["running"] == "true" if "running" in form else None
             traffic = _percent("traffic", form["traffic"]) if "traffic" in form else None
             shares = {name: _percent(name, value) for name, value in split.items()} or None
@@ -164,6 +166,13 @@ async def _form(request: Request) -> dict[str, str]:
         return dict(parse_qsl((await small_body(request)).decode(), keep_blank_values=True, errors="strict"))
     except UnicodeDecodeError:
         raise BadRequest("the form is not UTF-8") from None
+
+
+def _meant(posted: str, keys: list[str]) -> str:
+    """Return which of the keys a form has posted: without the script, browsers write each line break as CR LF."""
+    if posted in keys:
+        return posted
+    return next((key for key in keys if re.sub("\r\n|\r|\n", "\r\n", key) == posted), posted)
 
 
 def _entered(form: dict[str, str]) -> str:

@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from signakit_dev._events import EventLog, check_event
+from signakit_dev._events import MAX_DECISIONS, EventLog, check_event
 from signakit_dev._service import MAX_BODY
+from support.configs import config, flag, rule
 from support.server import wait_until
 from support.wire import Answer, ask
 
@@ -411,6 +412,28 @@ def test_a_thousand_events_are_few_messages_and_none_is_missing_in_the_counts(si
             assert len(update["feed"]) <= 40
         assert update["exposures"][0]["count"] == 1_000
         assert messages <= 25
+
+
+def test_a_message_is_small_whatever_was_received(signakit_emulator: Emulator) -> None:
+    flags = [flag(f"flag-{number}", rule()) for number in range(100)]
+    signakit_emulator.set_config(config(*flags))
+    decisions = {f"flag-{number}": "control" for number in range(100)}
+    log = signakit_emulator._log
+    log.record([conversion(eventKey=f"event-{number:03}", decisions=decisions) for number in range(1_000)], at=0.0)
+    log.record([conversion(eventKey="event-007", decisions=decisions)] * 5, at=0.0)
+    long = "x" * 100_000
+    of_no_flag = {"flagKey": long, "variationKey": "on", "ruleKey": long}
+    log.record([exposure(decisions={long: "on"}, metadata=of_no_flag)], at=0.0)
+    for _ in range(100):
+        post(signakit_emulator, {long: 1, "value": "x", "attributes": 1, "decisions": 1, "metadata": 1})
+    state = ask(f"{signakit_emulator.url}/api/state").json()
+    assert sum(len(item["decisions"]) for item in state["events"]["conversions"]) == MAX_DECISIONS
+    with streaming(signakit_emulator) as stream:
+        fields, update = stream.next("update")
+    assert len(fields["data"]) < 100_000
+    words = {(item["flag"], item["variation"]): item["words"] for item in update["conversions"]}
+    assert words["flag-3", "control"] == "6 event-007, 1 event-000, 1 event-001, 1 event-002"
+    assert words["flag-3", "control"] == state["flags"][3]["rules"][0]["split"][2]["conversions"]
 
 
 def test_a_client_that_left_is_not_streamed_to(signakit_emulator: Emulator) -> None:

@@ -378,6 +378,34 @@ def test_an_update_that_cannot_be_read_is_not_called_live(
     expect(tab.page.locator("#refused")).to_have_text("1")
 
 
+@pytest.mark.parametrize("script", [True, False])
+def test_equal_refusals_are_one_and_can_be_dismissed_without_the_events(
+    browser: Browser, signakit_emulator: Emulator, script: bool
+) -> None:
+    event = {"eventKey": "purchase", "userId": "ada", "timestamp": "2026-01-31T12:00:00.000Z"}
+    ask(signakit_emulator.events_url, "POST", {"events": [event]}, X_SDK_Key="sk_dev_a_b_c")
+    for _ in range(3):
+        refuse_something(signakit_emulator.url)
+    ask(signakit_emulator.events_url, "POST", {}, X_SDK_Key="sk_dev_a_b_c")
+    tab = Tab(browser, signakit_emulator.url, java_script_enabled=script)
+    boxes = tab.page.locator("#refusals .refusal")
+    expect(boxes).to_have_count(2)
+    expect(boxes.nth(0)).to_contain_text("a post (400)")
+    expect(boxes.nth(1)).to_contain_text("a post (401), 3 times")
+    if script:
+        live(tab.page)
+        refuse_something(signakit_emulator.url)
+        expect(boxes.nth(0)).to_contain_text("a post (401), 4 times")
+    tab.page.get_by_role("button", name="Dismiss refusals").click()
+    expect(boxes).to_have_count(0)
+    expect(tab.page.locator("#refused")).to_have_text("0")
+    expect(tab.page.get_by_role("button", name="Dismiss refusals")).to_be_hidden()
+    expect(tab.page.locator("#feed li")).to_have_count(1)
+    assert len(signakit_emulator.events()) == 1
+    tab.context.close()
+    assert tab.errors == []
+
+
 def test_the_page_stays_usable_under_a_flood_of_events(tab: Tab, signakit_emulator: Emulator) -> None:
     sent = 0
     for number in range(40):
@@ -488,6 +516,29 @@ def test_it_fits_a_phone(browser: Browser, signakit_emulator: Emulator, client: 
     tab.context.close()
 
 
+TOUCHING = """
+    [...document.querySelectorAll(".count")]
+      .filter((count) => count.scrollWidth > count.clientWidth)
+      .map((count) => count.textContent)
+"""
+
+
+def test_figures_of_many_digits_do_not_run_into_each_other_on_a_small_phone(
+    browser: Browser, signakit_emulator: Emulator
+) -> None:
+    metadata = {"flagKey": "banner", "ruleKey": None}
+    for variation, count in (("on", 123_456), ("off", 118_911)):
+        decided = {"decisions": {"banner": variation}, "metadata": {**metadata, "variationKey": variation}}
+        event = {"eventKey": "$exposure", "userId": "u", "timestamp": "2026-01-31T12:00:00.000Z", **decided}
+        signakit_emulator._log.record([event] * count, at=0.0)
+    tab = Tab(browser, signakit_emulator.url, viewport={"width": 320, "height": 700}, is_mobile=True)
+    live(tab.page)
+    expect(card(tab.page, "banner").locator('[data-part="count"]').first).to_have_text(re.compile(r"1\d\d,\d\d\d"))
+    assert tab.page.evaluate(TOUCHING) == []
+    assert tab.page.evaluate("document.documentElement.scrollWidth") == 320
+    tab.context.close()
+
+
 NAME_OF_FOCUSED = """
     (() => {
       const element = document.activeElement;
@@ -546,6 +597,19 @@ def test_every_form_works_without_the_script(browser: Browser, signakit_emulator
     form.get_by_role("button", name="Set").click()
     expect(page.locator("#fault-events .current")).to_have_text("hang")
     tab.context.close()
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_a_flag_with_a_line_break_in_its_key_is_changed_like_any_other(
+    browser: Browser, signakit_emulator: Emulator, script: bool
+) -> None:
+    signakit_emulator.set_config(config(flag("a\nb", rule()), flag("a b", rule())))
+    tab = Tab(browser, signakit_emulator.url, java_script_enabled=script)
+    tab.page.locator("#flag-1-running").click()
+    expect(tab.page.locator("#flag-1-running")).to_have_attribute("aria-checked", "false")
+    expect(tab.page.locator("#flag-2-running")).to_have_attribute("aria-checked", "true")
+    tab.context.close()
+    assert tab.errors == []
 
 
 def test_a_form_of_another_site_changes_nothing(browser: Browser, signakit_emulator: Emulator) -> None:

@@ -14,7 +14,7 @@ from ._attributes import parse_assignments
 from ._edit import change_flag
 from ._faults import WHERES, fault_from
 from ._refusals import BadRequest, refusing, small_body
-from ._view import decisions_view, feed_rows, flags_view, problems_view, refusal_rows, state_of
+from ._view import decisions_view, flags_view, problems_view, state_of, update_view
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -153,8 +153,7 @@ class Admin:
                 if name == "update":
                     if epoch != log.epoch:  # the log was cleared, or another emulator is here now
                         epoch, seen = log.epoch, 0
-                    update = {"epoch": epoch, **log.as_json()}
-                    update |= {"feed": feed_rows(log, seen), "refusals": refusal_rows(log)}
+                    update = update_view(store, log, epoch=epoch, after=seen)
                     seen = update["total"]
                     yield _message(name, update, number=f"{epoch}-{seen}")
                 else:

@@ -36,6 +36,8 @@ MAX_UNKNOWN = 10
 MAX_PROBLEMS = 100
 MAX_PROBLEM = 300
 """Characters of one problem, and how many of them the log keeps of a post."""
+MAX_DECISIONS = 10_000
+"""Counters of conversions by decision, over all event keys."""
 
 
 def kind_of(event: dict[str, Any]) -> EventKind:
@@ -201,7 +203,8 @@ class Conversions:
         count: Events.
         total: Sum of the values. It may be past what a float can hold; in JSON it is null then.
         values: Events with a value.
-        by_decision: Events by (flag, variation) that the user had been given.
+        by_decision: Events by (flag, variation) that the user had been given; no further ones once the log holds as
+            many as it may.
     """
 
     count: int = 0
@@ -277,6 +280,7 @@ class EventLog:
         self.conversions: dict[str, Conversions] = {}
         self.users_capped: bool = False
         self._users = 0
+        self._decisions = 0
         self.received.clear()
         self.refused.clear()
         self.revision += 1
@@ -312,6 +316,14 @@ class EventLog:
             self._reset()
             self._changed.notify_all()
 
+    def dismiss_refused(self) -> None:
+        """Forget what was not taken, and keep what was."""
+        with self._changed:
+            self.refused_total = 0
+            self.refused.clear()
+            self.revision += 1
+            self._changed.notify_all()
+
     def _count_exposure(self, event: dict[str, Any]) -> None:
         metadata = event["metadata"]
         key = (metadata["flagKey"], metadata["ruleKey"], metadata["variationKey"])
@@ -342,8 +354,11 @@ class EventLog:
             counter.total += value
             counter.values += 1
         for decision in event.get("decisions", {}).items():
-            if decision in counter.by_decision or len(counter.by_decision) < self._max_counters:
-                counter.by_decision[decision] = counter.by_decision.get(decision, 0) + 1
+            if decision in counter.by_decision:
+                counter.by_decision[decision] += 1
+            elif self._decisions < MAX_DECISIONS:
+                self._decisions += 1
+                counter.by_decision[decision] = 1
 
     def events(self, kind: EventKind | None = None) -> list[dict[str, Any]]:
         """Return the events that are kept, in order."""

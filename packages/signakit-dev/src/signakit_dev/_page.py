@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
@@ -53,6 +54,7 @@ class Page:
             Route("/flags", refusing(self.change_flag, partial(self._told, "Not saved")), methods=["POST"]),
             Route("/faults", refusing(self.change_fault, partial(self._told, "Not set")), methods=["POST"]),
             Route("/clear", refusing(self.clear, partial(self._told, "Not cleared")), methods=["POST"]),
+            Route("/dismiss", refusing(self.dismiss, partial(self._told, "Not dismissed")), methods=["POST"]),
             Route("/favicon.ico", _no_icon, methods=["GET"]),
             Mount("/static", StaticFiles(packages=[("signakit_dev", "static")])),
         ]
@@ -78,9 +80,7 @@ class Page:
                 )
             )
         except Changed as error:
-            wanted = {**({} if traffic is None else {"traffic": traffic}), **(shares or {})}
-            entered = ", ".join(f"{name} {percent(value)}" for name, value in wanted.items())
-            notice = f"Not saved: {error}. It stands here as it is now. You had entered {entered}."
+            notice = f"Not saved: {error}. It stands here as it is now. You had entered {_entered(form)}."
             return self._rendered(error=notice, superseded=True, status=409)
         return _back(form)
 
@@ -102,6 +102,12 @@ class Page:
         more = f". {refusal.problems[0]}" if refusal.problems else ""
         status = 422 if refusal.status in {400, 404} else refusal.status
         return self._rendered(error=f"{failure}: {refusal.reason}{more}.", status=status)
+
+    async def dismiss(self, request: Request) -> Response:
+        """Forget what was refused."""
+        form = await _form(request)
+        self.log.dismiss_refused()
+        return _back(form)
 
     def _rendered(
         self, *, user: str = "", attributes: str = "", error: str = "", superseded: bool = False, status: int = 200
@@ -152,6 +158,21 @@ async def _form(request: Request) -> dict[str, str]:
         return dict(parse_qsl((await small_body(request)).decode(), keep_blank_values=True, errors="strict"))
     except UnicodeDecodeError:
         raise BadRequest("the form is not UTF-8") from None
+
+
+def _meant(posted: str, keys: list[str]) -> str:
+    """Return which of the keys a form has posted: without the script, browsers write each line break as CR LF."""
+    if posted in keys:
+        return posted
+    return next((key for key in keys if re.sub("\r\n|\r|\n", "\r\n", key) == posted), posted)
+
+
+def _entered(form: dict[str, str]) -> str:
+    """Repeat the fields of a flag's form that are entered, as they are."""
+    fields = {
+        name.removeprefix("split."): value for name, value in form.items() if name.startswith(("traffic", "split."))
+    }
+    return ", ".join(f"{name} {value} %" for name, value in fields.items())
 
 
 def _percent(name: str, text: str) -> float:

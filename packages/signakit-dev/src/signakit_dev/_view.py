@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import asdict, dataclass
+from heapq import nsmallest
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ._edit import DEFAULT, fingerprint, position, variations_of
@@ -15,12 +18,18 @@ if TYPE_CHECKING:
 
     from signakit_flags import Explanation
 
-    from ._events import EventLog, Received
+    from ._events import EventLog, Received, Refused
     from ._faults import Faults
     from ._store import ProjectStore
 
 FEED = 40
 """Rows of the feed."""
+MOST_EVENTS = 4
+"""Event keys that are told of a variation."""
+MOST_REFUSALS = 5
+"""Rows of what was refused."""
+MOST_TEXT = 200
+"""Characters of a text in a row; what is sent may be as long as a post."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +110,11 @@ def state_of(store: ProjectStore, faults: Faults) -> str:
 def flags_view(store: ProjectStore, log: EventLog) -> list[FlagView]:
     """Return every flag with what was received for it."""
     flags: list[dict[str, Any]] = store.current.data["flags"]
-    return [_flag_view(flag, log) for flag in flags]
+    words = conversion_words(log)
+    return [_flag_view(flag, log, words) for flag in flags]
 
 
-def _flag_view(flag: Mapping[str, Any], log: EventLog) -> FlagView:
+def _flag_view(flag: Mapping[str, Any], log: EventLog, words: Mapping[tuple[str, str], str]) -> FlagView:
     rules = [
         Target(
             name=position(number),
@@ -113,14 +123,14 @@ def _flag_view(flag: Mapping[str, Any], log: EventLog) -> FlagView:
             words=describe_rule(rule),
             who=describe_audiences(rule),
             traffic=rule["trafficPercentage"],
-            split=(split := _shares(flag, rule["variationAllocation"], rule.get("ruleKey"), log)),
+            split=(split := _shares(flag, rule["variationAllocation"], rule.get("ruleKey"), log, words)),
             exposes=rule.get("ruleType") != "targeted",
             total=sum(share.count for share in split),
             seen=fingerprint(rule),
         )
         for number, rule in enumerate(flag.get("rules") or (), start=1)
     ]
-    split = _shares(flag, flag["allocation"], None, log)
+    split = _shares(flag, flag["allocation"], None, log, words)
     default = Target(
         name=DEFAULT,
         rule_key=None,
@@ -143,7 +153,13 @@ def _brief(value: Any) -> str:
     return text if len(text) <= 40 else f"{text[:37]}..."
 
 
-def _shares(flag: Mapping[str, Any], allocation: Mapping[str, Any], rule_key: str | None, log: EventLog) -> list[Share]:
+def _shares(
+    flag: Mapping[str, Any],
+    allocation: Mapping[str, Any],
+    rule_key: str | None,
+    log: EventLog,
+    words: Mapping[tuple[str, str], str],
+) -> list[Share]:
     configured = split_of(allocation)
     shares: list[tuple[str, int, int]] = []
     for variation in variations_of(flag, allocation):
@@ -158,18 +174,48 @@ def _shares(flag: Mapping[str, Any], allocation: Mapping[str, Any], rule_key: st
             users,
             round(100 * count / total, 1) if total else None,
             # They name a variation and no rule, so they stand where the variation can be had.
-            conversions_text(flag["key"], variation, log) if configured.get(variation) else "",
+            words.get((flag["key"], variation), "") if configured.get(variation) else "",
         )
         for variation, count, users in shares
     ]
 
 
-def conversions_text(flag_key: str, variation: str, log: EventLog) -> str:
-    """Say which events came from users who had been given a variation: ``"12 purchase, 3 signup"``."""
-    decision = (flag_key, variation)
-    counts = [(c.by_decision[decision], key) for key, c in list(log.conversions.items()) if decision in c.by_decision]
-    counts.sort(reverse=True)
-    return ", ".join(f"{count:,} {key}" for count, key in counts[:4])
+def conversion_words(log: EventLog) -> dict[tuple[str, str], str]:
+    """Say which events came from users who had been given a variation: ``"12 purchase, 3 signup"``, by flag and it."""
+    counts: dict[tuple[str, str], list[tuple[int, str]]] = {}
+    for key, counter in list(log.conversions.items()):
+        for decision, count in list(counter.by_decision.items()):
+            counts.setdefault(decision, []).append((-count, key))
+    return {
+        decision: ", ".join(f"{-count:,} {key}" for count, key in nsmallest(MOST_EVENTS, found))
+        for decision, found in counts.items()
+    }
+
+
+def update_view(store: ProjectStore, log: EventLog, *, epoch: str, after: int) -> dict[str, Any]:
+    """Return what the page is told while events arrive: of what it shows, and so never much, whatever was received."""
+    words = conversion_words(log)
+    exposures: dict[tuple[str, str | None, str], dict[str, Any]] = {}
+    conversions: dict[tuple[str, str], dict[str, str]] = {}
+    for flag in store.current.data["flags"]:
+        key = flag["key"]
+        targets = [(rule.get("ruleKey"), rule["variationAllocation"]) for rule in flag.get("rules") or ()]
+        for rule, allocation in [*targets, (None, flag["allocation"])]:
+            for variation in variations_of(flag, allocation):
+                if counter := log.exposures.get((key, rule, variation)):
+                    counted = {"count": counter.count, "users": len(counter.users)}
+                    exposures[key, rule, variation] = {"flag": key, "rule": rule, "variation": variation, **counted}
+                if said := words.get((key, variation)):
+                    conversions[key, variation] = {"flag": key, "variation": variation, "words": said}
+    return {
+        "epoch": epoch,
+        "total": log.total,
+        "refused": log.refused_total,
+        "exposures": list(exposures.values()),
+        "conversions": list(conversions.values()),
+        "feed": feed_rows(log, after),
+        "refusals": refusal_rows(log),
+    }
 
 
 def feed_rows(log: EventLog, after: int = 0) -> list[dict[str, Any]]:
@@ -193,21 +239,31 @@ def feed_row(item: Received) -> dict[str, Any]:
         "time": time.strftime("%H:%M:%S", time.localtime(item.at)),
         "kind": "exposure" if exposure else "conversion",
         "user": event["userId"],
-        "what": decisions if exposure else event["eventKey"],
-        "detail": detail if exposure else " · ".join(filter(None, [detail, decisions])),
+        "what": _cut(decisions if exposure else event["eventKey"]),
+        "detail": _cut(detail if exposure else " · ".join(filter(None, [detail, decisions]))),
     }
 
 
+def _cut(text: str) -> str:
+    return text if len(text) <= MOST_TEXT else f"{text[: MOST_TEXT - 3]}..."
+
+
 def refusal_rows(log: EventLog) -> list[dict[str, Any]]:
-    """Return what was refused last, the newest first."""
+    """Return what was refused last, the newest first; what was refused for the same reasons is one row."""
+    newest: dict[tuple[str, tuple[str, ...]], Refused] = {}
+    times: Counter[tuple[str, tuple[str, ...]]] = Counter()
+    for item in list(log.refused)[::-1]:
+        reasons = (item.what, item.problems)
+        newest.setdefault(reasons, item)
+        times[reasons] += 1
     return [
         {
             "number": item.number,
             "time": time.strftime("%H:%M:%S", time.localtime(item.at)),
-            "what": item.what,
-            "problems": list(item.problems[:10]),
+            "what": item.what if times[reasons] == 1 else f"{item.what}, {times[reasons]} times",
+            "problems": [_cut(problem) for problem in item.problems[:10]],
         }
-        for item in list(log.refused)[:-6:-1]
+        for reasons, item in islice(newest.items(), MOST_REFUSALS)
     ]
 
 

@@ -57,6 +57,7 @@ function show() {
   waiting = null;
   byId("total").textContent = number.format(update.total);
   byId("refused").textContent = number.format(update.refused);
+  byId("dismiss").hidden = update.refused === 0;
   byId("no-events").hidden = update.total > 0;
   const feed = byId("feed");
   if (update.epoch !== epoch) feed.replaceChildren();
@@ -94,13 +95,7 @@ function part(tag, name, text) {
 
 function showCounts(update) {
   const counts = new Map(update.exposures.map((item) => [JSON.stringify([item.flag, item.rule, item.variation]), item]));
-  const conversions = new Map();
-  for (const { event, decisions } of update.conversions) {
-    for (const { flag, variation, count } of decisions) {
-      const key = JSON.stringify([flag, variation]);
-      conversions.set(key, [...(conversions.get(key) ?? []), { event, count }]);
-    }
-  }
+  const conversions = new Map(update.conversions.map((item) => [JSON.stringify([item.flag, item.variation]), item.words]));
   for (const target of document.querySelectorAll(".target")) {
     const { flag } = target.dataset;
     const rule = JSON.parse(target.dataset.rule);
@@ -113,9 +108,7 @@ function showCounts(update) {
       put(element, "count", number.format(of(element)));
       element.querySelector(".fill")?.setAttribute("width", `${share}%`);
       const dealt = Number(element.dataset.configured) > 0;
-      const events = (dealt && conversions.get(JSON.stringify([flag, element.dataset.variation]))) || [];
-      events.sort((a, b) => b.count - a.count);
-      put(element, "conversions", events.slice(0, 4).map((item) => `${number.format(item.count)} ${item.event}`).join(", "));
+      put(element, "conversions", (dealt && conversions.get(JSON.stringify([flag, element.dataset.variation]))) || "");
     }
     const note = target.closest("details")?.querySelector("[data-total]");
     if (note) note.textContent = total ? ` · ${number.format(total)} exposures` : "";

@@ -69,7 +69,8 @@ class Page:
         """Take a flag's form: whether it runs, or the traffic and split of a rule."""
         form = await _form(request)
         split = {name.removeprefix("split."): value for name, value in form.items() if name.startswith("split.")}
-        key, rule = form.get("flag", ""), form.get("rule")
+        keys = [flag["key"] for flag in self.store.current.data["flags"]]
+        key, rule = _meant(form.get("flag", ""), keys), form.get("rule")
         running = form["running"] == "true" if "running" in form else None
         traffic = _percent("traffic", form["traffic"]) if "traffic" in form else None
         shares = {name: _percent(name, value) for name, value in split.items()} or None

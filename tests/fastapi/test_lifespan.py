@@ -250,7 +250,7 @@ def test_a_cdn_that_is_away_at_the_start_comes_back(make: Callable[..., SignaKit
 
 
 def test_a_start_that_is_cancelled_leaves_nothing_behind(make: Callable[..., SignaKit], server: FlagServer) -> None:
-    signakit = make()
+    signakit = make(timeout=100)  # the request that hangs does not end by itself meanwhile
     server.config_faults = [hang]
     threads = threading.active_count()
 

@@ -219,6 +219,24 @@ def test_a_cdn_that_hangs_delays_the_start_by_the_timeout_alone(
         assert browser.get("/").json() == "none"
 
 
+def test_a_request_neither_waits_for_a_config_nor_asks_for_one(
+    make: Callable[..., SignaKit], server: FlagServer
+) -> None:
+    server.config_fault = status(503, Retry_After="600")
+    app = site(make())
+
+    @app.get("/def")
+    def in_a_thread(flags: Flags) -> str:
+        return flags.variation("switch", "none")
+
+    before = threads_of_ours()
+    with TestClient(app) as browser:
+        for path in ("/", "/def"):
+            assert browser.get(path).json() == "none"
+        assert len(server.config_requests) == 1
+        assert threads_of_ours() == before
+
+
 def test_a_cdn_that_is_away_at_the_start_comes_back(make: Callable[..., SignaKit], server: FlagServer) -> None:
     server.config_faults = [status(503)]
     signakit = make()
@@ -232,7 +250,7 @@ def test_a_cdn_that_is_away_at_the_start_comes_back(make: Callable[..., SignaKit
 
 
 def test_a_start_that_is_cancelled_leaves_nothing_behind(make: Callable[..., SignaKit], server: FlagServer) -> None:
-    signakit = make()
+    signakit = make(timeout=100)  # the request that hangs does not end by itself meanwhile
     server.config_faults = [hang]
     threads = threading.active_count()
 

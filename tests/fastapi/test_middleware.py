@@ -109,6 +109,28 @@ def test_its_place_among_others_does_not_matter(make: Callable[..., SignaKit]) -
             assert is_visitor_id(browser.get("/").json()["user"])
 
 
+def test_the_flags_around_a_mounted_application_come_back_after_it(
+    signakit: SignaKit, make: Callable[..., SignaKit], server: FlagServer
+) -> None:
+    other = make(identify=lambda _request: Identity("of the other"))
+    inner = SignaKitMiddleware(site(other, middleware=[]), signakit=other)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await inner(scope, receive, send)
+        (await get_flags(Request(scope))).track("afterwards")
+
+    async def run() -> None:
+        async with signakit, other:
+            visitor = b"visitor_id=8c1f2a52-7d0e-4a52-9a5c-0d3b8f6f2b11"
+            scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"cookie", visitor)]}
+            messages, _ = await exchange(SignaKitMiddleware(app, signakit=signakit), scope)
+            assert b"of the other" in messages[1]["body"]
+
+    asyncio.run(run())
+    users = {event["eventKey"]: event["userId"] for event in server.events}
+    assert users == {"$exposure": "of the other", "afterwards": "8c1f2a52-7d0e-4a52-9a5c-0d3b8f6f2b11"}
+
+
 def test_without_it_who_has_no_cookie_is_nobody_which_is_said_once(
     signakit: SignaKit, caplog: pytest.LogCaptureFixture, server: FlagServer
 ) -> None:

@@ -29,7 +29,7 @@ async def get_flags(connection: HTTPConnection) -> SignaKitUserContext:
         connection: The request, or the WebSocket.
 
     Raises:
-        RuntimeError: The lifespan did not run.
+        RuntimeError: The lifespan did not run; at the latest, the first question raises it.
     """
     return await flags_of(connection.scope).resolve()
 

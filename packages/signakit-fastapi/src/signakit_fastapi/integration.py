@@ -76,13 +76,9 @@ class StarletteIntegration(Integration[HTTPConnection]):
         Raises:
             RuntimeError: The lifespan did not run.
         """
-        self.check_started()
-        return self._made
-
-    def check_started(self) -> None:
-        """Raise ``RuntimeError``, which says what to do, when the lifespan did not run."""
         if not self._started:
             raise RuntimeError(NOT_STARTED)
+        return self._made
 
     # --- what Starlette says ----------------------------------------------------------------------------------
 

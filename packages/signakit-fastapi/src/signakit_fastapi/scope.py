@@ -50,10 +50,9 @@ def flags_of(scope: Any) -> LazyUserContext:
     Without the middleware they are made here, and no visitor can get a cookie any more.
 
     Raises:
-        RuntimeError: The lifespan did not run.
+        RuntimeError: The lifespan did not run, and there is no middleware either. With it, the first question raises.
     """
     signakit = signakit_of(scope)
-    signakit.integration.check_started()
     flags: LazyUserContext | None = scope.get(FLAGS)
     if flags is None:
         flags = signakit.context(scope)

@@ -155,4 +155,4 @@ def test_it_ends_with_the_demo(number: signal.Signals) -> None:
 
 
 def test_a_shop_that_does_not_exist_is_told() -> None:
-    assert "Shops are starlette, flask." in signakit("demo", "--shop", "cobol", code=1).err
+    assert "There are starlette, flask, fastapi." in signakit("demo", "--shop", "cobol", code=1).err

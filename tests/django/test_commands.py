@@ -204,20 +204,6 @@ def test_importing_the_package_needs_no_settings() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, env={"PATH": os.environ["PATH"]})
 
 
-def test_the_end_of_a_celery_process_closes_the_client(configure: Callable[..., None], server: FlagServer) -> None:
-    from celery.signals import worker_process_shutdown
-
-    from signakit_django.apps import _close_with_celery
-
-    _close_with_celery()
-    server.events_latency = 0.1
-    user: Any = User(17)
-    for flag in ("exp", "switch"):
-        signakit_django.flags_for(user).decide(flag)
-    worker_process_shutdown.send(sender=None, pid=1, exitcode=0)
-    assert len(server.events) == 2
-
-
 # --- the end of an ASGI server ---------------------------------------------------------------------------------------
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from django.apps import AppConfig
 from django.core import checks
 from django.core.signals import setting_changed
@@ -12,7 +10,7 @@ from .conf import conf
 
 
 class SignaKitConfig(AppConfig):
-    """Registers the checks, and what follows from a changed setting and from the end of a Celery process."""
+    """Registers the checks, and what follows from a changed setting."""
 
     name = "signakit_django"
     label = "signakit"
@@ -25,18 +23,3 @@ class SignaKitConfig(AppConfig):
         checks.register(check_middleware, "signakit")
         checks.register(check_deployment, "signakit", checks.Tags.security, deploy=True)
         setting_changed.connect(conf.reset, dispatch_uid="signakit_django")
-        if "celery" in sys.modules:  # a project that uses it imports it before Django's applications
-            _close_with_celery()
-
-
-def _close_with_celery() -> None:
-    """Send what is left when a process of Celery's prefork pool ends: it skips all that runs at an exit."""
-    from celery.signals import worker_process_shutdown  # noqa: PLC0415  # only where it is there already
-
-    worker_process_shutdown.connect(_close, weak=False, dispatch_uid="signakit_django")
-
-
-def _close(**_: object) -> None:
-    client = conf.integration.client()
-    if client is not None:
-        client.close()

@@ -80,6 +80,11 @@ class StarletteIntegration(Integration[HTTPConnection]):
             raise RuntimeError(NOT_STARTED)
         return self._made
 
+    def ready_client(self) -> SignaKitClient | None:
+        """Return the client if it has a config by now; None also where the lifespan did not run."""
+        client = self._made
+        return client if client is not None and client.is_ready else None
+
     # --- what Starlette says ----------------------------------------------------------------------------------
 
     def user_agent(self, request: HTTPConnection) -> str | None:

@@ -16,14 +16,24 @@ _OF_A_TEST_CASE = ("run", "debug")
 _AROUND_A_TEST = ("setup_method", "teardown_method")
 
 
-def decorate(decorated: DecoratedT, make: Callable[[], AbstractContextManager[object]]) -> DecoratedT:
+def decorate(
+    decorated: DecoratedT,
+    make: Callable[[], AbstractContextManager[object]],
+    make_for_all: Callable[[], AbstractContextManager[object]],
+) -> DecoratedT:
     """Return a function that runs in a context manager of its own each time, or a class all of whose tests do.
+
+    Args:
+        decorated: The function, or the class.
+        make: Makes the context manager.
+        make_for_all: Makes one that every task and thread sees: an async test case of ``unittest`` runs in a copy of
+            the context in which it was made, and sees nothing that came after.
 
     Raises:
         TypeError: It is neither, or a class without tests.
     """
     if isinstance(decorated, type):
-        _decorate_class(decorated, make)
+        _decorate_class(decorated, make_for_all if hasattr(decorated, "asyncSetUp") else make)
         return cast("DecoratedT", decorated)
     if not callable(decorated):
         raise TypeError(f"a function or a class of tests can be decorated, not a {type(decorated).__name__}")

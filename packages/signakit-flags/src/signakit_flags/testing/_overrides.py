@@ -115,7 +115,11 @@ class override_flags:  # noqa: N801  # a context manager and decorator reads as 
 
     def __call__(self, decorated: DecoratedT) -> DecoratedT:
         """Decorate a function or a class of tests."""
-        return decorate(decorated, lambda: override_flags(self._forced, scope=self._scope))
+        return decorate(
+            decorated,
+            lambda: override_flags(self._forced, scope=self._scope),
+            lambda: override_flags(self._forced, scope="process"),
+        )
 
 
 def parse(flags: Mapping[str, Forced]) -> dict[str, Override | None]:

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 OFF = "off"
 ON = "on"
 
-_DRIVERS = ("werkzeug/", "testclient", "python-httpx", "python-requests/", "headlesschrome/")
+_DRIVERS = ("python-httpx", "python-requests/", "headlesschrome/")
 """How those introduce themselves by whom an application is tested: in production they are bots, here they are people.
 
-The test clients of Flask and Starlette, httpx over an ASGI application, requests and headless browsers against a live
-server. Django's names none.
+httpx over an ASGI application, requests and headless browsers against a live server. The test clients of Django, Flask
+and Starlette name nothing that is taken for a bot.
 """
 
 

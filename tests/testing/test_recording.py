@@ -214,6 +214,7 @@ def test_nobody_is_exposed_to_nothing() -> None:
 DRIVERS = [
     "python-httpx/0.28.1",
     "python-requests/2.32.4",
+    "Python-urllib/3.11",
     "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/141.0.0.0 Safari/537.36",
 ]
 

@@ -64,15 +64,17 @@ def pytest_unconfigure() -> None:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Give a test that is marked the fixture, before all others."""
+    """Give a test that is marked its fixtures, before all others."""
     names: list[str] | None = getattr(item, "fixturenames", None)
-    if names is None or "signakit" in names:
+    if names is None:
         return
-    if item.get_closest_marker("signakit") is not None:
-        names.insert(0, "signakit")
-    elif item.get_closest_marker(_EACH) is not None and _VARIATIONS not in names:
-        # pytest parametrises no test of unittest: better no test than one that says less than it seems to.
+    each = item.get_closest_marker(_EACH) is not None
+    # A test of unittest gets it as well, though pytest parametrises none: better no test than one that says less than
+    # it seems to.
+    if each and _VARIATIONS not in names:
         names.insert(0, _VARIATIONS)
+    if (each or item.get_closest_marker("signakit") is not None) and "signakit" not in names:
+        names.insert(0, "signakit")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

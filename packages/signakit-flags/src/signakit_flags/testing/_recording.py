@@ -258,8 +258,8 @@ class recorded:  # noqa: N801  # a context manager reads as a verb
     ``SignaKitClient.offline`` with ``record_events`` records it as well.) Whether the same exposure was sent before
     does not matter, so that tests do not depend on their order. Forced variations are exposures like any other.
 
-    httpx, requests and headless browsers name themselves in the User-Agent, which in production is a bot's. Here, and
-    where flags are forced, they are people. A crawler is a bot here, too.
+    httpx, requests, urllib and headless browsers name themselves in the User-Agent, which in production is a bot's.
+    Here, and where flags are forced, they are people. A crawler is a bot here, too.
 
     Args:
         scope: As for ``override_flags``.

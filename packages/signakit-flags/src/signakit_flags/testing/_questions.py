@@ -23,8 +23,8 @@ ON = "on"
 _DRIVERS = ("python-httpx", "python-requests/", "python-urllib/", "headlesschrome/")
 """How those introduce themselves by whom an application is tested: in production they are bots, here they are people.
 
-httpx over an ASGI application, requests, urllib and headless browsers against a live server. The test clients of Django, Flask
-and Starlette name nothing that is taken for a bot.
+httpx over an ASGI application, requests, urllib and headless browsers against a live server. The test clients of
+Django, Flask and Starlette name nothing that is taken for a bot.
 """
 
 

@@ -238,7 +238,7 @@ class Ruleset:
             compiled = self.compiled[key] = CompiledFlag(self.flags[key], self._share)
         return compiled
 
-    def variables(self, key: str, variation: str) -> ReadOnlyDict:
+    def variables(self, key: str, variation: str) -> dict[str, Any]:
         """Return the variables that a variation of a flag has, whichever rule gives it; none where there is no flag."""
         flag = self.flags.get(key)
         return _NO_VARIABLES if flag is None else _variables(flag)(variation)

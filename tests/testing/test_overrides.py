@@ -321,14 +321,15 @@ def test_one_object_in_two_tasks_ends_what_each_began() -> None:
                 entered.set()
                 await leave.wait()
                 assert seen() == "treatment"
+            assert seen() == "control"
 
         task = asyncio.create_task(longer())
         await entered.wait()
         with shared:
-            assert seen() == "treatment"
+            leave.set()
+            await task
+            assert seen() == "treatment", "the first one to begin was the first one to end"
         assert seen() == "control"
-        leave.set()
-        await task
 
     asyncio.run(main())
 
@@ -620,6 +621,43 @@ def test_a_decision_made_before_is_not_told_while_another_one_is_forced(server: 
     user.track("outside")
     client.close()
     assert sent(server)[1:] == [("u", "inside", {}), ("u", "outside", {"switch": "on"})]
+
+
+def test_what_was_forced_before_is_not_told_with_a_later_conversion() -> None:
+    user = of_core(ready())
+    with override_flags({"exp": "forced"}):
+        user.decide("exp")
+        with override_flags({"exp": "other"}), recorded() as inner:
+            user.track("purchase")
+    with override_flags({"new": True}), recorded() as later:
+        user.track("purchase")
+        user.decide("exp")
+        user.track("again")
+    assert inner.conversions[0].decisions == {}
+    assert [event.decisions for event in later.conversions] == [{}, {"exp": "control"}]
+
+
+class Unstarted(Flags):
+    """A framework that has no client before it has started, and says so."""
+
+    def client(self) -> SignaKitClient | None:
+        raise RuntimeError("not started")
+
+    def ready_client(self) -> SignaKitClient | None:
+        return None
+
+
+def test_what_is_forced_does_not_ask_for_the_applications_client() -> None:
+    with override_flags({"exp": "treatment", "gone": None}), recorded() as events:
+        user = Unstarted(None).context(Request())
+        assert (user.variation("exp"), user.decide("gone")) == ("treatment", None)
+        assert user.decide_all().keys() == {"exp"}
+        assert user.explain("exp").decision == user.decide("exp")
+        user.track("purchase")
+        assert user.start_response().cookie is not None
+        with pytest.raises(RuntimeError, match="not started"):
+            user.decide("switch")
+    events.assert_tracked("purchase", decisions={"exp": "treatment"})
 
 
 def test_an_offline_client_that_records_has_it_once() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -238,6 +239,14 @@ def test_outside_of_a_test_it_is_a_bot() -> None:
     assert all(user_of(client, **{"$userAgent": driver}).is_bot for driver in DRIVERS)
     with recorded(), override_flags({}):
         assert not user_of(client, **{"$userAgent": BROWSER}).is_bot
+
+
+def test_it_is_a_bot_to_who_is_not_in_the_test() -> None:
+    client = SignaKitClient.offline(CONFIG)
+    elsewhere = contextvars.copy_context()
+    with recorded():
+        assert not user_of(client, **{"$userAgent": DRIVERS[0]}).is_bot
+        assert elsewhere.run(user_of, client, **{"$userAgent": DRIVERS[0]}).is_bot
 
 
 @pytest.mark.parametrize("make", [lambda: SignaKitClient.offline(CONFIG), lambda: None], ids=["client", "no client"])

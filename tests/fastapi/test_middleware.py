@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from starlette.applications import Starlette
+from starlette.authentication import AuthCredentials
 from starlette.middleware import Middleware
 from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.requests import Request
@@ -16,7 +17,7 @@ from starlette.testclient import TestClient
 
 from signakit_fastapi import Identity, SignaKit, SignaKitMiddleware, get_flags
 from signakit_flags.integration import IdentityNotAwaited, is_visitor_id
-from support.asgi import HeaderBackend, exchange
+from support.asgi import HeaderBackend, User, exchange
 from support.contract import BROWSER
 
 if TYPE_CHECKING:
@@ -91,6 +92,29 @@ def test_a_message_without_headers_gets_some(signakit: SignaKit) -> None:
 
     names = [name for name, _ in asyncio.run(run())[0]["headers"]]
     assert names == [b"set-cookie", b"vary"]
+
+
+def test_a_message_that_is_sent_many_times_is_left_as_it_is(signakit: SignaKit) -> None:
+    start = {"type": "http.response.start", "status": 200, "headers": []}
+
+    async def bare(scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"] == "/asks":
+            scope["state"]["flags"].decide("switch")
+        await send(start)
+        await send({"type": "http.response.body", "body": b""})
+
+    async def run() -> list[list[bytes]]:
+        async with signakit:
+            answers = []
+            for path in ("/asks", "/asks", "/asks-not"):
+                scope = {"type": "http", "path": path, "headers": [(b"user-agent", BROWSER.encode())]}
+                messages, _ = await exchange(SignaKitMiddleware(bare, signakit=signakit), scope)
+                answers.append([name for name, _ in messages[0]["headers"]])
+            return answers
+
+    both = [b"set-cookie", b"vary"]
+    assert asyncio.run(run()) == [both, both, []], "nobody gets the cookie of somebody else"
+    assert start["headers"] == []
 
 
 def test_twice_the_same_counts_once(signakit: SignaKit, server: FlagServer) -> None:
@@ -187,6 +211,19 @@ def test_the_handler_of_all_errors_makes_no_visitor_whom_no_cookie_brings_back(
 
 
 # --- who asks --------------------------------------------------------------------------------------------------------
+
+
+def test_an_account_without_an_identity_is_a_visitors(signakit: SignaKit) -> None:
+    class Unsaved(User):
+        identity = None  # type: ignore[assignment]  # as an ORM has it of what is not saved yet
+
+    class Backend(HeaderBackend):
+        async def authenticate(self, conn: Any) -> Any:
+            return AuthCredentials(), Unsaved("ada")
+
+    middleware = [*signakit.middleware, Middleware(AuthenticationMiddleware, backend=Backend())]
+    with TestClient(site(signakit, middleware=middleware)) as browser:
+        assert is_visitor_id(browser.get("/").json()["user"])
 
 
 def test_an_identity_that_has_to_be_awaited_says_so_to_code_that_does_not(make: Callable[..., SignaKit]) -> None:

@@ -96,7 +96,8 @@ class StarletteIntegration(Integration[HTTPConnection]):
         user = request.scope.get("user")
         if user is None or not user.is_authenticated:
             return None
-        return Identity(str(user.identity))
+        identity = user.identity
+        return None if identity is None else Identity(str(identity))
 
     def resolve(self, request: HTTPConnection) -> Identity | None:
         """Return whom ``flags_from`` names, else whom ``identify`` names, else the account, else None."""

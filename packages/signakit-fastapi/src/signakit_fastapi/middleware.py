@@ -62,7 +62,7 @@ class SignaKitMiddleware:
             if message["type"] in _STARTS:
                 start = flags.start_response(secure=scope.get("scheme") in _SECURE)
                 if start.vary:
-                    _add_headers(message, start)
+                    message = _with_headers(message, start)
             await send(message)
 
         try:
@@ -77,14 +77,16 @@ _STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.
 _SECURE = frozenset({"https", "wss"})
 
 
-def _add_headers(message: Message, start: ResponseStart) -> None:
-    message.setdefault("headers", [])
-    headers = MutableHeaders(scope=message)  # a list of its own: an application may send one response many times
+def _with_headers(message: Message, start: ResponseStart) -> Message:
+    # A copy: an application may send one response, or one message, to many, who must not get each other's cookie.
+    message = {"headers": [], **message}
+    headers = MutableHeaders(scope=message)  # makes the list another one, too
     if start.cookie is not None:
         headers.append("set-cookie", start.cookie.header())
     if message["type"] == "websocket.accept":
-        return  # no cache keeps a connection
+        return message  # no cache keeps a connection
     vary = [name.strip() for value in headers.getlist("vary") for name in value.split(",") if name.strip()]
     there = {name.lower() for name in vary}
     if "*" not in there:
         headers["vary"] = ", ".join([*vary, *(name for name in start.vary if name.lower() not in there)])
+    return message

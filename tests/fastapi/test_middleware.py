@@ -133,6 +133,66 @@ def test_its_place_among_others_does_not_matter(make: Callable[..., SignaKit]) -
             assert is_visitor_id(browser.get("/").json()["user"])
 
 
+def test_middleware_outside_of_it_that_asks_gets_nobody_and_the_route_its_visitor(
+    signakit: SignaKit, server: FlagServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = site(signakit)
+    seen: list[Any] = []
+
+    class Outside:
+        def __init__(self, app: Any) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            if scope["type"] == "http":
+                seen.append((await get_flags(Request(scope))).decide("switch"))
+            await self.app(scope, receive, send)
+            if scope["type"] == "http":
+                seen.append((await get_flags(Request(scope))).user_id)
+
+    app.add_middleware(Outside)  # which goes outside of those that were given at the start
+    with TestClient(app) as browser:
+        visitor = browser.get("/").json()["user"]
+        assert browser.cookies["visitor_id"] == visitor
+        assert seen == [None, visitor]
+        assert browser.get("/").json()["user"] == visitor
+        assert seen[2].variation_key == "on", "who has a cookie is known there, too"
+    assert caplog.text.count("outside of SignaKitMiddleware") == 1
+    assert [event["userId"] for event in server.events] == [visitor]
+
+
+@pytest.mark.parametrize("asks_before", [False, True])
+def test_who_is_named_in_a_copy_of_the_scope_is_asked_for(
+    make: Callable[..., SignaKit], server: FlagServer, asks_before: bool
+) -> None:
+    """ASGI asks of middleware that it copies the scope before it adds to it; Starlette's own does not."""
+    signakit = make(identify=lambda connection: connection.scope.get("identity"))
+
+    class Copying:
+        def __init__(self, app: Any) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            if asks_before:
+                (await get_flags(Request(scope))).decide("switch")
+            await self.app({**scope, "identity": Identity("ada")}, receive, send)
+
+    async def endpoint(scope: Any, receive: Any, send: Any) -> None:
+        await (await ask(Request(scope)))(scope, receive, send)
+
+    async def run() -> tuple[bytes, list[bytes]]:
+        async with signakit:
+            scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"user-agent", BROWSER.encode())]}
+            app = SignaKitMiddleware(Copying(endpoint), signakit=signakit)
+            messages, _ = await exchange(app, scope)
+            return messages[1]["body"], [name for name, _ in messages[0]["headers"]]
+
+    body, names = asyncio.run(run())
+    assert (b'"ada"' in body) is not asks_before, "a request has one user, who is found at the first question"
+    assert (b"set-cookie" in names) is asks_before
+    assert len(server.events) == 1
+
+
 def test_the_flags_around_a_mounted_application_come_back_after_it(
     signakit: SignaKit, make: Callable[..., SignaKit], server: FlagServer
 ) -> None:

@@ -15,7 +15,7 @@ from signakit_flags.integration import Identity, VisitorCookie, parse_options
 from .integration import IDENTITY, StarletteIntegration
 from .middleware import SignaKitMiddleware
 from .openapi import document_refusals
-from .scope import SIGNAKIT, attach, flags_of, signakit_of
+from .scope import SIGNAKIT, attach, flags_of
 
 if TYPE_CHECKING:
     import os
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from signakit_flags import SignaKitClient
     from signakit_flags.integration import AnyIdentityResolver, LazyUserContext, SnapshotStore
+
+    from .scope import Attached
 
 AppT = TypeVar("AppT")
 
@@ -196,9 +198,9 @@ class SignaKit:
                 return await flags.resolve()
             scope[IDENTITY] = found
             if flags.touched and not _is_of(flags, found):
-                signakit = signakit_of(scope)
-                flags = signakit.context(scope)
-                attach(scope, signakit, flags)
+                # The cookie of those before is still set, if there is a middleware.
+                before: Attached = scope[SIGNAKIT]
+                flags = attach(scope, before.signakit, by_middleware=before.by_middleware)
             return await flags.resolve()
 
         return get_flags_from

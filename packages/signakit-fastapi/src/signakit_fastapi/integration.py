@@ -24,9 +24,16 @@ CLOSE_TIMEOUT: float = 2.0
 """Seconds that the end of the application waits for events to be sent, at most."""
 
 NOT_STARTED: str = (
-    "SignaKit has not been started, as its lifespan did not run. Pass lifespan=signakit.lifespan to the application,"
-    " or signakit.lifespan_around(...) with a lifespan of your own. The lifespan of a mounted application does not run"
-    " by itself: let the outermost one enter it. In tests, write `with TestClient(app) as client:`, which runs it."
+    "SignaKit is not running, as its lifespan did not run, or has ended. Pass lifespan=signakit.lifespan to the"
+    " application, or signakit.lifespan_around(...) with a lifespan of your own. The lifespan of a mounted application"
+    " does not run by itself: let the outermost one enter it. In tests, write `with TestClient(app) as client:`, which"
+    " runs it."
+)
+
+_NO_COOKIE: str = "no visitor cookie without SignaKitMiddleware: pass middleware=signakit.middleware to the application"
+_NO_COOKIE_HERE: str = (
+    "no visitor cookie, as flags were first asked after the response has started, or by middleware outside of"
+    " SignaKitMiddleware: add that one last, app.add_middleware(SignaKitMiddleware, signakit=signakit)"
 )
 
 IDENTITY: str = "signakit.identity"
@@ -125,10 +132,8 @@ class StarletteIntegration(Integration[HTTPConnection]):
 
     def report(self, subject: str, message: str, *arguments: object) -> None:
         """Log a problem, once for each subject and kind of error."""
-        if subject == "sealed" and not self.has_middleware:
-            message = (
-                "no visitor cookie without SignaKitMiddleware: pass middleware=signakit.middleware to the application"
-            )
+        if subject == "sealed":
+            message = _NO_COOKIE_HERE if self.has_middleware else _NO_COOKIE
         super().report(subject, message, *arguments)
 
 

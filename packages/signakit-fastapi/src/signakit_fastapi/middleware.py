@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from starlette.datastructures import MutableHeaders
 
-from .scope import FLAGS, SIGNAKIT, attach
+from .scope import SIGNAKIT, attach, keep
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -14,14 +14,16 @@ if TYPE_CHECKING:
     from signakit_flags.integration import LazyUserContext, ResponseStart
 
     from .extension import SignaKit
+    from .scope import Attached
 
 
 class SignaKitMiddleware:
     """Gives each request its flags as ``request.state.flags``, and new visitors their cookie.
 
     For HTTP and WebSocket requests of Starlette, of FastAPI, and of any ASGI application that it is put around. A
-    request that asks for no flag pays for one small object. Its place among other middleware does not matter: who asks
-    is found out at the first question. The same one twice counts once.
+    request that asks for no flag pays for a few small objects. Middleware that asks for flags itself belongs inside of
+    it; the place of any other does not matter, as who asks is found out at the first question. The same one twice
+    counts once.
 
     What Starlette answers when an exception is handled by nobody is sent outside of all middleware: to set the cookie
     there, too, put it around the application itself, ``SignaKitMiddleware(app, signakit=signakit)``.
@@ -39,23 +41,21 @@ class SignaKitMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the request."""
         signakit = self._signakit
-        outer = scope.get(SIGNAKIT)
-        if scope["type"] not in {"http", "websocket"} or outer is signakit:
+        outer: Attached | None = scope.get(SIGNAKIT)
+        twice = outer is not None and outer.signakit is signakit and outer.by_middleware
+        if twice or scope["type"] not in {"http", "websocket"}:
             await self.app(scope, receive, send)
             return
 
-        flags = signakit.context(scope)
-        if outer is None:
-            attach(scope, signakit, flags)
+        flags = attach(scope, signakit, by_middleware=True)
+        if outer is None or outer.signakit is signakit:
             await self._serve(flags, scope, receive, send)
             return
         # A mounted application with flags of its own. Those of the one around it come back afterwards.
-        outer_flags = scope[FLAGS]
-        attach(scope, signakit, flags)
         try:
             await self._serve(flags, scope, receive, send)
         finally:
-            attach(scope, outer, outer_flags)
+            keep(scope, outer)
 
     async def _serve(self, flags: LazyUserContext, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_flags(message: Message) -> None:

@@ -137,6 +137,30 @@ def test_an_own_state_of_the_same_name_is_refused(signakit: SignaKit) -> None:
         pass
 
 
+@pytest.mark.filterwarnings(r"ignore:\s*on_event is deprecated:DeprecationWarning")
+def test_ours_goes_around_the_handlers_of_on_event(signakit: SignaKit) -> None:
+    ran: list[str] = []
+    app = FastAPI(middleware=signakit.middleware)
+
+    @app.on_event("startup")
+    async def start() -> None:
+        ran.append(signakit.flags_for("starts").variation("switch", "none"))
+
+    @app.on_event("shutdown")
+    def end() -> None:
+        ran.append(signakit.flags_for("ends").variation("switch", "none"))
+
+    @app.get("/")
+    async def index(flags: Flags) -> str:
+        return flags.variation("switch")
+
+    app.router.lifespan_context = signakit.lifespan_around(app.router.lifespan_context)
+    with TestClient(app) as browser:
+        assert browser.get("/").json() == "on"
+        assert ran == ["on"]
+    assert ran == ["on", "on"]
+
+
 def test_an_included_router_may_bring_the_lifespan(signakit: SignaKit) -> None:
     app = FastAPI(middleware=signakit.middleware)
     router = APIRouter(lifespan=signakit.lifespan)
@@ -161,6 +185,34 @@ def test_without_the_lifespan_the_error_says_what_to_do(signakit: SignaKit, keyw
             TestClient(app).get("/")
         assert str(raised.value) == NOT_STARTED
     assert TestClient(app).get("/openapi.json").status_code == 200, "what asks for no flag works"
+
+
+def test_a_request_after_the_lifespan_says_the_same_and_loses_no_exposure(
+    signakit: SignaKit, server: FlagServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As in a suite in which one test runs the lifespan and the next one forgets it."""
+    app = site(signakit)
+    with TestClient(app) as browser:
+        assert browser.get("/").json() == "on"
+    with pytest.raises(RuntimeError, match=r"with TestClient\(app\) as client"):
+        TestClient(app).get("/")
+    assert TestClient(app).get("/openapi.json").status_code == 200
+    assert "dropped" not in caplog.text
+    with TestClient(app) as browser:
+        assert browser.get("/").json() == "on"
+    assert len(server.events) == 2
+
+
+def test_a_request_that_outlives_the_lifespan_still_decides(signakit: SignaKit) -> None:
+    async def run() -> str:
+        async with signakit:
+            flags = signakit.context({"type": "http", "headers": [(b"cookie", f"visitor_id={VISITOR}".encode())]})
+        return flags.variation("switch", "none")
+
+    assert asyncio.run(run()) == "on"
+
+
+VISITOR = "8c1f2a52-7d0e-4a52-9a5c-0d3b8f6f2b11"
 
 
 def test_plain_starlette_says_the_same(signakit: SignaKit) -> None:

@@ -1,7 +1,8 @@
 """Where Starlette keeps what the flags of a request need, and the client, which lives as long as the application runs.
 
 State: ``_running`` counts the lifespans that are under way. The first one makes the client and the last one closes it;
-they belong to one event loop. The closed client stays until the next start: flags can still be decided by it.
+they belong to one event loop. The closed client stays until the next start: requests that are not done by then can
+still decide by it. One that comes after the last lifespan is told that there is none.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 from anyio import from_thread
 from starlette.requests import HTTPConnection, cookie_parser
 
-from signakit_flags.integration import Identity, Integration
+from signakit_flags.integration import Identity, Integration, LazyUserContext
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -86,6 +87,13 @@ class StarletteIntegration(Integration[HTTPConnection]):
         if not self._started:
             raise RuntimeError(NOT_STARTED)
         return self._made
+
+    def context(self, request: HTTPConnection) -> LazyUserContext:
+        """Return the flags of a request. While no lifespan runs, the first question raises ``RuntimeError``."""
+        if self._running or not self._started:
+            return LazyUserContext(self, request)
+        # As if there had never been one: by the old client exposures would be lost, and nobody would know.
+        return LazyUserContext(StarletteIntegration(self.options), request)
 
     # --- what Starlette says ----------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import pytest
+import trio
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.testclient import TestClient
 from starlette.applications import Starlette
@@ -381,6 +382,15 @@ def test_flags_of_a_user_in_a_job(signakit: SignaKit, server: FlagServer) -> Non
     asyncio.run(job())
     (event,) = server.events
     assert (event["userId"], event["attributes"]) == ("ada", {"plan": "pro"})
+
+
+def test_under_trio_threads_do_what_tasks_do_elsewhere(signakit: SignaKit, server: FlagServer) -> None:
+    async def job() -> None:
+        async with signakit:
+            assert signakit.flags_for("ada").is_enabled("switch")
+
+    trio.run(job)
+    assert [event["userId"] for event in server.events] == ["ada"]
 
 
 def test_the_health_check(make: Callable[..., SignaKit], server: FlagServer) -> None:

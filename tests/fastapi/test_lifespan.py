@@ -128,13 +128,14 @@ def test_ours_goes_around_an_own_lifespan_without_state(signakit: SignaKit) -> N
         assert browser.get("/").json() == "on"
 
 
-def test_an_own_state_of_the_same_name_is_refused(signakit: SignaKit) -> None:
+@pytest.mark.parametrize("name", ["signakit", "flags"])
+def test_an_own_state_of_the_same_name_is_refused(signakit: SignaKit, name: str) -> None:
     @asynccontextmanager
     async def own(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
-        yield {"signakit": "mine"}
+        yield {name: "mine"}
 
     app = site(signakit, lifespan=signakit.lifespan_around(own))
-    with pytest.raises(RuntimeError, match="has a key 'signakit'"), TestClient(app):
+    with pytest.raises(RuntimeError, match=f"has a key '{name}'"), TestClient(app):
         pass
 
 

@@ -116,15 +116,17 @@ class SignaKit:
         Flags can be asked while ``own`` starts and ends.
 
         Args:
-            own: The application's own lifespan. Its state must not have the key ``"signakit"``.
+            own: The application's own lifespan. Its state must have neither the key ``"signakit"`` nor ``"flags"``, which
+                is that of each request's flags: the start raises ``RuntimeError``.
         """
 
         @asynccontextmanager
         async def lifespan(app: AppT) -> AsyncIterator[dict[str, Any]]:
             async with self.lifespan(app) as ours, own(app) as theirs:
                 state = dict(theirs or {})
-                if state.setdefault(SIGNAKIT, self) is not self:
-                    raise RuntimeError(f"the state of the application's lifespan has a key {SIGNAKIT!r} of its own")
+                for name in (SIGNAKIT, "flags"):
+                    if state.get(name, self) is not self:
+                        raise RuntimeError(f"the state of the application's lifespan has a key {name!r} of its own")
                 yield {**state, **ours}
 
         return lifespan

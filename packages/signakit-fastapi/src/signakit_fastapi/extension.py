@@ -116,8 +116,8 @@ class SignaKit:
         Flags can be asked while ``own`` starts and ends.
 
         Args:
-            own: The application's own lifespan. Its state must have neither the key ``"signakit"`` nor ``"flags"``, which
-                is that of each request's flags: the start raises ``RuntimeError``.
+            own: The application's own lifespan. Its state may have neither the key ``"signakit"`` nor ``"flags"``, that
+                of each request's flags: the start raises ``RuntimeError``.
         """
 
         @asynccontextmanager

@@ -193,6 +193,16 @@ def test_a_handshake_of_a_bot_gets_no_cookie_and_a_gate_refuses(uvicorn: Site) -
     assert "Traceback" not in uvicorn.log
 
 
+def test_under_uvicorn_no_thread_is_started_by_anyone(server: FlagServer) -> None:
+    server.set_config(flipped("on"))
+    with Site(*UVICORN, path="/async/worker", server=server) as site:
+        site.until(site.answers_at_all)
+        assert site.ask("ada")["switch"] == "on"
+        server.wait_for_events(2)
+        site.until(lambda: len(server.config_requests) > 1)
+        assert get(site, "/threads") == ["MainThread"]
+
+
 @pytest.fixture(scope="module")
 def uvicorn() -> Iterator[Site]:
     with flag_server() as server:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from typing import TYPE_CHECKING, Any
 
 from fastapi import Depends, FastAPI, WebSocket
@@ -42,6 +43,12 @@ async def async_worker(flags: Flags) -> dict[str, Any]:
 @app.get("/sync/worker")
 def sync_worker(flags: Flags) -> dict[str, Any]:
     return worker_facts(flags)
+
+
+@app.get("/threads")
+async def threads() -> list[str]:
+    """Name every thread of the process, whoever started it."""
+    return [thread.name for thread in threading.enumerate()]
 
 
 @app.get("/stream")

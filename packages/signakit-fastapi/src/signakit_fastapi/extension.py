@@ -66,8 +66,8 @@ class SignaKit:
     """Feature flags of a FastAPI or Starlette application.
 
     Making one touches no network; the lifespan makes the client, waits for the config, and at the end sends what is
-    queued. Polling and sending are tasks of the application's event loop: no thread of its own is started. What is wrong with the
-    settings is logged at the start, flags are off, and the application works.
+    queued. Polling and sending are tasks of the application's event loop: no thread of its own is started. What is
+    wrong with the settings is logged at the start, flags are off, and the application works.
 
     Args:
         sdk_key: The key; without it, ``SIGNAKIT_SDK_KEY`` of the environment.

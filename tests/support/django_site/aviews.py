@@ -7,6 +7,7 @@ import threading
 
 from django.http import HttpResponse, HttpResponseRedirect, JsonResponse, StreamingHttpResponse
 from django.shortcuts import render
+from django.utils.decorators import method_decorator
 from django.views import View
 
 from signakit_django.decorators import FlagRequiredMixin, flag_required
@@ -89,6 +90,18 @@ gate_teapot = flag_required("unknown", status=418)(let_in)
 
 @flag_required("switch")
 class GateClass(View):
+    async def get(self, request):
+        return HttpResponse("let in")
+
+
+@method_decorator(flag_required("switch"), name="dispatch")
+class GateDispatch(View):
+    async def get(self, request):
+        return HttpResponse("let in")
+
+
+@method_decorator(flag_required("switch"), name="get")
+class GateGet(View):
     async def get(self, request):
         return HttpResponse("let in")
 

@@ -25,6 +25,8 @@ def pages(module):
         path("gate/forbidden", module.gate_forbidden),
         path("gate/teapot", module.gate_teapot),
         path("gate/class", module.GateClass.as_view()),
+        path("gate/dispatch", module.GateDispatch.as_view()),
+        path("gate/get", module.GateGet.as_view()),
         path("gate/mixin", module.GateMixin.as_view()),
         path("gate/mixin/redirect", module.GateMixin.as_view(flag_redirect_to="/elsewhere")),
         path("gate/mixin/treatment", module.GateMixin.as_view(flag_key="exp", flag_variation="treatment")),

@@ -7,6 +7,8 @@ import threading
 
 from django.http import HttpResponse, HttpResponseRedirect, JsonResponse, StreamingHttpResponse
 from django.shortcuts import render
+from django.template import engines
+from django.template.response import TemplateResponse
 from django.utils.decorators import method_decorator
 from django.views import View
 
@@ -75,6 +77,11 @@ async def page(request):
 async def jinja(request):
     await request.aflags()
     return render(request, "page.jinja")
+
+
+async def rendered(request):
+    template = engines["django"].from_string('{% load signakit %}{% flag "switch" %}')
+    return TemplateResponse(request, template)
 
 
 async def let_in(request, *args, **kwargs):

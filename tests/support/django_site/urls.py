@@ -19,6 +19,7 @@ def pages(module):
         path("away", module.away),
         path("page", module.page),
         path("jinja", module.jinja),
+        path("rendered", module.rendered),
         path("gate", module.gate),
         path("gate/treatment", module.gate_treatment),
         path("gate/redirect", module.gate_redirect),

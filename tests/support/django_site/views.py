@@ -7,6 +7,8 @@ import threading
 
 from django.http import HttpResponse, HttpResponseRedirect, JsonResponse, StreamingHttpResponse
 from django.shortcuts import render
+from django.template import engines
+from django.template.response import TemplateResponse
 from django.utils.decorators import method_decorator
 from django.views import View
 
@@ -89,6 +91,11 @@ def page(request):
 
 def jinja(request):
     return render(request, "page.jinja", using=None)
+
+
+def rendered(request):
+    template = engines["django"].from_string('{% load signakit %}{% flag "switch" %}')
+    return TemplateResponse(request, template)
 
 
 def let_in(request, *args, **kwargs):

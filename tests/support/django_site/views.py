@@ -7,6 +7,9 @@ import threading
 
 from django.http import HttpResponse, HttpResponseRedirect, JsonResponse, StreamingHttpResponse
 from django.shortcuts import render
+from django.template import engines
+from django.template.response import TemplateResponse
+from django.utils.decorators import method_decorator
 from django.views import View
 
 from signakit_django.decorators import FlagRequiredMixin, flag_required
@@ -90,6 +93,11 @@ def jinja(request):
     return render(request, "page.jinja", using=None)
 
 
+def rendered(request):
+    template = engines["django"].from_string('{% load signakit %}{% flag "switch" %}')
+    return TemplateResponse(request, template)
+
+
 def let_in(request, *args, **kwargs):
     return HttpResponse("let in")
 
@@ -103,6 +111,18 @@ gate_teapot = flag_required("unknown", status=418)(let_in)
 
 @flag_required("switch")
 class GateClass(View):
+    def get(self, request):
+        return HttpResponse("let in")
+
+
+@method_decorator(flag_required("switch"), name="dispatch")
+class GateDispatch(View):
+    def get(self, request):
+        return HttpResponse("let in")
+
+
+@method_decorator(flag_required("switch"), name="get")
+class GateGet(View):
     def get(self, request):
         return HttpResponse("let in")
 

@@ -6,7 +6,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from flask import Blueprint, Flask, current_app
+from flask import Blueprint, Flask, current_app, request
 
 from signakit_flags import SignaKitUserContext
 from signakit_flags.integration import Identity, is_visitor_id
@@ -52,6 +52,50 @@ def test_it_serves_several_apps_each_with_a_client_of_its_own(make_app: Any, bro
             assert clients[-1] is app.extensions["signakit"].client
         assert clients[0] is not clients[1]
         clients[1].close(0.5)
+
+
+def test_a_request_is_its_own_apps_also_within_the_context_of_another_app(make_app: Any, browse: Any) -> None:
+    app, other = make_app(), make_app(SIGNAKIT_VISITOR_COOKIE={"name": "of_another_app"})
+    SignaKit(app).identify(lambda _request: Identity(current_app.import_name) if request.args else None)
+    SignaKit(other)
+    app.import_name = "of the request"
+
+    def page() -> str:
+        with other.app_context():
+            return flags.user_id
+
+    async def apage() -> str:
+        with other.app_context():
+            return (await aflags()).user_id
+
+    app.add_url_rule("/", "page", page)
+    app.add_url_rule("/async", "apage", apage)
+    for path in ("/", "/async"):
+        assert browse(app).get(f"{path}?identified").text == "of the request"
+        answer = browse(app).get(path)
+        assert answer.headers["Set-Cookie"].startswith(f"visitor_id={answer.text};")
+
+
+def test_an_account_is_its_own_apps_also_within_the_context_of_another_app(
+    make_app: Any, login_app: Flask, browse: Any
+) -> None:
+    from flask_login import LoginManager, UserMixin
+
+    class Stranger(UserMixin):  # type: ignore[misc]  # Flask-Login has no types
+        id = "of another app"
+
+    other = make_app()
+    LoginManager(other).request_loader(lambda _request: Stranger())
+    SignaKit(other)
+
+    def page() -> str:
+        with other.app_context():
+            return flags.user_id
+
+    login_app.add_url_rule("/", "page", page)
+    browser: FlaskClient = browse(login_app)
+    browser.get("/login/17")
+    assert browser.get("/").text == "17"
 
 
 def test_an_app_that_is_gone_takes_its_client_along(make_app: Any, config: dict[str, Any]) -> None:

@@ -293,6 +293,20 @@ def test_flask_logins_account_is_known_by_its_id_as_text(login_app: Flask, brows
     assert browser.get("/").text == "'17'"
 
 
+def test_a_user_loader_that_asks_for_flags_is_logged_and_the_page_is_served(
+    make_app: Any, browse: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    from flask_login import LoginManager, UserMixin
+
+    app = make_app()
+    manager = LoginManager(app)
+    manager.request_loader(lambda _request: UserMixin() if flags.is_enabled("switch") else None)
+    SignaKit(app)
+    assert shown(app, browse, lambda: flags.variation("switch", "none")) == "none"
+    [record] = caplog.records
+    assert "flags were asked by the code that is to say who asks" in record.getMessage()
+
+
 def test_an_account_outside_of_the_requests_context_is_an_error_and_nobody(
     login_app: Flask, browse: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

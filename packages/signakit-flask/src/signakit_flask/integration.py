@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from flask import Request, current_app, has_app_context, has_request_context
 
-from signakit_flags.integration import Identity, Integration, LazyClient, Options, parse_options
+from signakit_flags.integration import Identity, Integration, LazyClient, Options, is_visitor_id, parse_options
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -77,7 +77,9 @@ class FlaskIntegration(Integration[Request]):
 
     def cookie(self, request: Request, name: str) -> str | None:
         """Return the value of a cookie of the request, or None without one."""
-        return request.cookies.get(name)
+        # A browser sends all of that name, those of a parent domain, too: a stranger's must not hide ours.
+        values = request.cookies.getlist(name)
+        return next(filter(is_visitor_id, values), values[0] if values else None)
 
     def resolve(self, request: Request) -> Identity | None:
         """Return who asks, as the app of the request knows them: see ``Integration.resolve``."""

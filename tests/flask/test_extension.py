@@ -12,7 +12,8 @@ from signakit_flags import SignaKitUserContext
 from signakit_flags.integration import Identity, is_visitor_id
 from signakit_flask import SignaKit, aflags, flags
 from support.configs import SDK_KEY, config, flag, whole
-from support.server import FlagServer, flag_server
+from support.faults import threads_of_ours
+from support.server import FlagServer, flag_server, wait_until
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
@@ -98,15 +99,21 @@ def test_an_account_is_its_own_apps_also_within_the_context_of_another_app(
     assert browser.get("/").text == "17"
 
 
-def test_an_app_that_is_gone_takes_its_client_along(make_app: Any, config: dict[str, Any]) -> None:
-    app = Flask("of_a_test")
-    app.config.update(config)
-    signakit = SignaKit(app)
-    client = weakref.ref(app.extensions["signakit"].client)
-    del app
+def test_apps_that_are_gone_take_their_clients_and_threads_along(config: dict[str, Any], browse: Any) -> None:
+    def ask_once() -> weakref.ref[Any]:
+        app = Flask("of_a_test")
+        app.config.update({**config, "SIGNAKIT_POLLING_INTERVAL": 60})
+        signakit.init_app(app)
+        app.add_url_rule("/", "page", lambda: flags.variation("exp"))
+        assert browse(app).get("/").text in {"control", "treatment"}
+        return weakref.ref(app.extensions["signakit"].client)
+
+    signakit = SignaKit()
+    before = threads_of_ours()
+    clients = [ask_once() for _ in range(20)]
     gc.collect()
-    assert client() is None
-    assert signakit is not None
+    assert [client() for client in clients] == [None] * 20
+    assert wait_until(lambda: threads_of_ours() <= before)
 
 
 def test_flags_in_a_blueprint(make_app: Any, browse: Any) -> None:

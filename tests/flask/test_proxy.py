@@ -234,6 +234,17 @@ def test_a_response_of_an_after_request_that_fails_still_has_the_cookie(make_app
     assert "visitor_id=" in answer.headers["Set-Cookie"]
 
 
+@pytest.mark.parametrize("sent", ["visitor_id=of-the-parent-domain; visitor_id={}", "visitor_id={}; visitor_id="])
+def test_a_cookie_of_the_same_name_does_not_hide_the_visitors(app: Flask, sent: str) -> None:
+    app.add_url_rule("/", "page", lambda: flags.user_id)
+    visitor = "8c1f2a52-7d0e-4a52-9a5c-0d3b8f6f2b11"
+    answer = app.test_client(use_cookies=False).get(
+        "/", headers={"Cookie": sent.format(visitor), "User-Agent": BROWSER}
+    )
+    assert answer.text == visitor
+    assert "Set-Cookie" not in answer.headers
+
+
 # --- a real server ---------------------------------------------------------------------------------------------------
 
 

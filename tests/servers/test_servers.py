@@ -6,6 +6,7 @@ arrives once, to the last moment before the end.
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -49,8 +50,16 @@ SERVERS = {
     "flask gunicorn --preload threads": ((*FLASK, "--workers", "2", "--threads", "4", "--preload"), 2, "/sync/worker"),
     "flask gunicorn gevent": ((*FLASK, "--workers", "2", "-k", "gevent"), 2, "/sync/worker"),
     "flask gunicorn --preload gevent": ((*FLASK, "--workers", "2", "-k", "gevent", "--preload"), 2, "/sync/worker"),
+    "flask waitress-serve": (
+        (PYTHON, "-m", "waitress", "--listen", "127.0.0.1:{port}", "support.flask_site.deployed:app"),
+        1,
+        "/sync/worker",
+    ),
     "flask waitress": ((PYTHON, "-m", "support.flask_site.under_waitress", "{port}"), 1, "/sync/worker"),
 }
+
+# By SIGTERM that one ends at once, and runs nothing at the exit.
+ENDED_BY = {"flask waitress-serve": signal.SIGINT}
 
 
 def flipped(switch: str) -> dict[str, object]:
@@ -58,18 +67,20 @@ def flipped(switch: str) -> dict[str, object]:
 
 
 @pytest.fixture(params=SERVERS)
-def running(request: pytest.FixtureRequest, server: FlagServer) -> Iterator[tuple[Site, int]]:
+def running(request: pytest.FixtureRequest, server: FlagServer) -> Iterator[tuple[Site, int, signal.Signals]]:
     if "uwsgi" in request.param:
         pytest.importorskip("pyuwsgi")
     command, workers, path = SERVERS[request.param]
     server.set_config(flipped("on"))
     with Site(*command, path=path, server=server) as site:
         site.until(site.answers_at_all)
-        yield site, workers
+        yield site, workers, ENDED_BY.get(request.param, signal.SIGTERM)
 
 
-def test_every_worker_is_ready_sees_a_flip_and_delivers_once(running: tuple[Site, int], server: FlagServer) -> None:
-    site, workers = running
+def test_every_worker_is_ready_sees_a_flip_and_delivers_once(
+    running: tuple[Site, int, signal.Signals], server: FlagServer
+) -> None:
+    site, workers, ended_by = running
     users = [f"user{number}" for number in range(10)]
 
     # Every worker becomes ready. A worker that is not answers with defaults.
@@ -85,7 +96,7 @@ def test_every_worker_is_ready_sees_a_flip_and_delivers_once(running: tuple[Site
     # The last answers are given right before the end, while the ingest is slow: what they exposed is still queued then.
     server.events_latency = 0.3
     site.ask_all([f"late{number}" for number in range(10)])
-    site.stop()
+    site.stop(ended_by)
     assert exposures(server) == dict.fromkeys(decided(site.answers), 1), site.log
     print(f"{len(site.answers)} requests, {workers} workers, {len(server.events)} exposures, each once")
 

@@ -71,9 +71,9 @@ class Running:
             assert time.monotonic() < deadline, self.log
             time.sleep(0.01)
 
-    def stop(self) -> int:
-        """End it as a system does, by SIGTERM, and return its exit code."""
-        self.process.send_signal(signal.SIGTERM)
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """End it as a system does, by SIGTERM unless said otherwise, and return its exit code."""
+        self.process.send_signal(number)
         return self.process.wait(GUARD)
 
     def __enter__(self) -> Self:

@@ -316,6 +316,19 @@ def test_flask_logins_account_is_known_by_its_id_as_text(login_app: Flask, brows
     assert browser.get("/").text == "'17'"
 
 
+def test_who_is_loaded_but_not_authenticated_is_a_visitor(make_app: Any, browse: Any) -> None:
+    from flask_login import LoginManager, UserMixin
+
+    class Inactive(UserMixin):  # type: ignore[misc]  # Flask-Login has no types
+        id = "17"
+        is_active = False  # and so not authenticated
+
+    app = make_app()
+    LoginManager(app).request_loader(lambda _request: Inactive())
+    SignaKit(app)
+    assert is_visitor_id(shown(app, browse))
+
+
 def test_a_user_loader_that_asks_for_flags_is_logged_and_the_page_is_served(
     make_app: Any, browse: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -124,8 +124,9 @@ def test_no_config_is_an_error_and_status_prints_all_the_same(call: Callable[...
 
 
 def test_settings_that_cannot_be_used_are_named(call: Callable[..., str]) -> None:
-    said = call("list", code=1, SIGNAKIT_TIMEOUT=0, SIGNAKIT_SDK_KEY=None)
+    said = call("list", code=1, SIGNAKIT_TIMEOUT=0, SIGNAKIT_SDK_KEY=None, SIGNAKIT_POLING_INTERVAL=5)
     assert re.search(r"flags are off: SIGNAKIT_SDK_KEY.*SIGNAKIT_TIMEOUT", said)
+    assert "POLING" not in said.split("flags are off: ")[1], "that one is ignored, and flags are not off for it"
 
 
 def test_under_test_the_network_is_left_alone(call: Callable[..., str], server: FlagServer) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from flask import Blueprint, Flask, current_app, request
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from signakit_flags import SignaKitUserContext
 from signakit_flags.integration import Identity, is_visitor_id
@@ -53,6 +54,21 @@ def test_it_serves_several_apps_each_with_a_client_of_its_own(make_app: Any, bro
             assert clients[-1] is app.extensions["signakit"].client
         assert clients[0] is not clients[1]
         clients[1].close(0.5)
+
+
+def test_apps_with_one_key_know_the_same_visitor_and_each_reports_its_exposures(
+    make_app: Any, browse: Any, server: FlagServer
+) -> None:
+    app, mounted = make_app(), make_app()
+    for each in (app, mounted):
+        SignaKit(each)
+        each.add_url_rule("/", "page", lambda: f"{flags.user_id} {flags.variation('exp')}")
+    app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/mounted": mounted.wsgi_app})  # type: ignore[method-assign]
+    browser = browse(app)
+    assert len({browser.get(path).text for path in ("/", "/mounted/", "/", "/mounted/")}) == 1
+    for each in (app, mounted):
+        assert each.extensions["signakit"].client.flush_sync(10)
+    assert [event["eventKey"] for event in server.events] == ["$exposure"] * 2
 
 
 def test_a_request_is_its_own_apps_also_within_the_context_of_another_app(make_app: Any, browse: Any) -> None:
@@ -298,6 +314,19 @@ def test_flask_logins_account_is_known_by_its_id_as_text(login_app: Flask, brows
     assert is_visitor_id(browser.get("/").text.strip("'"))
     browser.get("/login/17")
     assert browser.get("/").text == "'17'"
+
+
+def test_who_is_loaded_but_not_authenticated_is_a_visitor(make_app: Any, browse: Any) -> None:
+    from flask_login import LoginManager, UserMixin
+
+    class Inactive(UserMixin):  # type: ignore[misc]  # Flask-Login has no types
+        id = "17"
+        is_active = False  # and so not authenticated
+
+    app = make_app()
+    LoginManager(app).request_loader(lambda _request: Inactive())
+    SignaKit(app)
+    assert is_visitor_id(shown(app, browse))
 
 
 def test_a_user_loader_that_asks_for_flags_is_logged_and_the_page_is_served(

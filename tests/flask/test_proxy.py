@@ -99,6 +99,27 @@ def test_a_thread_with_the_requests_context_has_its_flags(app: Flask, browser: F
     assert browser.get("/").text == "True"
 
 
+def test_threads_of_one_request_that_ask_first_at_once_have_the_same_flags(
+    app: Flask, browser: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    integration = app.extensions["signakit"].integration
+    make, barrier = integration.context, threading.Barrier(2)
+
+    def make_at_once(request: Any) -> Any:
+        barrier.wait(30)
+        return make(request)
+
+    monkeypatch.setattr(integration, "context", make_at_once)
+
+    @app.get("/")
+    def page() -> str:
+        asking = [copy_current_request_context(lambda: flags.user_id) for _ in range(2)]
+        with ThreadPoolExecutor(2) as pool:
+            return f"{len({asked.result() for asked in [pool.submit(ask) for ask in asking]})}"
+
+    assert browser.get("/").text == "1"
+
+
 def test_a_test_request_context_is_a_request(app: Flask) -> None:
     with app.test_request_context(headers={"User-Agent": BROWSER}):
         assert flags.is_enabled("switch")

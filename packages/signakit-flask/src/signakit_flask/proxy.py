@@ -55,12 +55,12 @@ def current() -> LazyUserContext:
     held = vars(_current_request())
     context: LazyUserContext | None = held.get(_KEY)
     if context is None:
-        context = state(_serving.app).integration.context(_current_request())
-        if _KEY in held:
-            context.start_response()
-            held[_KEY] = context
-        else:
-            context = held.setdefault(_KEY, context)
+        made = state(_serving.app).integration.context(_current_request())
+        # Of several threads with this request's context the first one's counts.
+        context = held.setdefault(_KEY, made)
+        if context is None:
+            made.start_response()
+            context = held[_KEY] = made
     return context
 
 

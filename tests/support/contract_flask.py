@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from flask import g
@@ -107,6 +108,7 @@ class SyncViews(FlaskAdapter):
 class AsyncViews(FlaskAdapter):
     name = "flask async"
     prefix = "async"
+    streams = [int(number) for number in version("flask").split(".")[:3]] >= [3, 1, 2]  # when async views learned it
 
 
 ADAPTERS = [SyncViews, AsyncViews]

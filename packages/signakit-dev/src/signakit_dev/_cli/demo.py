@@ -47,7 +47,7 @@ def demo(
     port: Annotated[int, typer.Option("--port", min=0, max=65_535, help="The emulator's port; 0 takes any.")] = 4747,
     shop_port: Annotated[int, typer.Option("--shop-port", min=0, max=65_535, help="The shop's; 0 takes any.")] = 4748,
     shop_name: Annotated[
-        str, typer.Option("--shop", metavar="NAME", help="Which shop: starlette, flask or fastapi.")
+        str, typer.Option("--shop", metavar="NAME", help="Which shop: starlette, django, flask or fastapi.")
     ] = "starlette",
     as_json: AsJson = False,
 ) -> None:

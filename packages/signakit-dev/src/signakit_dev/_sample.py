@@ -107,7 +107,11 @@ SAMPLE = """\
       "running": true,
       "variables": [
         { "key": "count", "type": "number", "defaultValue": 4 },
-        { "key": "layout", "type": "json", "defaultValue": { "columns": 2, "heading": "What others like" } }
+        {
+          "key": "layout",
+          "type": "json",
+          "defaultValue": { "columns": 2, "heading": "What others like" }
+        }
       ],
       "variations": [
         { "key": "popular" },

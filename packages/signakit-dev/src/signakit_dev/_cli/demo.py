@@ -23,7 +23,7 @@ TRY = (
     "On the page, stop new-checkout and reload the shop: the old checkout is back. Start it again.",
     "Set its split to 10 : 90, and watch the observed shares move towards it.",
     "In the shop, be somebody new, on another plan or from another country: other rules match, the beta page may open.",
-    "Buy the lamp: your purchase arrives on the page, with the variation that you had seen.",
+    "Buy something: your purchase arrives on the page, with the variation that you had seen.",
 )
 TRY_A_FILE = (
     "Open both. {traffic}",

@@ -10,8 +10,7 @@ from django.shortcuts import render
 from django.views import View
 
 from signakit_django.decorators import FlagRequiredMixin, flag_required
-
-from .views import facts, worker_facts
+from support.facts import facts, worker_facts
 
 
 async def untouched(request):

@@ -76,6 +76,7 @@ class Service:
         self.faults = faults
         self.stopping = stopping
         self.config_requests: int = 0
+        self.configs_sent: int = 0
 
     def routes(self) -> list[Route]:
         """Return the routes of both."""
@@ -100,6 +101,7 @@ class Service:
         headers = {"ETag": served.etag, "Cache-Control": "no-cache"}
         if _matches(request.headers.get("if-none-match"), served.etag):
             return Response(status_code=304, headers=headers)
+        self.configs_sent += 1
         return Response(served.body, headers=headers, media_type="application/json")
 
     async def take_events(self, request: Request) -> Response:

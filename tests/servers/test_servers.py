@@ -33,8 +33,10 @@ FASTAPI = "support.fastapi_site:app"
 
 UWSGI = (
     *(sys.executable, "-c", "import sys, pyuwsgi; pyuwsgi.run(sys.argv[1:])"),
-    *("--http-socket", "127.0.0.1:{port}", "--master", "--die-on-term", "--need-app", "--module", DJANGO),
+    *("--http-socket", "127.0.0.1:{port}", "--master", "--need-app", "--module", DJANGO),
     *("--processes", "3", "--enable-threads"),
+    # Not --die-on-term: a worker that dies just after the last byte of an answer runs none of its exit hooks.
+    *("--hook-master-start", "unix_signal:15 gracefully_kill_them_all"),
 )
 UVICORN_WORKER = ("-k", "uvicorn_worker.UvicornWorker")
 GRANIAN = (*PYTHON, "granian", "--interface", "asgi", "--port", "{port}")
@@ -44,7 +46,9 @@ def django(*command: str, workers: int, path: str = "/sync/worker", preloads: bo
     return Deployment(command=command, workers=workers, path=path, preloads=preloads)
 
 
-flask = django
+def flask(*command: str, workers: int, path: str = "/sync/worker", preloads: bool = False) -> Deployment:
+    """The client of a Flask application begins with the first request, and others of that moment do not wait for it."""
+    return Deployment(command=command, workers=workers, path=path, preloads=preloads, loads_at_start=False)
 
 
 def fastapi(*command: str, workers: int, path: str = "/async/worker") -> Deployment:
@@ -100,9 +104,9 @@ def test_every_worker_is_ready_sees_a_flip_and_delivers_once(
     with Site(*deployment.command, path=deployment.path, server=emulator) as site:
         site.until(site.answers_at_all)
 
-        # Every worker becomes ready, and is so before its first answer: one that is not answers with defaults.
+        # Every worker becomes ready. One that is not answers with defaults.
         site.until(lambda: len(answering(site.ask_all(users), "on")) == workers)
-        assert {answer["switch"] for answer in site.answers} == {"on"}
+        assert not (deployment.loads_at_start and answering(site.answers, "none"))
 
         # A flag is flipped. Every process gets the new config at its first or second poll, and has it from then on.
         sent = emulator.configs_sent

@@ -149,6 +149,7 @@ class Deployment:
         workers: Processes that answer.
         path: The view that is asked.
         preloads: The master has a client of its own.
+        loads_at_start: A worker is ready before its first answer.
         threads: The client works in threads, and not on the worker's event loop.
     """
 
@@ -156,6 +157,7 @@ class Deployment:
     workers: int
     path: str = "/sync/worker"
     preloads: bool = False
+    loads_at_start: bool = True
     threads: bool = True
 
 

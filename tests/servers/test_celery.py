@@ -58,8 +58,9 @@ def test_every_process_of_the_pool_is_ready_sees_a_flip_and_delivers_once(
         polls = emulator.configs_sent - sent
         assert 2 <= polls <= 6
 
-        # What the last tasks have exposed is still queued when the processes of the pool come to their end.
-        refusing = emulator.fault("events", "status", status=503)
+        # What the last tasks have exposed is still queued when the processes of the pool come to their end, and nobody
+        # would send it for half a minute, but for the end.
+        refusing = emulator.fault("events", "status", status=503, retry_after=30)
         late = [f"late{number}" for number in range(10)]
         ask_all(late)
         worker.process.terminate()

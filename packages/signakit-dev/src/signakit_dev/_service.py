@@ -91,7 +91,11 @@ class Service:
         fault = self.faults.take("config")
         if fault is not None and fault.kind == "refuse":
             return Refused()
-        return await self._answered(fault, self._config(request))
+        usual = self._config(request)
+        answer = await self._answered(fault, usual)
+        if answer is usual and answer.status_code == 200:
+            self.configs_sent += 1
+        return answer
 
     def _config(self, request: Request) -> Response:
         org, project, environment = (request.path_params[name] for name in ("org", "project", "environment"))
@@ -101,7 +105,6 @@ class Service:
         headers = {"ETag": served.etag, "Cache-Control": "no-cache"}
         if _matches(request.headers.get("if-none-match"), served.etag):
             return Response(status_code=304, headers=headers)
-        self.configs_sent += 1
         return Response(served.body, headers=headers, media_type="application/json")
 
     async def take_events(self, request: Request) -> Response:

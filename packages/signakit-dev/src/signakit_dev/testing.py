@@ -124,7 +124,7 @@ class Emulator:
 
     @property
     def configs_sent(self) -> int:
-        """How often a config was sent since the start; not counted are 304, to clients that have it, and refusals."""
+        """How often a config was sent since the start; 304, to clients that have it, and faults do not count."""
         return 0 if self._server is None else self._server.configs_sent
 
     @property

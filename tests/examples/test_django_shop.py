@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect, sync_playwright
 
 from signakit_dev._demo.shops import SHOPS, RunningShop
@@ -135,6 +136,7 @@ def test_customers_go_from_the_products_to_a_purchase_and_are_counted(visitors: 
 def test_what_is_flipped_on_the_emulators_page_is_seen_in_the_shop(visitors: Visitors, demo: Demo) -> None:
     emulator, page = visitors.open(demo.emulator), visitors.open(demo.shop)
     expect(page.get_by_text("Free delivery")).to_be_visible()
+    assert Axe().run(page).response["violations"] == []
     sign_up(page, "ada")
     tested = checkout_of(page, demo)
     assert tested in {"control", "treatment"}

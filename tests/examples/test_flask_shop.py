@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 from typing import TYPE_CHECKING, Any
@@ -155,4 +156,4 @@ def test_it_ends_with_the_demo(number: signal.Signals) -> None:
 
 
 def test_a_shop_that_does_not_exist_is_told() -> None:
-    assert "There are starlette, flask, fastapi." in signakit("demo", "--shop", "cobol", code=1).err
+    assert re.search(r"There are starlette, .*\bflask\b", signakit("demo", "--shop", "cobol", code=1).err)

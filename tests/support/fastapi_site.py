@@ -11,7 +11,7 @@ from fastapi import Depends, FastAPI, WebSocket
 from fastapi.responses import StreamingResponse
 
 from signakit_fastapi import Flags, Identity, SignaKit, health, require_flag
-from support.asgi import worker_facts
+from support.facts import worker_facts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -13,8 +13,7 @@ from django.utils.decorators import method_decorator
 from django.views import View
 
 from signakit_django.decorators import FlagRequiredMixin, flag_required
-
-from .views import facts, worker_facts
+from support.facts import facts, worker_facts
 
 
 async def untouched(request):

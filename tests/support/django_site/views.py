@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 
 from django.http import HttpResponse, HttpResponseRedirect, JsonResponse, StreamingHttpResponse
@@ -13,21 +12,7 @@ from django.utils.decorators import method_decorator
 from django.views import View
 
 from signakit_django.decorators import FlagRequiredMixin, flag_required
-
-
-def facts(flags):
-    """Everything that a scenario asks about."""
-    decision = flags.decide("exp")
-    return {
-        "user_id": flags.user_id,
-        "attributes": flags.attributes,
-        "is_bot": flags.is_bot,
-        "variation": None if decision is None else decision.variation_key,
-        "switch": flags.is_enabled("switch"),
-        "switch_by_default": flags.is_enabled("switch", True),
-        "targeted": flags.variation("tgt", "default"),
-        "thread": threading.get_ident(),
-    }
+from support.facts import facts, worker_facts
 
 
 def untouched(request):
@@ -46,11 +31,6 @@ def flags(request):
     response = JsonResponse(facts(request.flags))
     response["Vary"] = "Accept-Language"
     return response
-
-
-def worker_facts(flags):
-    """Which process answers, and what it thinks."""
-    return {"pid": os.getpid(), "exp": flags.variation("exp", "none"), "switch": flags.variation("switch", "none")}
 
 
 def worker(request):

@@ -50,8 +50,9 @@ def django(*command: str, workers: int, path: str = "/sync/worker", preloads: bo
 def flask(
     *command: str, workers: int, path: str = "/sync/worker", ended_by: signal.Signals = signal.SIGTERM
 ) -> Deployment:
-    """The client of a Flask application begins with the first request, and others of that moment do not wait for it."""
-    return Deployment(command=command, workers=workers, path=path, loads_at_start=False, ended_by=ended_by)
+    """The client of a Flask application begins with the first request. One on an event loop does not wait for it."""
+    waits = path.startswith("/sync")
+    return Deployment(command=command, workers=workers, path=path, loads_at_start=waits, ended_by=ended_by)
 
 
 def fastapi(*command: str, workers: int, path: str = "/async/worker") -> Deployment:

@@ -16,15 +16,16 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from signakit_dev._demo.shops import SHOPS, RunningShop
 from signakit_dev._project import SAMPLE
 from signakit_dev.testing import Emulator
 from signakit_flags.integration import is_visitor_id
+from support.browser import chromium, with_chromium
 from support.command import Command
 from support.contract import BROWSER
-from support.demo import ARGUMENTS, CHROMIUM, Demo, Visitors, with_chromium
+from support.demo import Demo, Visitors
 from support.server import wait_until
 from support.servers import Running, free_port
 
@@ -54,10 +55,8 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
 
 @pytest.fixture
 def visitors() -> Iterator[Visitors]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    with chromium() as browser:
         yield Visitors(browser)
-        browser.close()
 
 
 def sign_up(page: Page, name: str, *, plan: str = "pro", country: str = "DE") -> None:

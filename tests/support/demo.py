@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import shutil
 from typing import TYPE_CHECKING, Any
 
 import httpx
-import pytest
 
 from support.contract import BROWSER
 
@@ -15,19 +13,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
     from support.command import Command
-
-CHROMIUM = shutil.which("chromium")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
-with_chromium = pytest.mark.skipif(
-    CHROMIUM is None, reason="there is no chromium on PATH (on Debian: apt-get install chromium)"
-)
 
 
 class Demo:
@@ -46,6 +31,10 @@ class Demo:
         assert answer["refused"] == 0
         events: list[dict[str, Any]] = answer["events"]
         return [event for event in events if key in {None, event["eventKey"]}]
+
+    def change(self, flag: str, **change: object) -> None:
+        """Change a flag, as the emulator's page does."""
+        httpx.post(f"{self.emulator}/api/flags/{flag}", json=change, trust_env=False).raise_for_status()
 
 
 class Visitors:

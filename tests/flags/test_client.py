@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from signakit_flags import SignaKitClient
+from signakit_flags import SignaKitClient, _hook
 from support.configs import SDK_KEY, config, flag, rule, whole
 from support.faces import AsyncFace, Face, SyncFace
 from support.server import FlagServer, Handler, body, closed_port_url, status, wait_until
@@ -412,6 +412,7 @@ def test_the_environment_proxy_is_used_as_by_any_httpx_client(
     server: FlagServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The "proxy" is the server itself: it sees an absolute URL where a proxy is asked.
+    monkeypatch.setattr(_hook, "refuse_network", None)  # under pytest, a proxy on this machine is no way out of it
     monkeypatch.setenv("HTTP_PROXY", server.url)
     monkeypatch.setenv("http_proxy", server.url)
     client = SignaKitClient(SDK_KEY, cdn_url="http://cdn.invalid", events_url=server.events_url, polling_interval=0)

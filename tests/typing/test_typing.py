@@ -36,6 +36,7 @@ def test_there_are_files_to_check() -> None:
         "check_fastapi.py",
         "check_flask.py",
         "check_rejected.py",
+        "check_testing.py",
         "check_user_context.py",
     ]
 

@@ -95,6 +95,11 @@ class StarletteIntegration(Integration[HTTPConnection]):
         # As if there had never been one: by the old client exposures would be lost, and nobody would know.
         return LazyUserContext(StarletteIntegration(self.options), request)
 
+    def ready_client(self) -> SignaKitClient | None:
+        """Return the client if it has a config by now; None also where the lifespan did not run."""
+        client = self._made
+        return client if client is not None and client.is_ready else None
+
     # --- what Starlette says ----------------------------------------------------------------------------------
 
     def user_agent(self, request: HTTPConnection) -> str | None:

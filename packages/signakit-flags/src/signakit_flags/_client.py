@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from . import _hook
 from ._evaluation.bots import is_bot
 from ._log import logger
 from ._runtime import process
@@ -216,7 +217,7 @@ class SignaKitClient:
             process.notice_fork()
         if engine.stale or (engine.home is not None and not engine.home.is_running()):
             engine.revive()
-        if engine.feed.snapshot is None:
+        if engine.feed.snapshot is None and _hook.in_scope() is None:
             self._say_not_ready()
             return None
         if attributes is None:
@@ -238,6 +239,9 @@ class SignaKitClient:
         if type(user_agent) is not str:
             user_agent = plain_text(user_agent)
         if not user_agent:
+            return False
+        hook = _hook.active
+        if hook is not None and hook.drives_tests(user_agent):
             return False
         if self._bot_detector is None:
             return is_bot(user_agent)

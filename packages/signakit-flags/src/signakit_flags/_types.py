@@ -102,7 +102,7 @@ class ClientStatus:
     exposures_suppressed: int
 
 
-StepKind: TypeAlias = Literal["flag", "allowlist", "audience", "traffic", "range", "default"]
+StepKind: TypeAlias = Literal["flag", "allowlist", "audience", "traffic", "range", "default", "override"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,8 @@ class Step:
 
     Attributes:
         kind: ``"flag"`` (is there one, and does it run), ``"allowlist"``, ``"audience"`` (one condition of an
-            audience), ``"traffic"``, ``"range"`` (of a rule) or ``"default"`` (the flag's own allocation).
+            audience), ``"traffic"``, ``"range"`` (of a rule), ``"default"`` (the flag's own allocation) or
+            ``"override"`` (a test has forced it).
         passed: Whether it let the user through.
         detail: What was compared with what, for a reader.
         rule: Which rule, by its key or, without one, by its position (``"#1"``); None outside rules.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from . import _hook
 from ._events.payloads import is_decimal
 from ._frozen import ReadOnlyDict
 from ._types import Decision, Decisions, Explanation, Step, VariableValue, plain_text
@@ -33,7 +34,10 @@ class SignaKitUserContext:
     A context may be used from several threads; a flag may then be evaluated twice, with the same result.
     """
 
-    __slots__ = ("_attributes", "_decisions", "_engine", "_is_bot", "_ruleset", "_user_id")
+    # `_forced` is not there but in tests: what a test forced in this context, by flag.
+    __slots__ = ("_attributes", "_decisions", "_engine", "_forced", "_is_bot", "_ruleset", "_user_id")
+
+    _forced: dict[str, tuple[object, Decision]]
 
     def __init__(
         self,
@@ -84,6 +88,11 @@ class SignaKitUserContext:
         Raises:
             TypeError: ``flag_key`` is no text.
         """
+        hook = _hook.active
+        if hook is not None:
+            forced = hook.decide(self, flag_key)
+            if forced is not None:
+                return forced[0]
         if flag_key in self._decisions:
             return self._decisions[flag_key]
         if self._is_bot:
@@ -127,6 +136,11 @@ class SignaKitUserContext:
         Returns:
             Decisions by flag key, in the order of the config, those of the default allocation included.
         """
+        hook = _hook.active
+        if hook is not None:
+            forced = hook.decide_all(self)
+            if forced is not None:
+                return forced
         ruleset = self._pinned()
         if ruleset is None:
             return {}
@@ -211,6 +225,11 @@ class SignaKitUserContext:
         from ._evaluation.explanation import explain  # noqa: PLC0415  # rarely needed
 
         _check_key(flag_key, "flag_key")
+        hook = _hook.active
+        if hook is not None:
+            forced = hook.explain(self, flag_key)
+            if forced is not None:
+                return forced
         ruleset = self._pinned()
         if self._is_bot:
             step = Step("flag", passed=False, detail="the visitor is a bot: everything is off")
@@ -257,6 +276,17 @@ class SignaKitUserContext:
                 ruleset = self._ruleset = snapshot.ruleset
         return ruleset
 
+    def _subject(self) -> _hook.Subject:
+        """Return whom this context is about, for a test that has something in force."""
+        return _hook.Subject(
+            self,
+            self._user_id,
+            self._attributes,
+            is_bot=self._is_bot,
+            ruleset=self._pinned(),
+            engine=self._engine,
+        )
+
     def _undecided(self, flag_key: str, error: Exception) -> None:
         self._engine.outbox.warnings.once("evaluation", "flag %r not decided: an attribute raised %r", flag_key, error)
 
@@ -266,16 +296,29 @@ class SignaKitUserContext:
         return Decision(flag_key, OFF, enabled=False, rule_key=None, rule_type=None, variables=_NO_VARIABLES)
 
     def _track(self, event_key: str, value: Any, metadata: Any, *, may_adopt: bool) -> None:
-        if type(event_key) is not str:
-            _check_key(event_key, "event_key")
-            event_key = plain_text(event_key)
-        if value is not None and not isinstance(value, (int, float, str)) and not is_decimal(value):
-            raise TypeError(f"value must be a number, not {type(value).__name__}")
+        event_key = check_event(event_key, value)
         if self._is_bot:
             return
         decided = self._decisions
         decisions = {key: decision.variation_key for key, decision in decided.copy().items()} if decided else {}
+        hook = _hook.active
+        if hook is not None and hook.track(self, event_key, value, metadata, decisions):
+            return
         self._engine.track(self._user_id, self._attributes, event_key, decisions, value, metadata, may_adopt=may_adopt)
+
+
+def check_event(event_key: str, value: object) -> str:
+    """Return the key of an event to be tracked, as plain text.
+
+    Raises:
+        TypeError: It is no text, or ``value`` no number.
+    """
+    if type(event_key) is not str:
+        _check_key(event_key, "event_key")
+        event_key = plain_text(event_key)
+    if value is not None and not isinstance(value, (int, float, str)) and not is_decimal(value):
+        raise TypeError(f"value must be a number, not {type(value).__name__}")
+    return event_key
 
 
 def _check_key(key: object, name: str) -> None:

@@ -69,6 +69,11 @@ class FlaskIntegration(Integration[Request]):
             client.load()
         return client
 
+    def ready_client(self) -> SignaKitClient | None:
+        """Return the client if it has a config by now, without loading it; else None."""
+        client = self.made
+        return client if client is not None and client.is_ready else None
+
     # --- what Flask says --------------------------------------------------------------------------------------
 
     def user_agent(self, request: Request) -> str | None:

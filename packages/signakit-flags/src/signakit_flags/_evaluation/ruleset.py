@@ -238,6 +238,11 @@ class Ruleset:
             compiled = self.compiled[key] = CompiledFlag(self.flags[key], self._share)
         return compiled
 
+    def variables(self, key: str, variation: str) -> dict[str, Any]:
+        """Return the variables that a variation of a flag has, whichever rule gives it; none where there is no flag."""
+        flag = self.flags.get(key)
+        return _NO_VARIABLES if flag is None else _variables(flag)(variation)
+
     def compile_all(self) -> list[tuple[str, CompiledFlag]]:
         """Return all flags, compiled, with their keys, in the order of the config. Do not change the list."""
         if self._all is None:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     import httpx
 
     from .._evaluation.ruleset import Outcome
+    from .._types import Decision
     from .tasks import LoopDriver
 
 
@@ -246,6 +247,21 @@ class Engine:
             self._accept(event)
         else:
             self.exposures_suppressed += 1
+
+    def expose_forced(self, user_id: str, attributes: Mapping[str, Any], decision: Decision) -> None:
+        """Record the exposure of a decision that a test has forced, once, where events are recorded. Never sent."""
+        if self._ingest is not None:
+            return
+        flag_key, variation_key = decision.flag_key, decision.variation_key
+        key = exposure_key(hash((flag_key, variation_key, "forced")), user_id)
+        event = Exposure(time.time(), user_id, attributes, flag_key, variation_key, decision.rule_key, key)
+        if self.exposures.admit(key, event):
+            self._accept(event)
+
+    @property
+    def posts(self) -> bool:
+        """Events are sent, and not recorded or discarded as an offline client does."""
+        return self._ingest is not None
 
     def track(
         self,

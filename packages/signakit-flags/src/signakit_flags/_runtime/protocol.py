@@ -35,6 +35,9 @@ LONGEST_BACKOFF = 30.0
 CRASH_PAUSE = 5.0
 """Seconds until a poller or sender that failed by a mistake of ours begins anew by itself."""
 
+_FORBIDDEN = 403
+"""What a request that must not be made counts as: as if the server had refused it."""
+
 MAX_ETAG = 1_024
 LONGEST_RETRY_AFTER = 3_600.0
 """Seconds. A Retry-After beyond it is a mistake, or malice, and would switch polling off."""
@@ -66,9 +69,10 @@ class Response:
 
 @dataclass(slots=True)
 class Failure:
-    """No complete answer came, and why."""
+    """No complete answer came, and why; ``final`` when none ever will, however often one asks."""
 
     reason: str
+    final: bool = False
 
 
 Answer: TypeAlias = Response | Failure
@@ -478,7 +482,7 @@ def _deliver(outbox: Outbox, ingest: Ingest, is_mine: Callable[[], bool], *, unt
         answer = yield Send(ingest.request(body))
         assert answer is not None
         if isinstance(answer, Failure):
-            go_on = outbox.settle(batch, None, answer.reason)
+            go_on = outbox.settle(batch, _FORBIDDEN if answer.final else None, answer.reason)
         else:
             go_on = outbox.settle(batch, answer.status, f"the server answered HTTP {answer.status}")
         if go_on:

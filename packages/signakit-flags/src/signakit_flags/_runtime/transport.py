@@ -13,10 +13,12 @@ from contextlib import suppress
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+from .. import _hook
 from .._version import __version__
 from .protocol import Answer, Failure, Request, Response, usable_etag
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from http.cookiejar import CookieJar
 
     import httpx
@@ -35,6 +37,25 @@ _MAX_OVERHEAD = 65_536
 
 class _RefusedError(Exception):
     """The answer is not one that we read."""
+
+
+class _ForbiddenError(Exception):
+    """The request must not be made."""
+
+
+_GOES_OUT = ("connect_tcp.started", "connect_unix_socket.started", "send_request_headers.started")
+
+
+def _check_network(event: str, host: str) -> None:
+    """Ask, at the steps of httpx's ``trace`` extension by which a request leaves, whether it may.
+
+    Not before: a transport that a test has put into httpx, which answers by itself, comes to none of them.
+    """
+    refuse = _hook.refuse_network
+    if refuse is not None and event.endswith(_GOES_OUT):
+        reason = refuse(host)
+        if reason is not None:
+            raise _ForbiddenError(reason)
 
 
 class _Body:
@@ -184,6 +205,12 @@ def _response(response: httpx.Response, body: bytes) -> Response:
     return Response(response.status_code, etag, response.headers.get("retry-after"), body)
 
 
+def _failure(error: BaseException, timeout: float) -> Failure:
+    if isinstance(error, _ForbiddenError):
+        return Failure(str(error), final=True)
+    return Failure(_reason(error, timeout))
+
+
 def _reason(error: BaseException, timeout: float) -> str:
     import httpx  # noqa: PLC0415  # see the module's docstring
 
@@ -280,6 +307,24 @@ _deadline = _Deadline()
 """One for the process: several clients may share a connection of one that was injected."""
 
 
+def _traced(host: str) -> Callable[[str, dict[str, Any]], None]:
+    if _hook.refuse_network is None:
+        return _deadline.trace
+
+    def trace(event: str, info: dict[str, Any]) -> None:
+        _check_network(event, host)
+        _deadline.trace(event, info)
+
+    return trace
+
+
+def _atraced(host: str) -> Callable[[str, object], Awaitable[None]]:
+    async def trace(event: str, _info: object) -> None:  # as httpx wants it
+        _check_network(event, host)
+
+    return trace
+
+
 class SyncTransport:
     """Requests from threads.
 
@@ -322,7 +367,7 @@ class SyncTransport:
         try:
             client = self._client()
             built = self._builder.build(request, timeout)
-            built.extensions["trace"] = _deadline.trace
+            built.extensions["trace"] = _traced(built.url.host)
             response = self._open(client, built)
             try:
                 body = _reader(response, request, self._max_config_size)
@@ -334,7 +379,7 @@ class SyncTransport:
             finally:
                 response.close()
         except Exception as error:  # noqa: BLE001  # an injected client may raise anything; nothing of it is ours to show
-            return Failure(_reason(error, timeout))
+            return _failure(error, timeout)
         finally:
             _deadline.end()
 
@@ -397,11 +442,13 @@ class AsyncTransport:
                         return await self._send(request)
                 return await self._send(request)
         except Exception as error:  # noqa: BLE001  # an injected client may raise anything; nothing of it is ours to show
-            return Failure(_reason(error, self._timeout))
+            return _failure(error, self._timeout)
 
     async def _send(self, request: Request) -> Answer:
         client = self._client()
         built = self._builder.build(request, self._timeout)
+        if _hook.refuse_network is not None:
+            built.extensions["trace"] = _atraced(built.url.host)
         response = await client.send(built, stream=True, follow_redirects=False)
         try:
             body = _reader(response, request, self._max_config_size)

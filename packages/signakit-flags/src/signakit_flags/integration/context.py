@@ -17,8 +17,9 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from .. import Explanation, SignaKitUserContext
+from .. import Explanation, SignaKitUserContext, _hook, is_bot
 from .._types import Step
+from .._user_context import check_event
 from .identity import Identity, IdentityNotAwaited
 from .visitor import is_visitor_id, new_visitor_id
 
@@ -182,7 +183,10 @@ class LazyUserContext(SignaKitUserContext):
             outcome = self._outcome()
             if outcome.user_id is None:
                 return None
-            client = self._integration.client()
+            hook = _hook.active
+            client = None if hook is None else hook.client()
+            if client is None:
+                client = self._integration.client()
             if client is None:
                 return None
             context = client.create_user_context(outcome.user_id, outcome.attributes)
@@ -190,6 +194,31 @@ class LazyUserContext(SignaKitUserContext):
                 return None
             contexts.append(context)
         return contexts[0]
+
+    # --- in tests ---------------------------------------------------------------------------------------------
+
+    def _ready_context(self) -> SignaKitUserContext | None:
+        """Return the core's context if it can be had at once: what a test forces does not wait for a config."""
+        if not self._contexts and self._outcome().user_id is not None:
+            hook = _hook.active
+            served = hook is not None and hook.client() is not None
+            if not served and self._integration.ready_client() is None:
+                return None
+        return self._context()
+
+    def _subject(self) -> _hook.Subject:
+        context = self._ready_context()
+        if context is not None:
+            return context._subject()  # noqa: SLF001  # of the core's, which this one stands for
+        outcome = self._outcome()
+        return _hook.Subject(self, outcome.user_id, self.attributes, is_bot=self._is_bot_by_name())
+
+    def _is_bot_by_name(self) -> bool:
+        user_agent = self._outcome().attributes.get(_USER_AGENT)
+        if not isinstance(user_agent, str):
+            return False
+        hook = _hook.active
+        return not (hook is not None and hook.drives_tests(user_agent)) and is_bot(user_agent)
 
     # --- the response -----------------------------------------------------------------------------------------
 
@@ -207,14 +236,15 @@ class LazyUserContext(SignaKitUserContext):
         if not outcomes:
             return _UNTOUCHED
         outcome = outcomes[0]
-        context = self._context()
-        if context is not None and context.is_bot:
+        forced = hasattr(self, "_forced")  # by a test, without a config
+        context = self._ready_context() if forced else self._context()
+        if self._is_bot_by_name() if context is None and forced else context is not None and context.is_bot:
             # What a bot got must not be handed to people by a cache. Those each have a cookie of their own.
             return ResponseStart(vary=("Cookie", "User-Agent"))
         set_cookie = None
         if outcome.new_visitor and outcome.user_id is not None:
             cookie = self._integration.options.visitor_cookie
-            if context is None or cookie is None:
+            if cookie is None or (context is None and not forced):
                 # No config, so nothing was decided. An id that no cookie brings back must not be used later on either.
                 outcomes[0] = _nobody("a new visitor, while there was no config")
             else:
@@ -241,6 +271,11 @@ class LazyUserContext(SignaKitUserContext):
 
     def decide(self, flag_key: str) -> Decision | None:
         """Decide one flag, as ``SignaKitUserContext``; None as well for nobody, and while there is no config."""
+        hook = _hook.active
+        if hook is not None:
+            forced = hook.decide(self, flag_key)
+            if forced is not None:
+                return forced[0]
         context = self._context()
         if context is not None:
             return context.decide(flag_key)
@@ -250,18 +285,23 @@ class LazyUserContext(SignaKitUserContext):
 
     def decide_all(self) -> Decisions:
         """Decide every flag, as ``SignaKitUserContext``; none for nobody, and while there is no config."""
+        hook = _hook.active
+        if hook is not None:
+            forced = hook.decide_all(self)
+            if forced is not None:
+                return forced
         context = self._context()
         return {} if context is None else context.decide_all()
 
+    # The three below come to `decide` above, so that they say the same.
+
     def is_enabled(self, flag_key: str, default: bool = False) -> bool:  # noqa: FBT001, FBT002  # fixed surface
         """Say whether a flag is on for this user; ``default`` when there is no decision. Exposes as ``decide`` does."""
-        context = self._context()
-        return default if context is None else context.is_enabled(flag_key, default)
+        return super().is_enabled(flag_key, default)
 
     def variation(self, flag_key: str, default: str = "off") -> str:
         """Return the variation's key; ``default`` when there is no decision. Exposes as ``decide`` does."""
-        context = self._context()
-        return default if context is None else context.variation(flag_key, default)
+        return super().variation(flag_key, default)
 
     @overload
     def variable(self, flag_key: str, variable_key: str, default: None) -> VariableValue: ...
@@ -269,11 +309,15 @@ class LazyUserContext(SignaKitUserContext):
     def variable(self, flag_key: str, variable_key: str, default: T) -> T: ...
     def variable(self, flag_key: str, variable_key: str, default: Any) -> Any:
         """Return a variable of the variation; ``default`` when there is none, as ``SignaKitUserContext``."""
-        context = self._context()
-        return default if context is None else context.variable(flag_key, variable_key, default)
+        return super().variable(flag_key, variable_key, default)
 
     def explain(self, flag_key: str) -> Explanation:
         """Explain what ``decide`` gives, as ``SignaKitUserContext``; also that there is nobody, or no config."""
+        hook = _hook.active
+        if hook is not None and isinstance(flag_key, str):
+            forced = hook.explain(self, flag_key)
+            if forced is not None:
+                return forced
         context = self._context()
         if context is not None:
             return context.explain(flag_key)
@@ -285,16 +329,26 @@ class LazyUserContext(SignaKitUserContext):
         self, event_key: str, value: float | Decimal | None = None, metadata: Mapping[str, Any] | None = None
     ) -> None:
         """Track a conversion, as ``SignaKitUserContext``; nobody's is ignored, as is one while there is no config."""
-        context = self._context()
+        context = self._tracking(event_key, value, metadata)
         if context is not None:
             context.track(event_key, value, metadata)
+
+    def _tracking(self, event_key: str, value: Any, metadata: Any) -> SignaKitUserContext | None:
+        """Return the context to track by; None where there is none, and a test has taken the conversion if it wants."""
+        hook = _hook.in_scope()
+        if hook is None:
+            return self._context()
+        context = self._ready_context()
+        if context is None:
+            hook.track(self, check_event(event_key, value), value, metadata, {})
+        return context
 
     def track_event(
         self, event_key: str, value: float | Decimal | None = None, metadata: Mapping[str, Any] | None = None
     ) -> Coroutine[Any, Any, None]:
         """Track a conversion; as ``track``, for code that awaits. Returns once the event is accepted, not sent."""
         # The core's own coroutine, not one around it: that one knows a loop which runs nothing else.
-        context = self._context()
+        context = self._tracking(event_key, value, metadata)
         return _nothing() if context is None else context.track_event(event_key, value, metadata)
 
 

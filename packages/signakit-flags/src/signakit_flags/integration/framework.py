@@ -49,6 +49,15 @@ class Integration(Generic[RequestT]):
             self._client.append(self.options.make_client())
         return self._client[0]
 
+    def ready_client(self) -> SignaKitClient | None:
+        """Return the client if it has a config by now, without waiting for one or loading it; else None. Never raises.
+
+        Asked in tests that force flags: they find their way without a client. To be defined together with ``client``,
+        where that one loads or raises.
+        """
+        client = self.client()
+        return client if client is not None and client.is_ready else None
+
     # --- what a framework says --------------------------------------------------------------------------------
 
     def user_agent(self, request: RequestT) -> str | None:

@@ -1,0 +1,89 @@
+"""Where ``signakit_flags.testing`` reaches in. Empty but in tests: nothing here imports it.
+
+State: ``active`` and ``refuse_network`` are plain names of this module, as every decision looks at the first one. The
+testing kit sets ``active`` while anything of it is in force somewhere in the process, and takes it away after that;
+the pytest plugin sets ``refuse_network`` for a run.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ._client import SignaKitClient
+    from ._evaluation.ruleset import Ruleset
+    from ._runtime.engine import Engine
+    from ._types import Decision, Decisions, Explanation
+    from ._user_context import SignaKitUserContext
+
+
+class Subject:
+    """Whom a question is about, and what is known for the answer.
+
+    Attributes:
+        context: Keeps what was forced, for the conversions that follow.
+        user_id: None for nobody.
+        attributes: Those of the user, without ``$userAgent``. Not to be changed.
+        is_bot: The user is a bot.
+        ruleset: The config that the context keeps to, or None while there is none.
+        engine: The client's, or None without a client that is ready.
+    """
+
+    __slots__ = ("attributes", "context", "engine", "is_bot", "ruleset", "user_id")
+
+    def __init__(
+        self,
+        context: SignaKitUserContext,
+        user_id: str | None,
+        attributes: Mapping[str, Any],
+        *,
+        is_bot: bool,
+        ruleset: Ruleset | None = None,
+        engine: Engine | None = None,
+    ) -> None:
+        self.context: SignaKitUserContext = context
+        self.user_id: str | None = user_id
+        self.attributes: Mapping[str, Any] = attributes
+        self.is_bot: bool = is_bot
+        self.ruleset: Ruleset | None = ruleset
+        self.engine: Engine | None = engine
+
+
+class Hook(Protocol):
+    """What a test has in force, asked before anything is decided. None from each means: go on as if it were not there.
+
+    ``in_scope`` tells whether it is in force for the calling code: a test that runs at the same time in another task
+    has it, this one may not.
+    """
+
+    def in_scope(self) -> bool: ...
+
+    def client(self) -> SignaKitClient | None: ...
+
+    def drives_tests(self, user_agent: str) -> bool: ...
+
+    def decide(self, context: SignaKitUserContext, flag_key: str) -> tuple[Decision | None] | None: ...
+
+    def decide_all(self, context: SignaKitUserContext) -> Decisions | None: ...
+
+    def explain(self, context: SignaKitUserContext, flag_key: str) -> Explanation | None: ...
+
+    def track(
+        self, context: SignaKitUserContext, event_key: str, value: Any, metadata: Any, decisions: dict[str, str]
+    ) -> bool:
+        """Take a conversion, and say that it goes no further; else put right the ``decisions`` that go with it."""
+        ...
+
+
+active: Hook | None = None
+
+refuse_network: Callable[[str], str | None] | None = None
+"""Says why a host must not be connected to; None from it lets it be. Asked before each request that goes out."""
+
+
+def in_scope() -> Hook | None:
+    """Return what a test has in force for the calling code, or None."""
+    hook = active
+    return hook if hook is not None and hook.in_scope() else None

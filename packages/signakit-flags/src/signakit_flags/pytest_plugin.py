@@ -1,0 +1,184 @@
+"""The fixture ``signakit``, its markers, and no network for the SDK in tests.
+
+Loaded in every test run of whoever has this package installed: so it imports nothing, the testing kit included, that a
+run may not use.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from . import _hook
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from .testing import Kit
+
+_OPTION = "--signakit-network"
+_INI = "signakit_config"
+_EACH = "signakit_each_variation"
+_VARIATIONS = "signakit_variations"
+
+_before: list[Callable[[str], str | None] | None] = []
+"""What refused the network before this run, if that is a run inside a test of another one."""
+
+_REFUSED = (
+    "under pytest the network is off beyond this machine, and {host} is another one. Take the fixture `signakit`, which"
+    " needs none, or mark the test with `@pytest.mark.signakit({{...}})` to force flags;"
+    f" `pytest {_OPTION}` allows the network"
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option and the ini value."""
+    group = parser.getgroup("signakit", "SignaKit feature flags")
+    group.addoption(
+        _OPTION,
+        action="store_true",
+        help="let SignaKit clients reach the network beyond this machine",
+    )
+    parser.addini(_INI, "Path of the config (JSON) of the fixture `signakit`, relative to this file.", default="")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the markers, and switch the network off."""
+    config.addinivalue_line("markers", "signakit(flags): force feature flags, by key, in this test")
+    config.addinivalue_line(
+        "markers",
+        f"{_EACH}(flag, variations=None): run this test once for each variation of a feature flag, which is forced;"
+        f" without a list, those of the config that the ini option {_INI} names",
+    )
+    _before.append(_hook.refuse_network)
+    _hook.refuse_network = None if config.getoption(_OPTION) else _refuse
+
+
+def pytest_unconfigure() -> None:
+    """Leave the network as it was."""
+    if _before:
+        _hook.refuse_network = _before.pop()
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Give a test that is marked its fixtures, before all others."""
+    names: list[str] | None = getattr(item, "fixturenames", None)
+    if names is None:
+        return
+    each = item.get_closest_marker(_EACH) is not None
+    # A test of unittest gets it as well, though pytest parametrises none: better no test than one that says less than
+    # it seems to.
+    if each and _VARIATIONS not in names:
+        names.insert(0, _VARIATIONS)
+    if (each or item.get_closest_marker("signakit") is not None) and "signakit" not in names:
+        names.insert(0, "signakit")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test once for each variation of a flag, or of several flags."""
+    marks = list(metafunc.definition.iter_markers(_EACH))
+    if not marks:
+        return
+    choices = [_choices(mark, metafunc.config) for mark in reversed(marks)]
+    params = [dict(chosen) for chosen in itertools.product(*choices)]
+    ids = ["-".join(f"{flag}={variation}" for flag, variation in param.items()) for param in params]
+    if _VARIATIONS not in metafunc.fixturenames:
+        metafunc.fixturenames.insert(0, _VARIATIONS)
+    metafunc.parametrize(_VARIATIONS, params, ids=ids, indirect=True)
+
+
+@pytest.fixture
+def signakit(request: pytest.FixtureRequest) -> Iterator[Kit]:
+    """Forces feature flags, records exposures and conversions, and has a client without network, for one test.
+
+    ``signakit.set({"new-checkout": "treatment"})``, ``signakit.assert_exposed("new-checkout")``, ``signakit.client``:
+    see ``signakit_flags.testing.Kit``.
+    """
+    from .testing import Kit  # noqa: PLC0415  # this module is loaded in every run of whoever installed us
+
+    flags: dict[str, Any] = {}
+    for mark in reversed(list(request.node.iter_markers("signakit"))):  # the nearest one last
+        flags.update(_of_mark(mark))
+    with Kit(_config_path(request.config), flags=flags) as kit:
+        yield kit
+
+
+@pytest.fixture
+def signakit_variations(request: pytest.FixtureRequest, signakit: Kit) -> dict[str, str]:
+    """The variations that ``@pytest.mark.signakit_each_variation`` forces in this run of a test, by flag."""
+    if not hasattr(request, "param"):
+        pytest.fail(
+            f"{_VARIATIONS} needs @pytest.mark.{_EACH}, and pytest runs a test of unittest only once: see subTest",
+            pytrace=False,
+        )
+    variations: dict[str, str] = request.param
+    signakit.set(variations)
+    return variations
+
+
+def _of_mark(mark: pytest.Mark) -> dict[str, Any]:
+    if len(mark.args) != 1 or mark.kwargs or not isinstance(mark.args[0], dict):
+        pytest.fail("@pytest.mark.signakit takes a dict: what flags are forced to, by key", pytrace=False)
+    return dict(mark.args[0])
+
+
+def _choices(mark: pytest.Mark, config: pytest.Config) -> list[tuple[str, str]]:
+    def read(flag: str, variations: Any = None) -> tuple[Any, Any]:
+        return flag, variations
+
+    try:
+        flag, variations = read(*mark.args, **mark.kwargs)
+    except TypeError as error:
+        pytest.fail(f"@pytest.mark.{_EACH}: {str(error).replace('_choices.<locals>.read', _EACH)}", pytrace=False)
+    if not isinstance(flag, str):
+        pytest.fail(f"@pytest.mark.{_EACH} takes the key of a flag, not {flag!r}", pytrace=False)
+    if variations is None:
+        variations = _variations_of(flag, config)
+    if isinstance(variations, str) or not all(isinstance(variation, str) for variation in variations):
+        pytest.fail(f"@pytest.mark.{_EACH}({flag!r}): variations are a list of keys, not {variations!r}", pytrace=False)
+    if not variations:
+        pytest.fail(f"@pytest.mark.{_EACH}({flag!r}): there are no variations to run the test with", pytrace=False)
+    return [(flag, variation) for variation in variations]
+
+
+def _variations_of(flag: str, config: pytest.Config) -> list[str]:
+    path = _config_path(config)
+    if path is None:
+        pytest.fail(
+            f"@pytest.mark.{_EACH}({flag!r}) needs a config, by the ini option {_INI}, or a list:"
+            f' @pytest.mark.{_EACH}({flag!r}, ["control", "treatment"])',
+            pytrace=False,
+        )
+    from .testing._variations import variations_of  # noqa: PLC0415  # as above
+
+    try:
+        return variations_of(path, flag)
+    except (OSError, ValueError, LookupError) as error:
+        pytest.fail(f"@pytest.mark.{_EACH}({flag!r}): {error}", pytrace=False)
+
+
+def _config_path(config: pytest.Config) -> Path | None:
+    name = str(config.getini(_INI)).strip()
+    if not name:
+        return None
+    folder = config.rootpath if config.inipath is None else config.inipath.parent
+    path = folder / name
+    if not path.is_file():
+        raise pytest.UsageError(f"{_INI}: there is no file {path}")
+    return path
+
+
+def _refuse(host: str) -> str | None:
+    """Return why a host must not be connected to; None for this machine."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return None
+    from ipaddress import ip_address  # noqa: PLC0415  # as above
+
+    try:
+        here = ip_address(host).is_loopback
+    except ValueError:
+        here = False
+    return None if here else _REFUSED.format(host=host)

@@ -1,0 +1,148 @@
+"""``override_flags``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+from ._decorating import decorate
+from ._layers import Layer, begin, check_scope, end, is_here
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Any, Self
+
+    from .. import VariableValue
+
+DecoratedT = TypeVar("DecoratedT", bound="Any")
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """What everybody gets for a flag, where a variation alone does not say enough.
+
+    Attributes:
+        variation: The variation's key, as ``Decision.variation_key``. True is ``"on"`` or, for a flag whose config
+            knows no such variation, the first one that is not ``"off"``; False is ``"off"``.
+        variables: Values of variables, whether or not the flag defines them. Those that are not named here have the
+            value that the variation has in the config, else the flag's default.
+    """
+
+    variation: str | bool
+    variables: Mapping[str, VariableValue] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        variation: object = self.variation
+        if not isinstance(variation, (str, bool)):
+            raise TypeError(f"a variation must be a str or a bool, not {type(variation).__name__}")
+        variables: object = self.variables
+        if not isinstance(variables, Mapping) or not all(isinstance(name, str) for name in variables):
+            raise TypeError("variables must be a mapping from names to values")
+
+
+Forced: TypeAlias = "str | bool | Override | None"
+"""What a flag is forced to: a variation, on or off, an ``Override``, or None for a flag that is not there."""
+
+
+class override_flags:  # noqa: N801  # a context manager and decorator reads as a verb
+    """Force flags: as a context manager, sync or async, or as a decorator.
+
+    ::
+
+        with override_flags({"new-checkout": "treatment", "beta": True, "gone": None}): ...
+
+        @override_flags({"layout": Override("b", variables={"columns": 3})})
+        async def test_three_columns(): ...
+
+    Every question gives the forced answer, whoever asks it: ``decide``, ``decide_all``, ``is_enabled``, ``variation``,
+    ``variable`` and ``explain``, for bots and for nobody, for a context that has decided the flag before, and while
+    the client has no config or there is no client. ``enabled`` follows from the variation, ``rule_key`` and
+    ``rule_type`` are None. A flag forced to None has no decision, as one that does not exist. When it ends, everything
+    is as it was before, for tasks that go on, too. Of one inside another, the inner one counts for the flags that it
+    names.
+
+    A forced decision is an exposure for ``recorded()``, and for a client made by ``SignaKitClient.offline`` with
+    ``record_events``; it is never sent. Bots and nobody are not exposed.
+
+    Decorates functions, coroutine functions, generators and async generators (forced while their body runs, and not
+    while they wait at a ``yield``), and test classes: a ``unittest.TestCase`` from ``setUp`` to the clean-ups, of any
+    other class the methods ``test*``, ``setup_method`` and ``teardown_method``.
+
+    Args:
+        flags: By the key of a flag, what it is forced to: a variation, True or False, an ``Override``, or None.
+        scope: ``"task"`` is for the code inside, tasks and ``asyncio.to_thread`` started there included; tests that
+            run at the same time in other tasks or threads do not see it. ``"process"`` is for every thread: where a
+            server runs in one, as Django's ``live_server``.
+
+    Raises:
+        TypeError: A key is no text, or a value none of these.
+        ValueError: There is no such scope.
+    """
+
+    def __init__(self, flags: Mapping[str, Forced], *, scope: str = "task") -> None:
+        self._forced = parse(flags)
+        self._scope = check_scope(scope)
+        self._layers: list[Layer] = []
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(describe(*item) for item in self._forced.items())})"
+
+    def __enter__(self) -> Self:
+        """Force them."""
+        self._layers.append(begin(Layer(forced=self._forced), self._scope))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Let them be."""
+        # One of these may be in several tasks at a time: each ends what it began itself.
+        mine = [layer for layer in self._layers if is_here(layer)] or self._layers
+        layer = mine[-1]
+        self._layers.remove(layer)
+        end(layer)
+
+    async def __aenter__(self) -> Self:
+        """Force them."""
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Let them be."""
+        self.__exit__(kind, error, traceback)
+
+    def __call__(self, decorated: DecoratedT) -> DecoratedT:
+        """Decorate a function or a class of tests."""
+        return decorate(
+            decorated,
+            lambda: override_flags(self._forced, scope=self._scope),
+            lambda: override_flags(self._forced, scope="process"),
+        )
+
+
+def parse(flags: Mapping[str, Forced]) -> dict[str, Override | None]:
+    """Return what flags are forced to, checked.
+
+    Raises:
+        TypeError: A key is no text, or a value no variation.
+    """
+    if not isinstance(flags, Mapping):
+        raise TypeError(f"flags must be a mapping from flags to variations, not {type(flags).__name__}")
+    forced: dict[str, Override | None] = {}
+    for flag_key, value in flags.items():
+        if not isinstance(flag_key, str):
+            raise TypeError(f"a flag's key must be a str, not {type(flag_key).__name__}")
+        if value is not None and not isinstance(value, (str, bool, Override)):
+            raise TypeError(
+                f"{flag_key!r} must be forced to a variation, True, False, an Override or None,"
+                f" not to a {type(value).__name__}"
+            )
+        forced[str.__str__(flag_key)] = value if value is None or isinstance(value, Override) else Override(value)
+    return forced
+
+
+def describe(flag_key: str, override: Override | None) -> str:
+    """Return an override in words."""
+    return f"{flag_key}={None if override is None else override.variation!r}"

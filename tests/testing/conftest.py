@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from signakit_flags import _hook
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left_in_force() -> Iterator[None]:
+    before = _hook.active
+    yield
+    assert _hook.active is before

@@ -15,6 +15,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests have counted (``record_property("counts", ...)``), also where xdist ran them."""
+    reports = [report for some in terminalreporter.stats.values() for report in some]
+    properties = [getattr(report, "user_properties", ()) for report in reports if getattr(report, "when", "") == "call"]
+    if counts := [str(value) for some in properties for name, value in some if name == "counts"]:
+        terminalreporter.section("what arrived")
+        for line in sorted(counts):
+            terminalreporter.write_line(line)
+
+
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):

@@ -31,11 +31,6 @@ def exposed(site: Adapter, server: FlagServer) -> Counter[str]:
     return Counter(event["userId"] for event in server.events if event["decisions"].get("exp"))
 
 
-def skip_unless(able: bool) -> None:
-    if not able:
-        pytest.skip("this way to write a view has no such thing")
-
-
 def assert_off(answer: Answer) -> None:
     """None and defaults; the page is served."""
     facts = answer.facts
@@ -54,7 +49,6 @@ def test_1_a_request_that_never_touches_flags_pays_nothing(
     site: Adapter, server: FlagServer, monkeypatch: pytest.MonkeyPatch, path: str, logged_in: bool
 ) -> None:
     if logged_in:
-        skip_unless(site.has_accounts)
         site.login()
     site.request("untouched")
     client = site.client()
@@ -310,27 +304,26 @@ def test_10_without_the_cookie_an_anonymous_user_has_no_context(site: Adapter, s
 # --- 11: other requests ----------------------------------------------------------------------------------------------
 
 
-def test_11_a_first_touch_in_a_streamed_body_is_nobodys(site: Adapter, server: FlagServer) -> None:
-    skip_unless(site.streams)
-    answer = site.request("late")
+def test_11_a_first_touch_in_a_streamed_body_is_nobodys(streaming_site: Adapter, server: FlagServer) -> None:
+    answer = streaming_site.request("late")
     assert (answer.status, answer.body) == (200, "first None")
     assert answer.cookies == {}
-    assert exposed(site, server) == {}
+    assert exposed(streaming_site, server) == {}
 
 
-def test_11_who_has_a_cookie_can_ask_in_a_streamed_body(site: Adapter, server: FlagServer) -> None:
-    skip_unless(site.streams)
-    answer = site.request("late", cookies=COOKIE)
+def test_11_who_has_a_cookie_can_ask_in_a_streamed_body(streaming_site: Adapter, server: FlagServer) -> None:
+    answer = streaming_site.request("late", cookies=COOKIE)
     assert "variation_key=" in answer.body
     assert answer.cookies == {}
-    assert exposed(site, server) == {ID: 1}
+    assert exposed(streaming_site, server) == {ID: 1}
 
 
-def test_11_a_visitor_known_before_the_body_can_be_asked_about_in_it(site: Adapter, server: FlagServer) -> None:
-    skip_unless(site.streams)
-    answer = site.request("early")
+def test_11_a_visitor_known_before_the_body_can_be_asked_about_in_it(
+    streaming_site: Adapter, server: FlagServer
+) -> None:
+    answer = streaming_site.request("early")
     assert answer.body in {"control", "treatment"}
-    assert exposed(site, server) == {answer.cookies["visitor_id"].value: 1}
+    assert exposed(streaming_site, server) == {answer.cookies["visitor_id"].value: 1}
 
 
 def test_11_an_error_of_the_applications_stays_its_own_and_sets_the_cookie(site: Adapter, server: FlagServer) -> None:

@@ -187,6 +187,8 @@ def test_a_client_that_meets_a_fault_later_keeps_what_it_has(
     with signakit_emulator.fault("config", kind):
         # A new version, or the client would be told 304, which has no body to break.
         signakit_emulator.set_flag("banner", running=False)
+        # One that began before the fault may still be on its way, and `refresh` would share it.
+        assert face.wait_until(lambda: client.status().last_error is not None)
         assert not face.refresh(client)
         assert client.status().version == 1
         assert face.decide(client, "banner") == "on"

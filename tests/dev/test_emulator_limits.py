@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import product
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -56,13 +57,17 @@ def test_a_percentage_that_no_float_holds_is_refused(change: dict[str, Any]) -> 
     assert len(str(caught.value)) < 200
 
 
-@pytest.mark.parametrize("name", ["status", "times", "seconds", "retry_after"])
-@pytest.mark.parametrize("number", ["HUGE", "1e999", "NaN", "503.7"])
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        *product(["status", "times", "seconds", "retry_after"], ["HUGE", "1e999", "NaN"]),
+        ("status", "503.7"),
+        ("times", "503.7"),
+    ],
+)
 def test_a_fault_with_an_odd_number_is_refused_by_the_endpoint(
     signakit_emulator: Emulator, name: str, number: str
 ) -> None:
-    if number == "503.7" and name in {"seconds", "retry_after"}:
-        pytest.skip("is one of those")
     body = f'{{"config": {{"kind": "status", "{name}": {number.replace("HUGE", str(HUGE))}}}}}'
     answer = ask(f"{signakit_emulator.url}/api/faults", "POST", body.encode())
     assert answer.status == 400

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from signakit_dev._events import EventLog
 from signakit_dev._faults import Faults
@@ -18,6 +17,7 @@ from signakit_dev._project import SAMPLE
 from signakit_dev._server import Background
 from signakit_dev._store import ProjectStore
 from signakit_flags import SignaKitClient
+from support.browser import chromium, with_chromium
 from support.configs import config, flag, rule, whole
 from support.server import wait_until
 from support.wire import ask
@@ -30,26 +30,13 @@ if TYPE_CHECKING:
 
     from signakit_dev.testing import Emulator
 
-CHROMIUM = shutil.which("chromium")
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on PATH (on Debian: apt-get install chromium)"),
-]
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
+pytestmark = with_chromium
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
+    with chromium() as running:
+        yield running
 
 
 class Tab:

@@ -75,6 +75,21 @@ def test_outside_the_block_it_has_no_address() -> None:
         emulator.__enter__()
 
 
+def test_it_counts_who_asked_for_the_config_and_who_was_sent_it() -> None:
+    with Emulator() as emulator:
+        assert (emulator.config_requests, emulator.configs_sent) == (0, 0)
+        etag = ask(emulator.url + CONFIG).headers["etag"]
+        assert ask(emulator.url + CONFIG, If_None_Match=etag).status == 304
+        assert (emulator.config_requests, emulator.configs_sent) == (2, 1)
+        with emulator.fault("config", "status", status=503):
+            assert ask(emulator.url + CONFIG).status == 503
+        assert (emulator.config_requests, emulator.configs_sent) == (3, 1)
+        emulator.set_config({"flags": []})
+        assert ask(emulator.url + CONFIG, If_None_Match=etag).status == 200
+        assert (emulator.config_requests, emulator.configs_sent) == (4, 2)
+    assert emulator.configs_sent == 0
+
+
 def test_it_takes_data_a_path_or_nothing(tmp_path: Path) -> None:
     path = tmp_path / "flags.json"
     path.write_text(SAMPLE, encoding="utf-8")

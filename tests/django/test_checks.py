@@ -3,9 +3,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.checks import ERROR, WARNING, CheckMessage, run_checks
 from django.test.utils import override_settings
 
+from signakit_django.middleware import SignaKitMiddleware
 from support.configs import SDK_KEY
 
 SESSION = "django.contrib.sessions.middleware.SessionMiddleware"
@@ -86,6 +88,26 @@ def test_a_middleware_that_comes_too_early_is_a_warning(order: list[str], named:
     [message] = found(MIDDLEWARE=order)
     assert (message.id, message.level) == ("signakit.W004", WARNING)
     assert named in message.msg
+
+
+class OwnSessions(SessionMiddleware):
+    """A project's own."""
+
+
+class OwnFlags(SignaKitMiddleware):
+    """A project's own."""
+
+
+def test_a_subclass_counts_as_the_middleware_that_it_is() -> None:
+    sessions, flags = (f"{kind.__module__}.{kind.__qualname__}" for kind in (OwnSessions, OwnFlags))
+    assert found(MIDDLEWARE=[sessions, AUTH, flags]) == []
+    [message] = found(MIDDLEWARE=[OURS, sessions])
+    assert message.id == "signakit.W004"
+    assert ids(found(MIDDLEWARE=[flags, SESSION])) == ["signakit.W004"]
+
+
+def test_a_middleware_that_cannot_be_imported_is_djangos_to_tell() -> None:
+    assert ids(found(MIDDLEWARE=["no.such.Middleware", "json.dumps"])) == ["signakit.W003"]
 
 
 def test_a_site_without_sessions_is_no_problem() -> None:

@@ -143,6 +143,16 @@ def test_the_first_use_in_a_command_waits_for_the_config(server: FlagServer) -> 
     assert [event["userId"] for event in server.events if "exp" in event["decisions"]] == ["7"]
 
 
+def test_mail_that_is_kept_in_memory_makes_no_test_of_a_process(server: FlagServer) -> None:
+    code = (
+        "from django.core.mail import get_connection; import signakit_django;"
+        "get_connection('django.core.mail.backends.locmem.EmailBackend');"
+        "user = type('User', (), {'is_authenticated': True, 'pk': 7});"
+        "print(signakit_django.flags_for(user).variation('switch'))"
+    )
+    assert manage(server, "shell", "-v", "0", "-c", code).startswith("on")
+
+
 def test_of_the_two_processes_of_runserver_one_loads(server: FlagServer) -> None:
     port = closed_port_url().rpartition(":")[2]
     process = subprocess.Popen(
@@ -197,6 +207,12 @@ def test_flags_for_nobody_are_none_and_defaults(configure: Callable[..., None], 
     flags = signakit_django.flags_for(user)
     assert flags.decide("switch") is None
     assert flags.is_enabled("switch", True) is True
+
+
+@pytest.mark.parametrize("user", [17, "ada", object()])
+def test_what_is_no_user_is_a_mistake_of_the_callers(configure: Callable[..., None], user: Any) -> None:
+    with pytest.raises(TypeError, match="a user of Django's"):
+        signakit_django.flags_for(user)
 
 
 def test_importing_the_package_needs_no_settings() -> None:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +18,7 @@ from support.server import FlagServer, status, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 
 def problems() -> list[tuple[str, str]]:
@@ -84,6 +88,48 @@ def test_a_wrong_setting_is_a_problem_and_never_an_error(given: Any, expected: t
 def test_without_the_setting_nothing_breaks(settings: Any) -> None:
     assert not hasattr(settings, "SIGNAKIT")
     assert problems() == [("missing key", 'SIGNAKIT["SDK_KEY"]')]
+
+
+def test_a_client_may_be_had_before_there_are_models_though_identify_needs_them(
+    server: FlagServer, tmp_path: Path
+) -> None:
+    """And flags are not off for good because the path to IDENTIFY could not be followed then."""
+    files = {
+        "early_site/__init__.py": "from signakit_django import get_client\nclient = get_client()\n",
+        "early_site/identity.py": (
+            "from django.contrib.auth.models import User\n"
+            "from signakit_flags.integration import Identity\n"
+            "def identify(request): return Identity('ada')\n"
+        ),
+        "early_run.py": (
+            "import django\n"
+            "from django.conf import settings\n"
+            "settings.configure(INSTALLED_APPS=['early_site', 'django.contrib.contenttypes', 'django.contrib.auth',"
+            f" 'signakit_django'], SIGNAKIT={{'SDK_KEY': {SDK_KEY!r}, 'IDENTIFY': 'early_site.identity.identify'}})\n"
+            "django.setup()\n"
+            "from django.http import HttpResponse\n"
+            "from django.test import RequestFactory\n"
+            "from early_site import client\n"
+            "from signakit_django import get_client\n"
+            "from signakit_django.middleware import SignaKitMiddleware\n"
+            "assert client is not None and client is get_client()\n"
+            "view = lambda request: HttpResponse(f'{request.flags.user_id} {request.flags.variation(\"switch\")}')\n"
+            "print(SignaKitMiddleware(view)(RequestFactory().get('/')).content.decode())\n"
+        ),
+    }
+    (tmp_path / "early_site").mkdir()
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    ours = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+    done = subprocess.run(
+        [sys.executable, tmp_path / "early_run.py"],
+        env={**ours, "SIGNAKIT_EMULATOR_URL": server.url},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.stdout, done.returncode) == ("ada on\n", 0), done.stderr
 
 
 # --- a snapshot in Django's cache ------------------------------------------------------------------------------------

@@ -294,6 +294,24 @@ def test_a_sync_only_operation_is_not_mistaken_for_a_failure(
     assert caplog.records == []
 
 
+async def identify_by_blocking_the_loop(_request: Any) -> Identity | None:
+    return Identity(get_user_model().objects.get().username)
+
+
+async def identify_by_flags(request: Any) -> Identity | None:
+    return Identity(request.flags.user_id)
+
+
+@pytest.mark.parametrize("identify", [identify_by_blocking_the_loop, identify_by_flags])
+def test_a_sync_view_is_not_told_to_await(
+    db: None, configure: Callable[..., None], caplog: pytest.LogCaptureFixture, identify: Any
+) -> None:
+    configure(IDENTIFY=identify)
+    for _ in range(2):
+        assert serve(lambda request: HttpResponse(repr(request.flags.decide("switch")))).content == b"None"
+    assert len([record for record in caplog.records if "flags are off" in record.getMessage()]) == 1
+
+
 def test_a_request_that_is_cancelled_says_nothing(
     configure: Callable[..., None], caplog: pytest.LogCaptureFixture
 ) -> None:

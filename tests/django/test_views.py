@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.core.cache import caches
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpResponse
-from django.template import Context, Template, TemplateSyntaxError, engines
+from django.template import Context, Engine, RequestContext, Template, TemplateSyntaxError, engines
 from django.test import AsyncClient, Client, RequestFactory
 from django.test.utils import override_settings
 
 from signakit_django.decorators import flag_required
+from signakit_django.middleware import SignaKitMiddleware
 from signakit_flags.integration import Identity
+from support.contract import BROWSER
 from support.server import FlagServer, status
 
 if TYPE_CHECKING:
@@ -78,6 +81,16 @@ def test_a_tag_that_is_written_wrongly_says_so(text: str) -> None:
         Template("{% load signakit %}" + text)
 
 
+def test_tags_may_stand_in_loops_and_in_each_other(configure: Callable[..., None]) -> None:
+    inner = '{% ifflag "nothing" %}x{% else %}{{ letter }}{% endifflag %}'
+    text = '{% load signakit %}{% for letter in "ab" %}{% ifflag "switch" %}' + inner + "{% endifflag %}{% endfor %}"
+
+    def view(request: Any) -> HttpResponse:
+        return HttpResponse(Template(text).render(RequestContext(request)))
+
+    assert SignaKitMiddleware(view)(RequestFactory().get("/")).content == b"ab"
+
+
 @pytest.mark.parametrize("context", [{}, {"request": RequestFactory().get("/")}], ids=["no request", "no middleware"])
 def test_a_template_without_a_request_or_a_middleware_gets_defaults_and_it_is_logged_once(
     configure: Callable[..., None], context: dict[str, Any], caplog: pytest.LogCaptureFixture
@@ -90,6 +103,27 @@ def test_a_template_without_a_request_or_a_middleware_gets_defaults_and_it_is_lo
     assert "SignaKitMiddleware" in caplog.text
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{% include part only %}",
+        '{% with request="another" %}{% include part %}{% endwith %}',
+        "{% for request in 'a' %}{% include part %}{% endfor %}",
+    ],
+)
+@pytest.mark.parametrize("processors", [[], ["django.template.context_processors.request"]], ids=["none", "request"])
+def test_a_tag_finds_the_request_wherever_django_keeps_it(
+    configure: Callable[..., None], text: str, processors: list[str]
+) -> None:
+    engine = Engine(context_processors=processors, libraries={"signakit": "signakit_django.templatetags.signakit"})
+    part = engine.from_string('{% load signakit %}{% ifflag "switch" %}in{% else %}out{% endifflag %}')
+
+    def view(request: Any) -> HttpResponse:
+        return HttpResponse(engine.from_string(text).render(RequestContext(request, {"part": part})))
+
+    assert SignaKitMiddleware(view)(RequestFactory().get("/")).content == b"in"
+
+
 def test_blocks_within_ifflag_can_be_overridden() -> None:
     block = "{% block a %}{% endblock %}"
     text = (
@@ -99,30 +133,43 @@ def test_blocks_within_ifflag_can_be_overridden() -> None:
     assert len(Template(text).nodelist.get_nodes_by_type(kind)) == 2
 
 
-def test_a_variation_is_escaped(configure: Callable[..., None], server: FlagServer) -> None:
+@pytest.mark.parametrize(("switch", "expected"), [("on", b"&lt;b&gt;"), ("off", b"<b>")])
+def test_a_variation_is_escaped_where_variables_are(
+    configure: Callable[..., None], server: FlagServer, switch: str, expected: bytes
+) -> None:
     from support.configs import config, flag, whole
 
     server.set_config(config(flag("odd", allocation=whole("<b>"))))
     configure(IDENTIFY=lambda _request: Identity("u"))
 
-    from signakit_django.middleware import SignaKitMiddleware
+    text = "{% load signakit %}{% autoescape " + switch + ' %}{% flag "odd" %}{% endautoescape %}'
 
     def view(request: Any) -> HttpResponse:
-        return HttpResponse(Template('{% load signakit %}{% flag "odd" %}').render(Context({"request": request})))
+        return HttpResponse(Template(text).render(Context({"request": request})))
 
-    assert SignaKitMiddleware(view)(RequestFactory().get("/")).content == b"&lt;b&gt;"
+    assert SignaKitMiddleware(view)(RequestFactory().get("/")).content == expected
 
 
 # --- decorators ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", ["gate", "gate/class", "gate/mixin"])
+@pytest.mark.parametrize("path", ["gate", "gate/class", "gate/mixin", "gate/dispatch", "gate/get"])
 def test_those_who_have_the_flag_are_let_in_and_the_others_get_404(
     get: Callable[..., Any], server: FlagServer, path: str
 ) -> None:
     assert get(path).content == b"let in"
     server.set_config({"flags": []})
     assert get(path).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["gate", "gate/class", "gate/mixin", "gate/dispatch", "gate/get"])
+def test_an_async_view_awaits_who_asks(configure: Callable[..., None], path: str) -> None:
+    async def identify(_request: Any) -> Identity:
+        await asyncio.sleep(0)
+        return Identity("ada")
+
+    configure(IDENTIFY=identify)
+    assert async_to_sync(AsyncClient().get)(f"/async/{path}").content == b"let in"
 
 
 @pytest.mark.parametrize("path", ["gate/treatment", "gate/mixin/treatment"])
@@ -142,13 +189,13 @@ def test_the_others_can_get_another_status(get: Callable[..., Any], path: str, c
     assert get(path).status_code == code
 
 
-@pytest.mark.parametrize("path", ["gate", "gate/class", "gate/mixin"])
+@pytest.mark.parametrize("path", ["gate", "gate/class", "gate/mixin", "gate/dispatch", "gate/get"])
 def test_while_there_is_no_config_nobody_is_let_in(get: Callable[..., Any], server: FlagServer, path: str) -> None:
     server.config_fault = status(503)
     assert get(path, READY_TIMEOUT=0).status_code == 404
 
 
-@pytest.mark.parametrize("path", ["gate", "gate/class", "gate/mixin"])
+@pytest.mark.parametrize("path", ["gate", "gate/class", "gate/mixin", "gate/dispatch", "gate/get"])
 def test_without_the_middleware_nobody_is_let_in(get: Callable[..., Any], path: str) -> None:
     with override_settings(MIDDLEWARE=[]):
         assert get(path).status_code == 404
@@ -180,6 +227,31 @@ def test_a_decorated_view_is_still_itself() -> None:
     assert view.__doc__ == "The view."
     assert asyncio.iscoroutinefunction(async_view)
     assert not asyncio.iscoroutinefunction(view)
+
+
+# --- caches ----------------------------------------------------------------------------------------------------------
+
+SITE_CACHE = ("django.middleware.cache.UpdateCacheMiddleware", "django.middleware.cache.FetchFromCacheMiddleware")
+
+
+def test_djangos_cache_of_a_whole_site_keeps_visitors_apart(configure: Callable[..., None], settings: Any) -> None:
+    # Without sessions, whose middleware would say by itself that the page depends on cookies.
+    settings.MIDDLEWARE = [SITE_CACHE[0], "signakit_django.middleware.SignaKitMiddleware", SITE_CACHE[1]]
+    caches["default"].clear()
+    visitors = [Client(headers={"user-agent": BROWSER}) for _ in range(3)]
+    for visitor in visitors:
+        assert visitor.get("/sync/flags").json()["user_id"] == visitor.cookies["visitor_id"].value
+    for visitor in visitors * 2:
+        again = visitor.get("/sync/flags")
+        assert again.json()["user_id"] == visitor.cookies["visitor_id"].value
+        assert "visitor_id" not in again.cookies
+    caches["default"].clear()
+
+
+def test_a_template_response_of_an_async_view_needs_no_await(db: None, configure: Callable[..., None]) -> None:
+    answer = async_to_sync(AsyncClient().get)("/async/rendered")
+    assert answer.content == b"on"
+    assert "visitor_id" in answer.cookies
 
 
 # --- health ----------------------------------------------------------------------------------------------------------

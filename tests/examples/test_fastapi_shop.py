@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from signakit_dev._project import SAMPLE
+from support.browser import chromium, with_chromium
 from support.command import Command, signakit
 from support.contract import BROWSER
 from support.servers import Running, free_port
@@ -25,15 +25,6 @@ if TYPE_CHECKING:
     from support.server import FlagServer
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-CHROMIUM = shutil.which("chromium")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
 
 
 class Shop(Running):
@@ -89,13 +80,9 @@ def test_the_beta_is_for_those_whom_a_rule_lets_in(shop: Shop) -> None:
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("there is no chromium on PATH (on Debian: apt-get install chromium)")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
+def browser() -> Iterator[Browser]:
+    with chromium() as running:
+        yield running
 
 
 def come_as(page: Page, name: str) -> None:
@@ -104,8 +91,9 @@ def come_as(page: Page, name: str) -> None:
     page.get_by_role("button", name="Come as").click()
 
 
-def test_the_page_in_a_browser(shop: Shop, server: FlagServer, chromium: Browser) -> None:
-    context = chromium.new_context(user_agent=BROWSER)
+@with_chromium
+def test_the_page_in_a_browser(shop: Shop, server: FlagServer, browser: Browser) -> None:
+    context = browser.new_context(user_agent=BROWSER)
     page = context.new_page()
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))

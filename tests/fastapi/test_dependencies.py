@@ -20,6 +20,7 @@ from fastapi import (
 )
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from fastapi.testclient import TestClient
+from starlette.middleware import Middleware
 
 from signakit_fastapi import Flags, Identity, SignaKit, get_flags, require_flag
 from signakit_fastapi.openapi import document_refusals
@@ -258,6 +259,12 @@ def test_require_flag_wants_a_key() -> None:
         require_flag(test_require_flag_wants_a_key)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("status_code", [299, 499, 1_000])
+def test_require_flag_wants_a_status_of_http(status_code: int) -> None:
+    with pytest.raises(ValueError, match=f"{status_code} is not a valid HTTPStatus"):
+        require_flag("switch", status_code=status_code)
+
+
 def test_the_openapi_document_shows_the_refusals(signakit: SignaKit) -> None:
     app = gated(signakit)
     outer = FastAPI(lifespan=signakit.lifespan)
@@ -407,6 +414,21 @@ def test_the_dependency_goes_before_identify_and_none_leaves_it_to_identify(make
     with TestClient(with_users(make(identify=lambda _request: Identity("identified")))) as browser:
         assert browser.get("/", headers={"authorization": "ben"}).json()["user"] == "ben"
         assert browser.get("/").json()["user"] == "identified"
+
+
+def test_middleware_that_copies_the_scope_hides_nobody_from_the_dependency(signakit: SignaKit) -> None:
+    class Copying:
+        def __init__(self, app: Any) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            await self.app({**scope}, receive, send)
+
+    app = with_users(signakit)
+    app.user_middleware.append(Middleware(Copying))
+    with TestClient(app) as browser:
+        assert browser.get("/", headers={"authorization": "ben"}).json()["user"] == "ben"
+        assert "visitor_id" not in browser.cookies
 
 
 def test_flags_that_were_asked_before_the_dependency_stay_the_visitors(signakit: SignaKit, server: FlagServer) -> None:

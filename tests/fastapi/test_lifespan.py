@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import pytest
+import trio
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.testclient import TestClient
 from starlette.applications import Starlette
@@ -127,14 +128,39 @@ def test_ours_goes_around_an_own_lifespan_without_state(signakit: SignaKit) -> N
         assert browser.get("/").json() == "on"
 
 
-def test_an_own_state_of_the_same_name_is_refused(signakit: SignaKit) -> None:
+@pytest.mark.parametrize("name", ["signakit", "flags"])
+def test_an_own_state_of_the_same_name_is_refused(signakit: SignaKit, name: str) -> None:
     @asynccontextmanager
     async def own(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
-        yield {"signakit": "mine"}
+        yield {name: "mine"}
 
     app = site(signakit, lifespan=signakit.lifespan_around(own))
-    with pytest.raises(RuntimeError, match="has a key 'signakit'"), TestClient(app):
+    with pytest.raises(RuntimeError, match=f"has a key '{name}'"), TestClient(app):
         pass
+
+
+@pytest.mark.filterwarnings(r"ignore:\s*on_event is deprecated:DeprecationWarning")
+def test_ours_goes_around_the_handlers_of_on_event(signakit: SignaKit) -> None:
+    ran: list[str] = []
+    app = FastAPI(middleware=signakit.middleware)
+
+    @app.on_event("startup")
+    async def start() -> None:
+        ran.append(signakit.flags_for("starts").variation("switch", "none"))
+
+    @app.on_event("shutdown")
+    def end() -> None:
+        ran.append(signakit.flags_for("ends").variation("switch", "none"))
+
+    @app.get("/")
+    async def index(flags: Flags) -> str:
+        return flags.variation("switch")
+
+    app.router.lifespan_context = signakit.lifespan_around(app.router.lifespan_context)
+    with TestClient(app) as browser:
+        assert browser.get("/").json() == "on"
+        assert ran == ["on"]
+    assert ran == ["on", "on"]
 
 
 def test_an_included_router_may_bring_the_lifespan(signakit: SignaKit) -> None:
@@ -161,6 +187,34 @@ def test_without_the_lifespan_the_error_says_what_to_do(signakit: SignaKit, keyw
             TestClient(app).get("/")
         assert str(raised.value) == NOT_STARTED
     assert TestClient(app).get("/openapi.json").status_code == 200, "what asks for no flag works"
+
+
+def test_a_request_after_the_lifespan_says_the_same_and_loses_no_exposure(
+    signakit: SignaKit, server: FlagServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As in a suite in which one test runs the lifespan and the next one forgets it."""
+    app = site(signakit)
+    with TestClient(app) as browser:
+        assert browser.get("/").json() == "on"
+    with pytest.raises(RuntimeError, match=r"with TestClient\(app\) as client"):
+        TestClient(app).get("/")
+    assert TestClient(app).get("/openapi.json").status_code == 200
+    assert "dropped" not in caplog.text
+    with TestClient(app) as browser:
+        assert browser.get("/").json() == "on"
+    assert len(server.events) == 2
+
+
+def test_a_request_that_outlives_the_lifespan_still_decides(signakit: SignaKit) -> None:
+    async def run() -> str:
+        async with signakit:
+            flags = signakit.context({"type": "http", "headers": [(b"cookie", f"visitor_id={VISITOR}".encode())]})
+        return flags.variation("switch", "none")
+
+    assert asyncio.run(run()) == "on"
+
+
+VISITOR = "8c1f2a52-7d0e-4a52-9a5c-0d3b8f6f2b11"
 
 
 def test_plain_starlette_says_the_same(signakit: SignaKit) -> None:
@@ -329,6 +383,15 @@ def test_flags_of_a_user_in_a_job(signakit: SignaKit, server: FlagServer) -> Non
     asyncio.run(job())
     (event,) = server.events
     assert (event["userId"], event["attributes"]) == ("ada", {"plan": "pro"})
+
+
+def test_under_trio_threads_do_what_tasks_do_elsewhere(signakit: SignaKit, server: FlagServer) -> None:
+    async def job() -> None:
+        async with signakit:
+            assert signakit.flags_for("ada").is_enabled("switch")
+
+    trio.run(job)
+    assert [event["userId"] for event in server.events] == ["ada"]
 
 
 def test_the_health_check(make: Callable[..., SignaKit], server: FlagServer) -> None:

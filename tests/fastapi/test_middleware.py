@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from starlette.applications import Starlette
+from starlette.authentication import AuthCredentials
 from starlette.middleware import Middleware
 from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.requests import Request
@@ -16,7 +17,7 @@ from starlette.testclient import TestClient
 
 from signakit_fastapi import Identity, SignaKit, SignaKitMiddleware, get_flags
 from signakit_flags.integration import IdentityNotAwaited, is_visitor_id
-from support.asgi import HeaderBackend, exchange
+from support.asgi import HeaderBackend, User, exchange
 from support.contract import BROWSER
 
 if TYPE_CHECKING:
@@ -93,6 +94,29 @@ def test_a_message_without_headers_gets_some(signakit: SignaKit) -> None:
     assert names == [b"set-cookie", b"vary"]
 
 
+def test_a_message_that_is_sent_many_times_is_left_as_it_is(signakit: SignaKit) -> None:
+    start = {"type": "http.response.start", "status": 200, "headers": []}
+
+    async def bare(scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"] == "/asks":
+            scope["state"]["flags"].decide("switch")
+        await send(start)
+        await send({"type": "http.response.body", "body": b""})
+
+    async def run() -> list[list[bytes]]:
+        async with signakit:
+            answers = []
+            for path in ("/asks", "/asks", "/asks-not"):
+                scope = {"type": "http", "path": path, "headers": [(b"user-agent", BROWSER.encode())]}
+                messages, _ = await exchange(SignaKitMiddleware(bare, signakit=signakit), scope)
+                answers.append([name for name, _ in messages[0]["headers"]])
+            return answers
+
+    both = [b"set-cookie", b"vary"]
+    assert asyncio.run(run()) == [both, both, []], "nobody gets the cookie of somebody else"
+    assert start["headers"] == []
+
+
 def test_twice_the_same_counts_once(signakit: SignaKit, server: FlagServer) -> None:
     with TestClient(site(signakit, middleware=[*signakit.middleware, *signakit.middleware])) as browser:
         assert len(browser.get("/").headers.get_list("set-cookie")) == 1
@@ -107,6 +131,66 @@ def test_its_place_among_others_does_not_matter(make: Callable[..., SignaKit]) -
         with TestClient(site(signakit, middleware=middleware)) as browser:
             assert browser.get("/", headers={"x-user": "ada"}).json()["user"] == "ada"
             assert is_visitor_id(browser.get("/").json()["user"])
+
+
+def test_middleware_outside_of_it_that_asks_gets_nobody_and_the_route_its_visitor(
+    signakit: SignaKit, server: FlagServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = site(signakit)
+    seen: list[Any] = []
+
+    class Outside:
+        def __init__(self, app: Any) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            if scope["type"] == "http":
+                seen.append((await get_flags(Request(scope))).decide("switch"))
+            await self.app(scope, receive, send)
+            if scope["type"] == "http":
+                seen.append((await get_flags(Request(scope))).user_id)
+
+    app.add_middleware(Outside)  # which goes outside of those that were given at the start
+    with TestClient(app) as browser:
+        visitor = browser.get("/").json()["user"]
+        assert browser.cookies["visitor_id"] == visitor
+        assert seen == [None, visitor]
+        assert browser.get("/").json()["user"] == visitor
+        assert seen[2].variation_key == "on", "who has a cookie is known there, too"
+    assert caplog.text.count("outside of SignaKitMiddleware") == 1
+    assert [event["userId"] for event in server.events] == [visitor]
+
+
+@pytest.mark.parametrize("asks_before", [False, True])
+def test_who_is_named_in_a_copy_of_the_scope_is_asked_for(
+    make: Callable[..., SignaKit], server: FlagServer, asks_before: bool
+) -> None:
+    """ASGI asks of middleware that it copies the scope before it adds to it; Starlette's own does not."""
+    signakit = make(identify=lambda connection: connection.scope.get("identity"))
+
+    class Copying:
+        def __init__(self, app: Any) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            if asks_before:
+                (await get_flags(Request(scope))).decide("switch")
+            await self.app({**scope, "identity": Identity("ada")}, receive, send)
+
+    async def endpoint(scope: Any, receive: Any, send: Any) -> None:
+        await (await ask(Request(scope)))(scope, receive, send)
+
+    async def run() -> tuple[bytes, list[bytes]]:
+        async with signakit:
+            scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"user-agent", BROWSER.encode())]}
+            app = SignaKitMiddleware(Copying(endpoint), signakit=signakit)
+            messages, _ = await exchange(app, scope)
+            return messages[1]["body"], [name for name, _ in messages[0]["headers"]]
+
+    body, names = asyncio.run(run())
+    assert (b'"ada"' in body) is not asks_before, "a request has one user, who is found at the first question"
+    assert (b"set-cookie" in names) is asks_before
+    assert len(server.events) == 1
 
 
 def test_the_flags_around_a_mounted_application_come_back_after_it(
@@ -187,6 +271,19 @@ def test_the_handler_of_all_errors_makes_no_visitor_whom_no_cookie_brings_back(
 
 
 # --- who asks --------------------------------------------------------------------------------------------------------
+
+
+def test_an_account_without_an_identity_is_a_visitors(signakit: SignaKit) -> None:
+    class Unsaved(User):
+        identity = None  # type: ignore[assignment]  # as an ORM has it of what is not saved yet
+
+    class Backend(HeaderBackend):
+        async def authenticate(self, conn: Any) -> Any:
+            return AuthCredentials(), Unsaved("ada")
+
+    middleware = [*signakit.middleware, Middleware(AuthenticationMiddleware, backend=Backend())]
+    with TestClient(site(signakit, middleware=middleware)) as browser:
+        assert is_visitor_id(browser.get("/").json()["user"])
 
 
 def test_an_identity_that_has_to_be_awaited_says_so_to_code_that_does_not(make: Callable[..., SignaKit]) -> None:

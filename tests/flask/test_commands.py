@@ -99,8 +99,22 @@ def test_status(call: Callable[..., str]) -> None:
     assert re.search(r"^ready +True$", call("status"), re.MULTILINE)
 
 
-def test_an_attribute_that_is_none_is_refused(call: Callable[..., str]) -> None:
-    assert "NAME=VALUE" in call("decide", "ada", "exp", "-a", "plan", code=2)
+@pytest.mark.parametrize("given", ["plan", "=pro", ""])
+def test_an_attribute_that_is_none_is_refused(call: Callable[..., str], given: str) -> None:
+    assert "NAME=VALUE" in call("decide", "ada", "exp", "-a", given, code=2)
+
+
+@pytest.mark.parametrize(
+    "value", ["[" * 90_000, "9" * 5_000, "NaN", "\udcff"], ids=["deep", "long", "NaN", "not UTF-8"]
+)
+def test_any_value_of_an_attribute_is_survived(call: Callable[..., str], value: str) -> None:
+    assert call("decide", "ada", "exp", "-a", f"plan={value}").startswith("exp for 'ada': ")
+
+
+@pytest.mark.parametrize("timeout", ["-1", "soon"])
+def test_a_timeout_that_is_none_is_refused(call: Callable[..., str], server: FlagServer, timeout: str) -> None:
+    assert "--timeout" in call("list", "--timeout", timeout, code=2)
+    assert server.config_requests == []
 
 
 def test_no_config_is_an_error_and_status_prints_all_the_same(call: Callable[..., str], server: FlagServer) -> None:
@@ -110,8 +124,9 @@ def test_no_config_is_an_error_and_status_prints_all_the_same(call: Callable[...
 
 
 def test_settings_that_cannot_be_used_are_named(call: Callable[..., str]) -> None:
-    said = call("list", code=1, SIGNAKIT_TIMEOUT=0, SIGNAKIT_SDK_KEY=None)
+    said = call("list", code=1, SIGNAKIT_TIMEOUT=0, SIGNAKIT_SDK_KEY=None, SIGNAKIT_POLING_INTERVAL=5)
     assert re.search(r"flags are off: SIGNAKIT_SDK_KEY.*SIGNAKIT_TIMEOUT", said)
+    assert "POLING" not in said.split("flags are off: ")[1], "that one is ignored, and flags are not off for it"
 
 
 def test_under_test_the_network_is_left_alone(call: Callable[..., str], server: FlagServer) -> None:

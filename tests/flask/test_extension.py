@@ -6,13 +6,15 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from flask import Blueprint, Flask, current_app
+from flask import Blueprint, Flask, current_app, request
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from signakit_flags import SignaKitUserContext
 from signakit_flags.integration import Identity, is_visitor_id
 from signakit_flask import SignaKit, aflags, flags
 from support.configs import SDK_KEY, config, flag, whole
-from support.server import FlagServer, flag_server
+from support.faults import threads_of_ours
+from support.server import FlagServer, flag_server, wait_until
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
@@ -54,15 +56,80 @@ def test_it_serves_several_apps_each_with_a_client_of_its_own(make_app: Any, bro
         clients[1].close(0.5)
 
 
-def test_an_app_that_is_gone_takes_its_client_along(make_app: Any, config: dict[str, Any]) -> None:
-    app = Flask("of_a_test")
-    app.config.update(config)
-    signakit = SignaKit(app)
-    client = weakref.ref(app.extensions["signakit"].client)
-    del app
+def test_apps_with_one_key_know_the_same_visitor_and_each_reports_its_exposures(
+    make_app: Any, browse: Any, server: FlagServer
+) -> None:
+    app, mounted = make_app(), make_app()
+    for each in (app, mounted):
+        SignaKit(each)
+        each.add_url_rule("/", "page", lambda: f"{flags.user_id} {flags.variation('exp')}")
+    app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/mounted": mounted.wsgi_app})  # type: ignore[method-assign]
+    browser = browse(app)
+    assert len({browser.get(path).text for path in ("/", "/mounted/", "/", "/mounted/")}) == 1
+    for each in (app, mounted):
+        assert each.extensions["signakit"].client.flush_sync(10)
+    assert [event["eventKey"] for event in server.events] == ["$exposure"] * 2
+
+
+def test_a_request_is_its_own_apps_also_within_the_context_of_another_app(make_app: Any, browse: Any) -> None:
+    app, other = make_app(), make_app(SIGNAKIT_VISITOR_COOKIE={"name": "of_another_app"})
+    SignaKit(app).identify(lambda _request: Identity(current_app.import_name) if request.args else None)
+    SignaKit(other)
+    app.import_name = "of the request"
+
+    def page() -> str:
+        with other.app_context():
+            return flags.user_id
+
+    async def apage() -> str:
+        with other.app_context():
+            return (await aflags()).user_id
+
+    app.add_url_rule("/", "page", page)
+    app.add_url_rule("/async", "apage", apage)
+    for path in ("/", "/async"):
+        assert browse(app).get(f"{path}?identified").text == "of the request"
+        answer = browse(app).get(path)
+        assert answer.headers["Set-Cookie"].startswith(f"visitor_id={answer.text};")
+
+
+def test_an_account_is_its_own_apps_also_within_the_context_of_another_app(
+    make_app: Any, login_app: Flask, browse: Any
+) -> None:
+    from flask_login import LoginManager, UserMixin
+
+    class Stranger(UserMixin):  # type: ignore[misc]  # Flask-Login has no types
+        id = "of another app"
+
+    other = make_app()
+    LoginManager(other).request_loader(lambda _request: Stranger())
+    SignaKit(other)
+
+    def page() -> str:
+        with other.app_context():
+            return flags.user_id
+
+    login_app.add_url_rule("/", "page", page)
+    browser: FlaskClient = browse(login_app)
+    browser.get("/login/17")
+    assert browser.get("/").text == "17"
+
+
+def test_apps_that_are_gone_take_their_clients_and_threads_along(config: dict[str, Any], browse: Any) -> None:
+    def ask_once() -> weakref.ref[Any]:
+        app = Flask("of_a_test")
+        app.config.update({**config, "SIGNAKIT_POLLING_INTERVAL": 60})
+        signakit.init_app(app)
+        app.add_url_rule("/", "page", lambda: flags.variation("exp"))
+        assert browse(app).get("/").text in {"control", "treatment"}
+        return weakref.ref(app.extensions["signakit"].client)
+
+    signakit = SignaKit()
+    before = threads_of_ours()
+    clients = [ask_once() for _ in range(20)]
     gc.collect()
-    assert client() is None
-    assert signakit is not None
+    assert [client() for client in clients] == [None] * 20
+    assert wait_until(lambda: threads_of_ours() <= before)
 
 
 def test_flags_in_a_blueprint(make_app: Any, browse: Any) -> None:
@@ -247,6 +314,33 @@ def test_flask_logins_account_is_known_by_its_id_as_text(login_app: Flask, brows
     assert is_visitor_id(browser.get("/").text.strip("'"))
     browser.get("/login/17")
     assert browser.get("/").text == "'17'"
+
+
+def test_who_is_loaded_but_not_authenticated_is_a_visitor(make_app: Any, browse: Any) -> None:
+    from flask_login import LoginManager, UserMixin
+
+    class Inactive(UserMixin):  # type: ignore[misc]  # Flask-Login has no types
+        id = "17"
+        is_active = False  # and so not authenticated
+
+    app = make_app()
+    LoginManager(app).request_loader(lambda _request: Inactive())
+    SignaKit(app)
+    assert is_visitor_id(shown(app, browse))
+
+
+def test_a_user_loader_that_asks_for_flags_is_logged_and_the_page_is_served(
+    make_app: Any, browse: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    from flask_login import LoginManager, UserMixin
+
+    app = make_app()
+    manager = LoginManager(app)
+    manager.request_loader(lambda _request: UserMixin() if flags.is_enabled("switch") else None)
+    SignaKit(app)
+    assert shown(app, browse, lambda: flags.variation("switch", "none")) == "none"
+    [record] = caplog.records
+    assert "flags were asked by the code that is to say who asks" in record.getMessage()
 
 
 def test_an_account_outside_of_the_requests_context_is_an_error_and_nobody(

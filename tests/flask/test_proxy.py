@@ -99,6 +99,27 @@ def test_a_thread_with_the_requests_context_has_its_flags(app: Flask, browser: F
     assert browser.get("/").text == "True"
 
 
+def test_threads_of_one_request_that_ask_first_at_once_have_the_same_flags(
+    app: Flask, browser: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    integration = app.extensions["signakit"].integration
+    make, barrier = integration.context, threading.Barrier(2)
+
+    def make_at_once(request: Any) -> Any:
+        barrier.wait(30)
+        return make(request)
+
+    monkeypatch.setattr(integration, "context", make_at_once)
+
+    @app.get("/")
+    def page() -> str:
+        asking = [copy_current_request_context(lambda: flags.user_id) for _ in range(2)]
+        with ThreadPoolExecutor(2) as pool:
+            return f"{len({asked.result() for asked in [pool.submit(ask) for ask in asking]})}"
+
+    assert browser.get("/").text == "1"
+
+
 def test_a_test_request_context_is_a_request(app: Flask) -> None:
     with app.test_request_context(headers={"User-Agent": BROWSER}):
         assert flags.is_enabled("switch")
@@ -232,6 +253,17 @@ def test_a_response_of_an_after_request_that_fails_still_has_the_cookie(make_app
     answer = browse(app).get("/")
     assert answer.status_code == 500
     assert "visitor_id=" in answer.headers["Set-Cookie"]
+
+
+@pytest.mark.parametrize("sent", ["visitor_id=of-the-parent-domain; visitor_id={}", "visitor_id={}; visitor_id="])
+def test_a_cookie_of_the_same_name_does_not_hide_the_visitors(app: Flask, sent: str) -> None:
+    app.add_url_rule("/", "page", lambda: flags.user_id)
+    visitor = "8c1f2a52-7d0e-4a52-9a5c-0d3b8f6f2b11"
+    answer = app.test_client(use_cookies=False).get(
+        "/", headers={"Cookie": sent.format(visitor), "User-Agent": BROWSER}
+    )
+    assert answer.text == visitor
+    assert "Set-Cookie" not in answer.headers
 
 
 # --- a real server ---------------------------------------------------------------------------------------------------

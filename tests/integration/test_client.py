@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -64,13 +65,50 @@ def test_it_waits_no_longer_than_its_time_and_gets_ready_later(
     assert wait_until(lambda: client.create_user_context("u") is not None)
 
 
-def test_while_one_waits_the_others_do_not(server: FlagServer, make: Callable[..., LazyClient]) -> None:
+def test_who_comes_while_the_first_waits_waits_with_it_for_the_one_fetch(
+    server: FlagServer, make: Callable[..., LazyClient]
+) -> None:
+    def slow(handler: Any) -> None:
+        time.sleep(0.3)  # in which the others come
+        handler.answer(200, server.config_body)
+
+    server.config_fault = slow
+    client = make(ready_timeout=60)
+    with ThreadPoolExecutor(8) as pool:
+        users = list(pool.map(lambda number: client.create_user_context(f"u{number}"), range(8)))
+    assert None not in users
+    assert len(server.config_requests) == 1
+
+
+def test_who_comes_while_the_first_waits_waits_for_the_rest_of_its_time(
+    server: FlagServer, make: Callable[..., LazyClient]
+) -> None:
+    server.config_fault = hang
+    client = make(ready_timeout=0.5)
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(lambda number: client.create_user_context(f"u{number}"), range(8))) == {None}
+    assert len(server.config_requests) == 1
+
+
+def test_nobody_waits_once_the_first_answer_was_a_failure(server: FlagServer, make: Callable[..., LazyClient]) -> None:
+    server.config_faults = [status(503)]
+    client = make(ready_timeout=60)
+    assert client.create_user_context("first") is None
+    server.config_fault = hang  # a wait for this one would last until the end of the test
+    assert client.create_user_context("second") is None
+
+
+def test_on_a_loop_nothing_waits_with_the_thread_that_does(server: FlagServer, make: Callable[..., LazyClient]) -> None:
     server.config_fault = hang
     client = make(ready_timeout=60)
+
+    async def second_use() -> bool:
+        return client.create_user_context("second") is None
+
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(client.create_user_context, "first")
         assert wait_until(lambda: len(server.config_requests) == 1)
-        assert client.create_user_context("second") is None
+        assert asyncio.run(second_use())
         assert not waiting.done()
         client.close(0.1)
         assert waiting.result(30) is None

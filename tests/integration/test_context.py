@@ -275,11 +275,28 @@ def test_an_identify_that_goes_wrong_is_logged_once_and_flags_are_off(
     assert events_of(client) == []
 
 
-def test_an_identify_that_asks_for_flags_itself_ends(flags: Callable[..., Flags]) -> None:
+async def asks_itself_later(request: Request) -> Identity | None:
+    await request.token.resolve()  # type: ignore[union-attr]
+    return asks_itself(request)
+
+
+@pytest.mark.parametrize("identify", [asks_itself, asks_itself_later])
+def test_an_identify_that_asks_for_flags_itself_ends_and_is_logged(
+    flags: Callable[..., Flags], caplog: pytest.LogCaptureFixture, identify: Any
+) -> None:
     request = Request()
-    context = flags(identify=asks_itself).context(request)
+    context = flags(identify=identify).context(request)
     request.token = context  # type: ignore[assignment]
+    asyncio.run(context.resolve())
     assert_off(context)
+    [record] = caplog.records
+    assert "flags were asked by the code that is to say who asks" in record.getMessage()
+
+
+def test_an_identify_may_ask_for_the_flags_of_others(flags: Callable[..., Flags]) -> None:
+    others = flags(identify=known)
+    context = flags(identify=lambda request: Identity(others.context(request).user_id)).context(Request())
+    assert context.user_id == "identified"
 
 
 def test_an_id_of_ten_kilobytes_is_an_id(client: SignaKitClient, flags: Callable[..., Flags]) -> None:

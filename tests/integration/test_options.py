@@ -1,6 +1,9 @@
 from __future__ import annotations
 
-from typing import Any
+import importlib
+import sys
+import types
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -8,6 +11,9 @@ import pytest
 from signakit_flags.integration import Identity, LazyClient, Options, VisitorCookie, parse_options
 from signakit_flags.integration.options import CLIENT_KEYWORDS
 from support.configs import SDK_KEY
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FINE: dict[str, Any] = {
     "sdk_key": SDK_KEY,
@@ -34,9 +40,6 @@ async def identify_later(request: object) -> Identity | None: ...
 
 @pytest.fixture(autouse=True)
 def _a_module_of_the_application(monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-    import types
-
     module = types.ModuleType("integration_example")
     vars(module).update(identify=identify, identify_later=identify_later, number=1)
     monkeypatch.setitem(sys.modules, "integration_example", module)
@@ -121,10 +124,14 @@ def test_a_malformed_key_is_a_problem_that_does_not_show_it(key: object) -> None
         ("identify", 5),
         ("visitor_cookie", True),
         ("visitor_cookie", {"max_age": -5}),
+        ("visitor_cookie", {"max_age": 10**12}),
+        ("visitor_cookie", {"name": "path"}),
         ("visitor_cookie", {"samesite": "None"}),
         ("ready_timeout", -1),
         ("ready_timeout", "2"),
         ("ready_timeout", float("nan")),
+        ("ready_timeout", float("inf")),
+        pytest.param("ready_timeout", 10**400, id="10**400"),
         ("ready_timeout", None),
         ("ready_timeout", True),
     ],
@@ -180,6 +187,57 @@ def test_a_wrong_variable_of_the_environment_is_named(monkeypatch: pytest.Monkey
 )
 def test_a_dotted_path_that_leads_nowhere_is_a_problem(path: str) -> None:
     assert only_problem({"identify": path}) == ("import", "identify")
+
+
+@pytest.mark.parametrize(
+    "modules",
+    [
+        {"read_example": "SETTINGS\ndef identify(request): return request"},
+        {
+            "read_example": "SETTINGS\nasked = []",
+            "identify_example": "from read_example import asked\ndef identify(request): return request",
+        },
+        {
+            "read_example": "SETTINGS\nasked = []",
+            "identify_example": "import read_example\nread_example.asked\ndef identify(request): return request",
+        },
+    ],
+    ids=["the same module", "a name of it", "an attribute of it"],
+)
+def test_settings_may_be_read_by_a_module_that_the_path_leads_through(
+    modules: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = f"{list(modules)[-1]}.identify"
+    read = (
+        "from signakit_flags.integration import parse_options\n"
+        f"options = parse_options({{'sdk_key': {SDK_KEY!r}, 'identify': {path!r}}})"
+    )
+    for name, text in modules.items():
+        (tmp_path / f"{name}.py").write_text(text.replace("SETTINGS", read))
+    monkeypatch.syspath_prepend(tmp_path)
+    before = set(sys.modules)
+    try:
+        options: Options = importlib.import_module("read_example").options
+        assert options.problems == ()
+        assert options.identify is not None
+        marker: Any = object()
+        assert options.identify(marker) is marker
+    finally:
+        for name in set(sys.modules) - before:
+            del sys.modules[name]
+
+
+def test_a_path_that_leads_nowhere_is_one_also_while_another_module_is_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "nowhere_example.py").write_text(
+        "from signakit_flags.integration import parse_options\n"
+        f"options = parse_options({{'sdk_key': {SDK_KEY!r}, 'identify': 'integration_example.nobody'}})"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    options: Options = importlib.import_module("nowhere_example").options
+    monkeypatch.delitem(sys.modules, "nowhere_example")
+    assert [problem.kind for problem in options.problems] == ["import"]
 
 
 def test_a_dotted_path_to_something_that_cannot_be_called_is_a_problem() -> None:

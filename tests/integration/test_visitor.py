@@ -102,10 +102,18 @@ def test_its_header_reads_as_http_wants_it() -> None:
         {"name": "a\r\nSet-Cookie: b"},
         {"name": "a" * 257},
         {"name": 1},
+        {"name": "Path"},
+        {"name": "max-age"},
+        {"name": "__Secure-vid"},
+        {"name": "__Host-vid"},
+        {"name": "__Host-vid", "secure": True, "domain": "example.com"},
+        {"name": "__Host-vid", "secure": True, "path": "/shop"},
         {"max_age": 0},
         {"max_age": -1},
         {"max_age": 1.5},
         {"max_age": True},
+        {"max_age": 2**31},
+        pytest.param({"max_age": 10**400}, id="10**400"),
         {"path": "shop"},
         {"path": "/\r\nX: y"},
         {"path": "/; Secure"},
@@ -125,6 +133,11 @@ def test_its_header_reads_as_http_wants_it() -> None:
 def test_a_policy_that_no_browser_would_take_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises((ValueError, TypeError)):
         VisitorCookie(**wrong)
+
+
+@pytest.mark.parametrize("name", ["__Host-vid", "__Secure-vid"])
+def test_a_name_with_a_promise_goes_with_what_it_promises(name: str) -> None:
+    assert VisitorCookie(name=name, secure=True).set_cookie(ID, secure=False).secure
 
 
 def test_samesite_none_goes_with_secure() -> None:

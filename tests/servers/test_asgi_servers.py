@@ -1,4 +1,4 @@
-"""The FastAPI site under real servers: the same that the Django site is asked, and that no thread of ours is there."""
+"""The FastAPI site under real servers, and what clients do to it on their connections."""
 
 from __future__ import annotations
 
@@ -12,94 +12,24 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from signakit_dev.testing import Emulator
 from signakit_flags.integration import is_visitor_id
-from support.configs import config, flag, rule, whole
 from support.contract import BROWSER, CRAWLER
-from support.server import FlagServer, flag_server, hang, status
-from support.servers import GUARD, Site, decided, exposures, polls_with
+from support.servers import GUARD, Site, flipped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PYTHON = sys.executable
 ASGI = "support.fastapi_site:app"
-UVICORN = (PYTHON, "-m", "uvicorn", ASGI, "--port", "{port}")
-GUNICORN = (
-    *(PYTHON, "-m", "gunicorn", ASGI, "--bind", "127.0.0.1:{port}", "--no-control-socket"),
-    *("-k", "uvicorn_worker.UvicornWorker"),
-)
-GRANIAN = (PYTHON, "-m", "granian", ASGI, "--interface", "asgi", "--port", "{port}")
-
-SERVERS = {
-    "uvicorn": (UVICORN, 1, "/async/worker"),
-    "uvicorn workers": ((*UVICORN, "--workers", "2"), 2, "/async/worker"),
-    "uvicorn def": ((*UVICORN, "--workers", "2"), 2, "/sync/worker"),
-    "gunicorn": ((*GUNICORN, "--workers", "2"), 2, "/async/worker"),
-    "gunicorn --preload": ((*GUNICORN, "--workers", "2", "--preload"), 2, "/sync/worker"),
-    "granian": ((*GRANIAN, "--workers", "2"), 2, "/async/worker"),
-    "granian asyncio": ((*GRANIAN, "--workers", "2", "--loop", "asyncio"), 2, "/sync/worker"),
-}
-
-
-def flipped(switch: str) -> dict[str, object]:
-    return config(flag("exp", rule("r-exp")), flag("switch", allocation=whole(switch)))
-
-
-@pytest.fixture(params=SERVERS)
-def running(request: pytest.FixtureRequest, server: FlagServer) -> Iterator[tuple[Site, int]]:
-    command, workers, path = SERVERS[request.param]
-    server.set_config(flipped("on"))
-    with Site(*command, path=path, server=server) as site:
-        site.until(site.answers_at_all)
-        yield site, workers
-
-
-def test_every_worker_is_ready_sees_a_flip_and_delivers_once(running: tuple[Site, int], server: FlagServer) -> None:
-    site, workers = running
-    users = [f"user{number}" for number in range(10)]
-
-    # Every worker becomes ready, and is so before its first answer.
-    site.until(lambda: len({a["pid"] for a in site.ask_all(users) if a["switch"] == "on"}) == workers)
-    assert {answer["switch"] for answer in site.answers} == {"on"}
-
-    # A flag is flipped. Each process asks at most twice for what is no longer current, and no other than workers ask.
-    old, since = server.etag, len(server.config_requests)
-    server.set_config(flipped("off"))
-    site.until(lambda: len({a["pid"] for a in site.ask_all(users) if a["switch"] == "off"}) == workers)
-    assert 1 <= polls_with(server, old, since=since) <= 2 * workers
-
-    # The last answers are given right before the end, while the ingest is slow: what they exposed is still queued then.
-    server.events_latency = 0.3
-    site.ask_all([f"late{number}" for number in range(10)])
-    site.stop()
-    assert exposures(server) == dict.fromkeys(decided(site.answers), 1), site.log
-    assert {name for answer in site.answers for name in answer["threads"]} == set()
-    assert "Traceback" not in site.log
-    print(f"{len(site.answers)} requests, {workers} workers, {len(server.events)} exposures, each once")
-
-
-@pytest.mark.parametrize("name", ["uvicorn workers", "gunicorn --preload", "granian"])
-def test_workers_that_start_while_the_cdn_is_away_serve_and_become_ready(name: str, server: FlagServer) -> None:
-    command, workers, path = SERVERS[name]
-    server.set_config(flipped("on"))
-    server.config_fault = status(503)
-    with Site(*command, path=path, server=server, SITE_READY_TIMEOUT="0.1") as site:
-        site.until(site.answers_at_all)
-        assert site.ask("early")["switch"] == "none"
-        server.config_fault = None
-        users = [f"user{number}" for number in range(10)]
-        site.until(lambda: len({a["pid"] for a in site.ask_all(users) if a["switch"] == "on"}) == workers)
-        site.stop()
-        assert exposures(server) == dict.fromkeys(decided(site.answers), 1), site.log
-
-
-# --- what clients do -------------------------------------------------------------------------------------------------
+UVICORN = (sys.executable, "-m", "uvicorn", ASGI, "--port", "{port}")
+GRANIAN = (sys.executable, "-m", "granian", ASGI, "--interface", "asgi", "--port", "{port}")
 
 
 @pytest.fixture(params=["uvicorn", "granian"])
-def site(request: pytest.FixtureRequest, server: FlagServer) -> Iterator[Site]:
+def site(request: pytest.FixtureRequest, signakit_emulator: Emulator) -> Iterator[Site]:
     command = {"uvicorn": UVICORN, "granian": GRANIAN}[request.param]
-    with Site(*command, path="/async/worker", server=server) as site:
+    signakit_emulator.set_config(flipped("on"))
+    with Site(*command, path="/async/worker", server=signakit_emulator) as site:
         site.until(site.answers_at_all)
         yield site
 
@@ -108,7 +38,9 @@ def get(site: Site, path: str) -> Any:
     return json.loads(site._get(path)[1])
 
 
-def test_clients_that_disconnect_in_the_midst_of_a_stream_leave_nothing(site: Site, server: FlagServer) -> None:
+def test_clients_that_disconnect_in_the_midst_of_a_stream_leave_nothing(
+    site: Site, signakit_emulator: Emulator
+) -> None:
     for _ in range(5):
         connection = HTTPConnection("127.0.0.1", site._port, timeout=GUARD)
         connection.request("GET", "/stream", headers={"user-agent": BROWSER})
@@ -122,7 +54,7 @@ def test_clients_that_disconnect_in_the_midst_of_a_stream_leave_nothing(site: Si
         connection.close()
     site.until(lambda: get(site, "/streams") == {"begun": 5, "ended": 5})
     assert get(site, "/async/worker?user=ada")["switch"] == "on"
-    server.wait_for_events(5)
+    signakit_emulator.wait_for_events(5)
     site.stop()
     assert "signakit" not in site.log, site.log
 
@@ -193,19 +125,27 @@ def test_a_handshake_of_a_bot_gets_no_cookie_and_a_gate_refuses(uvicorn: Site) -
     assert "Traceback" not in uvicorn.log
 
 
+def test_under_uvicorn_no_thread_is_started_by_anyone(signakit_emulator: Emulator) -> None:
+    signakit_emulator.set_config(flipped("on"))
+    with Site(*UVICORN, path="/async/worker", server=signakit_emulator) as site:
+        site.until(site.answers_at_all)
+        assert site.ask("ada")["switch"] == "on"
+        signakit_emulator.wait_for_events(2)
+        site.until(lambda: signakit_emulator.config_requests > 1)
+        assert get(site, "/threads") == ["MainThread"]
+
+
 @pytest.fixture(scope="module")
 def uvicorn() -> Iterator[Site]:
-    with flag_server() as server:
-        server.set_config(flipped("on"))
-        with Site(*UVICORN, path="/async/worker", server=server) as site:
-            site.until(site.answers_at_all)
-            yield site
+    with Emulator(flipped("on")) as emulator, Site(*UVICORN, path="/async/worker", server=emulator) as site:
+        site.until(site.answers_at_all)
+        yield site
 
 
-def test_a_server_that_is_told_to_end_while_it_starts_ends(server: FlagServer) -> None:
-    server.config_fault = hang
-    with Site(*UVICORN, path="/async/worker", server=server, SITE_READY_TIMEOUT="1") as site:
-        site.until(lambda: bool(server.config_requests))
+def test_a_server_that_is_told_to_end_while_it_starts_ends(signakit_emulator: Emulator) -> None:
+    signakit_emulator.fault("config", "hang")
+    with Site(*UVICORN, path="/async/worker", server=signakit_emulator, SITE_READY_TIMEOUT="1") as site:
+        site.until(lambda: signakit_emulator.config_requests > 0)
         site.stop()
         assert "ResourceWarning" not in site.log
         assert "never awaited" not in site.log

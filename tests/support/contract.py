@@ -62,14 +62,12 @@ class Adapter:
         name: Of the framework and the way.
         is_async: Views are coroutines on an event loop.
         awaits_identify: An ``identify`` may be a coroutine function.
-        has_accounts: The framework has a notion of who is logged in.
         streams: A body can be streamed.
     """
 
     name = ""
     is_async = False
     awaits_identify = True
-    has_accounts = True
     streams = True
 
     def configure(self, **options: Any) -> None:

@@ -10,7 +10,8 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse, StreamingResponse
 
 from signakit_fastapi import Flags, get_flags
-from support.asgi import AUTHENTICATION, AsgiAdapter, facts
+from support.asgi import AUTHENTICATION, AsgiAdapter
+from support.facts import facts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from flask import g
@@ -70,16 +71,15 @@ class FlaskAdapter(Adapter):
         https: bool = False,
     ) -> Answer:
         environ = {"HTTP_COOKIE": "; ".join(filter(None, (self._session, cookies)))}
+        client = self._app.test_client(use_cookies=False)
+        del client.environ_base["HTTP_USER_AGENT"]  # its own, where there may have to be none at all
         if user_agent is not None:
             environ["HTTP_USER_AGENT"] = user_agent
-        # Werkzeug's client would name itself where there shall be no User-Agent at all.
-        headers = None if user_agent is not None else {"User-Agent": ""}
-        response = self._app.test_client(use_cookies=False).open(
+        response = client.open(
             path if path.startswith("/") else f"/{self.prefix}/{path}",
             method=method,
             base_url="https://localhost" if https else None,
             environ_overrides=environ,
-            headers=headers,
         )
         return Answer(
             status=response.status_code,
@@ -108,6 +108,7 @@ class SyncViews(FlaskAdapter):
 class AsyncViews(FlaskAdapter):
     name = "flask async"
     prefix = "async"
+    streams = [int(number) for number in version("flask").split(".")[:3]] >= [3, 1, 2]  # when async views learned it
 
 
 ADAPTERS = [SyncViews, AsyncViews]

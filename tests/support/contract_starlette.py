@@ -11,7 +11,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Mount, Route
 
 from signakit_fastapi import get_flags
-from support.asgi import AUTHENTICATION, AsgiAdapter, facts
+from support.asgi import AUTHENTICATION, AsgiAdapter
+from support.facts import facts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from typing import TYPE_CHECKING, Any
 
 from fastapi import Depends, FastAPI, WebSocket
 from fastapi.responses import StreamingResponse
 
 from signakit_fastapi import Flags, Identity, SignaKit, health, require_flag
-from support.asgi import worker_facts
+from support.facts import worker_facts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -42,6 +43,12 @@ async def async_worker(flags: Flags) -> dict[str, Any]:
 @app.get("/sync/worker")
 def sync_worker(flags: Flags) -> dict[str, Any]:
     return worker_facts(flags)
+
+
+@app.get("/threads")
+async def threads() -> list[str]:
+    """Name every thread of the process, whoever started it."""
+    return [thread.name for thread in threading.enumerate()]
 
 
 @app.get("/stream")

@@ -12,18 +12,19 @@ import tempfile
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Protocol, Self
 
-from support.configs import SDK_KEY
+from support.configs import SDK_KEY, config, flag, rule, whole
 from support.contract import BROWSER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from support.server import FlagServer
+    from signakit_dev.testing import Emulator
 
 TESTS = Path(__file__).parents[1]
 GUARD = 60.0
@@ -37,10 +38,17 @@ def free_port() -> int:
         return port
 
 
+class Service(Protocol):
+    """Where a program finds its flags: the emulator, or a server that plays it."""
+
+    @property
+    def url(self) -> str: ...
+
+
 class Running:
     """A program with its children. Leaving the ``with`` block ends all of them."""
 
-    def __init__(self, *command: str, server: FlagServer, **environment: str) -> None:
+    def __init__(self, *command: str, server: Service, **environment: str) -> None:
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # closed at the end of the block
         ours = {
             "DJANGO_SETTINGS_MODULE": "support.django_site.deployed",
@@ -71,9 +79,9 @@ class Running:
             assert time.monotonic() < deadline, self.log
             time.sleep(0.01)
 
-    def stop(self) -> int:
-        """End it as a system does, by SIGTERM, and return its exit code."""
-        self.process.send_signal(signal.SIGTERM)
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """End it as a system does, by SIGTERM unless said otherwise, and return its exit code."""
+        self.process.send_signal(number)
         return self.process.wait(GUARD)
 
     def __enter__(self) -> Self:
@@ -91,7 +99,7 @@ class Running:
 class Site(Running):
     """A site under a server. ``command`` has ``{port}`` where the port goes."""
 
-    def __init__(self, *command: str, path: str, server: FlagServer, **environment: str) -> None:
+    def __init__(self, *command: str, path: str, server: Service, **environment: str) -> None:
         port = free_port()
         super().__init__(*(part.format(port=port) for part in command), server=server, **environment)
         self._port = port
@@ -129,11 +137,48 @@ class Site(Running):
             return list(pool.map(self.ask, users))
 
 
-def exposures(server: FlagServer) -> Counter[tuple[int, str, str, str]]:
-    """How often each exposure arrived: by process, user, flag and variation."""
+# --- what is asked of every server ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """A site under a server.
+
+    Attributes:
+        command: With ``{port}`` where the port goes.
+        workers: Processes that answer.
+        path: The view that is asked.
+        preloads: The master has a client of its own.
+        loads_at_start: A worker is ready before its first answer.
+        threads: The client works in threads, and not on the worker's event loop.
+        ended_by: The signal that it is told to end by.
+    """
+
+    command: tuple[str, ...]
+    workers: int
+    path: str = "/sync/worker"
+    preloads: bool = False
+    loads_at_start: bool = True
+    threads: bool = True
+    ended_by: signal.Signals = signal.SIGTERM
+
+
+def flipped(switch: str) -> dict[str, object]:
+    """A project with an A/B flag ``exp``, and a ``switch``."""
+    return config(flag("exp", rule("r-exp")), flag("switch", allocation=whole(switch)))
+
+
+def answering(answers: list[dict[str, Any]], switch: str) -> set[int]:
+    """Return the processes that answered with this variation of the switch."""
+    return {answer["pid"] for answer in answers if answer["switch"] == switch}
+
+
+def exposures(emulator: Emulator) -> Counter[tuple[int, str, str, str]]:
+    """How often each exposure arrived: by process, user, flag and variation. The emulator has refused none."""
+    assert emulator.refused() == []
     return Counter(
         (event["attributes"]["pid"], event["userId"], flag, variation)
-        for event in server.events
+        for event in emulator.events()
         for flag, variation in event["decisions"].items()
     )
 
@@ -148,6 +193,12 @@ def decided(answers: list[dict[str, Any]]) -> set[tuple[int, str, str, str]]:
     }
 
 
-def polls_with(server: FlagServer, etag: str | None, *, since: int) -> int:
-    """How many requests for the config, from the ``since``-th on, still asked for an old one."""
-    return sum(request.get("if-none-match") == etag for request in server.config_requests[since:])
+def counted(answers: list[dict[str, Any]], arrived: Counter[tuple[int, str, str, str]], polls: int) -> str:
+    """Say in a line what was counted, for the end of a run of tests."""
+    workers = Counter(pid for pid, *_ in arrived.elements())
+    each = " + ".join(str(count) for _, count in sorted(workers.items()))
+    most = max(arrived.values(), default=0)
+    return (
+        f"{len(answers)} requests, {len(workers)} workers, flip seen in {polls} polls, "
+        f"{each} = {arrived.total()} exposures, each {'once' if most == 1 else f'up to {most} times'}"
+    )

@@ -19,5 +19,7 @@ PRODUCTS = {
         Product("teapot", "Teapot", 24.5),
         Product("cup", "Cup", 7.9),
         Product("tray", "Tray", 18.0),
+        Product("tin", "Tea tin", 12.0),
+        Product("spoon", "Tea spoon", 4.5),
     )
 }

@@ -19,6 +19,7 @@ DATABASES = {
         "NAME": os.environ.get("SHOP_DATABASE", FOLDER / "shop.sqlite3"),
     }
 }
+AUTH_USER_MODEL = "shop.Customer"
 LOGIN_REDIRECT_URL = "products"
 LOGOUT_REDIRECT_URL = "products"
 

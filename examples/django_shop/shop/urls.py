@@ -13,6 +13,7 @@ urlpatterns = [
     path("buy/<slug:slug>/", views.buy, name="buy"),
     path("thanks/<slug:slug>/", views.thanks, name="thanks"),
     path("beta/", views.beta, name="beta"),
+    path("sign-up/", views.sign_up, name="sign-up"),
     path("login/", LoginView.as_view(), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("health/flags/", health, name="health"),

@@ -7,11 +7,13 @@ import threading
 
 from django.http import HttpResponse, HttpResponseRedirect, JsonResponse, StreamingHttpResponse
 from django.shortcuts import render
+from django.template import engines
+from django.template.response import TemplateResponse
+from django.utils.decorators import method_decorator
 from django.views import View
 
 from signakit_django.decorators import FlagRequiredMixin, flag_required
-
-from .views import facts, worker_facts
+from support.facts import facts, worker_facts
 
 
 async def untouched(request):
@@ -76,6 +78,11 @@ async def jinja(request):
     return render(request, "page.jinja")
 
 
+async def rendered(request):
+    template = engines["django"].from_string('{% load signakit %}{% flag "switch" %}')
+    return TemplateResponse(request, template)
+
+
 async def let_in(request, *args, **kwargs):
     return HttpResponse("let in")
 
@@ -89,6 +96,18 @@ gate_teapot = flag_required("unknown", status=418)(let_in)
 
 @flag_required("switch")
 class GateClass(View):
+    async def get(self, request):
+        return HttpResponse("let in")
+
+
+@method_decorator(flag_required("switch"), name="dispatch")
+class GateDispatch(View):
+    async def get(self, request):
+        return HttpResponse("let in")
+
+
+@method_decorator(flag_required("switch"), name="get")
+class GateGet(View):
     async def get(self, request):
         return HttpResponse("let in")
 

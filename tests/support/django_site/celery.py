@@ -8,6 +8,9 @@ from pathlib import Path
 from celery import Celery
 from celery.signals import worker_process_shutdown
 
+from support.facts import worker_facts
+from support.server import wait_until
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "support.django_site.deployed")
 folder = Path(os.environ["SITE_BROKER"])
 (folder / "results").mkdir(exist_ok=True)
@@ -28,8 +31,9 @@ app.conf.update(
 
 @worker_process_shutdown.connect
 def ending(pid, **_):
-    """Say that a process of the pool is about to leave."""
+    """Say that a process of the pool is about to leave, and wait until it may."""
     (folder / f"ending-{pid}").touch()
+    wait_until((folder / "may-end").exists, 30)
 
 
 class User:
@@ -44,5 +48,4 @@ def decide(user):
     """Decide for a user, as a task of a shop would."""
     from signakit_django import flags_for
 
-    flags = flags_for(User(user), {"pid": os.getpid()})
-    return {"pid": os.getpid(), "exp": flags.variation("exp", "none"), "switch": flags.variation("switch", "none")}
+    return worker_facts(flags_for(User(user), {"pid": os.getpid()}))

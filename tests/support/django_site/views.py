@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import threading
 
 from django.http import HttpResponse, HttpResponseRedirect, JsonResponse, StreamingHttpResponse
 from django.shortcuts import render
+from django.template import engines
+from django.template.response import TemplateResponse
+from django.utils.decorators import method_decorator
 from django.views import View
 
 from signakit_django.decorators import FlagRequiredMixin, flag_required
-
-
-def facts(flags):
-    """Everything that a scenario asks about."""
-    decision = flags.decide("exp")
-    return {
-        "user_id": flags.user_id,
-        "attributes": flags.attributes,
-        "is_bot": flags.is_bot,
-        "variation": None if decision is None else decision.variation_key,
-        "switch": flags.is_enabled("switch"),
-        "switch_by_default": flags.is_enabled("switch", True),
-        "targeted": flags.variation("tgt", "default"),
-        "thread": threading.get_ident(),
-    }
+from support.facts import facts, worker_facts
 
 
 def untouched(request):
@@ -43,11 +31,6 @@ def flags(request):
     response = JsonResponse(facts(request.flags))
     response["Vary"] = "Accept-Language"
     return response
-
-
-def worker_facts(flags):
-    """Which process answers, and what it thinks."""
-    return {"pid": os.getpid(), "exp": flags.variation("exp", "none"), "switch": flags.variation("switch", "none")}
 
 
 def worker(request):
@@ -90,6 +73,11 @@ def jinja(request):
     return render(request, "page.jinja", using=None)
 
 
+def rendered(request):
+    template = engines["django"].from_string('{% load signakit %}{% flag "switch" %}')
+    return TemplateResponse(request, template)
+
+
 def let_in(request, *args, **kwargs):
     return HttpResponse("let in")
 
@@ -103,6 +91,18 @@ gate_teapot = flag_required("unknown", status=418)(let_in)
 
 @flag_required("switch")
 class GateClass(View):
+    def get(self, request):
+        return HttpResponse("let in")
+
+
+@method_decorator(flag_required("switch"), name="dispatch")
+class GateDispatch(View):
+    def get(self, request):
+        return HttpResponse("let in")
+
+
+@method_decorator(flag_required("switch"), name="get")
+class GateGet(View):
     def get(self, request):
         return HttpResponse("let in")
 

@@ -9,8 +9,9 @@ from flask import Blueprint, Response, jsonify, redirect, render_template, strea
 
 import signakit_flask
 from signakit_flask import aflags
+from support.facts import facts, worker_facts
 
-from .views import ALL, add_gates, facts, worker_facts
+from .views import ALL, add_gates
 
 pages = Blueprint("async", __name__)
 

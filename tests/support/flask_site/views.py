@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import threading
 
 from flask import Blueprint, Response, jsonify, redirect, render_template, stream_with_context
 
 from signakit_flask import flag_required, flags
+from support.facts import facts, worker_facts
 
 pages = Blueprint("sync", __name__)
 ALL = ["GET", "POST", "OPTIONS"]
-
-
-def facts(flags):
-    """Everything that a scenario asks about."""
-    decision = flags.decide("exp")
-    return {
-        "user_id": flags.user_id,
-        "attributes": flags.attributes,
-        "is_bot": flags.is_bot,
-        "variation": None if decision is None else decision.variation_key,
-        "switch": flags.is_enabled("switch"),
-        "switch_by_default": flags.is_enabled("switch", True),
-        "targeted": flags.variation("tgt", "default"),
-        "thread": threading.get_ident(),
-    }
 
 
 @pages.route("/untouched")
@@ -45,11 +30,6 @@ def everything():
     response = jsonify(facts(flags))
     response.headers["Vary"] = "Accept-Language"
     return response
-
-
-def worker_facts(flags):
-    """Which process answers, and what it thinks."""
-    return {"pid": os.getpid(), "exp": flags.variation("exp", "none"), "switch": flags.variation("switch", "none")}
 
 
 @pages.route("/worker")

@@ -105,11 +105,21 @@ SAMPLE = """\
       "salt": "recommendations",
       "status": "active",
       "running": true,
-      "variables": [{ "key": "count", "type": "number", "defaultValue": 4 }],
+      "variables": [
+        { "key": "count", "type": "number", "defaultValue": 4 },
+        {
+          "key": "layout",
+          "type": "json",
+          "defaultValue": { "columns": 2, "heading": "What others like" }
+        }
+      ],
       "variations": [
         { "key": "popular" },
         { "key": "similar" },
-        { "key": "personal", "variables": { "count": 6 } },
+        {
+          "key": "personal",
+          "variables": { "count": 6, "layout": { "columns": 3, "heading": "Picked for you" } }
+        },
         { "key": "off" }
       ],
       "rules": [

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from ._faults import Fault
+    from ._service import Service
 
 __all__ = ["Background", "Options", "PortTaken", "RemoteNotAllowed", "free_port_after", "run"]
 
@@ -113,7 +114,12 @@ class Background:
     @property
     def config_requests(self) -> int:
         """How often a config was asked for."""
-        return self._server.service_requests()
+        return self._server.service.config_requests
+
+    @property
+    def configs_sent(self) -> int:
+        """How often it was sent whole."""
+        return self._server.service.configs_sent
 
     def start(self) -> None:
         """Start, and return once requests are answered."""
@@ -172,9 +178,10 @@ class _Server(uvicorn.Server):
             )
         )
 
-    def service_requests(self) -> int:
-        count: int = self._app.state.service.config_requests
-        return count
+    @property
+    def service(self) -> Service:
+        service: Service = self._app.state.service
+        return service
 
     def stop(self) -> None:
         """Ask the server to stop, from any thread."""

@@ -76,6 +76,7 @@ class Service:
         self.faults = faults
         self.stopping = stopping
         self.config_requests: int = 0
+        self.configs_sent: int = 0
 
     def routes(self) -> list[Route]:
         """Return the routes of both."""
@@ -90,7 +91,11 @@ class Service:
         fault = self.faults.take("config")
         if fault is not None and fault.kind == "refuse":
             return Refused()
-        return await self._answered(fault, self._config(request))
+        usual = self._config(request)
+        answer = await self._answered(fault, usual)
+        if answer is usual and answer.status_code == 200:
+            self.configs_sent += 1
+        return answer
 
     def _config(self, request: Request) -> Response:
         org, project, environment = (request.path_params[name] for name in ("org", "project", "environment"))

@@ -123,6 +123,11 @@ class Emulator:
         return 0 if self._server is None else self._server.config_requests
 
     @property
+    def configs_sent(self) -> int:
+        """How often a config was sent since the start; 304, to clients that have it, and faults do not count."""
+        return 0 if self._server is None else self._server.configs_sent
+
+    @property
     def version(self) -> int:
         """The version of the config that is served; one higher at each change."""
         return self._store.version

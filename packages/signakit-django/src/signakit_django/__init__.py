@@ -48,7 +48,12 @@ def flags_for(
     Returns:
         The context, never None. While there is no config it gives None and defaults. The first use in a process waits
         for the config, for ``READY_TIMEOUT`` seconds at most.
+
+    Raises:
+        TypeError: ``user`` is something else, as when the primary key is given, or ``attributes`` no mapping.
     """
+    if user is not None and not hasattr(user, "is_authenticated"):
+        raise TypeError(f"user must be a user of Django's, or None, not {type(user).__name__}")
     from .conf import conf  # noqa: PLC0415  # as above
     from .integration import identity_of  # noqa: PLC0415  # as above
 

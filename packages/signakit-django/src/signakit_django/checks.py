@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004  # Django's name
+from django.utils.module_loading import import_string
 
 from .conf import SETTING, conf
 
@@ -38,15 +39,31 @@ def _message(problem: Problem) -> CheckMessage:
 def check_middleware(**_: Any) -> list[CheckMessage]:
     """W003: the middleware is missing. W004: it comes before a middleware that it needs."""
     listed = list(settings.MIDDLEWARE)
-    if MIDDLEWARE not in listed:
+    ours = _place(MIDDLEWARE, listed)
+    if ours is None:
         hint = f"Add {MIDDLEWARE!r} after the authentication middleware; without it requests have no flags."
         return [Warning("SignaKitMiddleware is not in MIDDLEWARE.", hint=hint, obj=SETTING, id="signakit.W003")]
-    later = [path for path in BEFORE_OURS if path in listed[listed.index(MIDDLEWARE) :]]
+    later = [path for path in BEFORE_OURS if (_place(path, listed) or 0) > ours]
     if not later:
         return []
     hint = "Move it below them: a middleware in between that asks for flags would take everyone for anonymous."
     message = f"SignaKitMiddleware is listed before {' and '.join(path.rpartition('.')[2] for path in later)}."
     return [Warning(message, hint=hint, obj=SETTING, id="signakit.W004")]
+
+
+def _place(path: str, listed: list[str]) -> int | None:
+    """Return where a middleware or a subclass of it is listed, or None."""
+    if path in listed:
+        return listed.index(path)
+    return next((place for place, other in enumerate(listed) if _is_subclass(other, path)), None)
+
+
+def _is_subclass(other: str, path: str) -> bool:
+    try:
+        kind, base = import_string(other), import_string(path)
+    except Exception:  # noqa: BLE001  # what cannot be imported is Django's to tell; that of accounts needs their models
+        return False
+    return isinstance(kind, type) and issubclass(kind, base)
 
 
 def check_deployment(**_: Any) -> list[CheckMessage]:

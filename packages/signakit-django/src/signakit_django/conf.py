@@ -9,14 +9,19 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from django.apps import apps
 from django.conf import settings
+from django.utils.module_loading import import_string
 
 from signakit_flags.integration import Options, Problem, parse_options
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .integration import DjangoIntegration
 
 SETTING = "SIGNAKIT"
+PATHS = ("identify", "bot_detector")
 OWN_OPTIONS = ("load_in_tests", "snapshot_cache")
 
 
@@ -38,9 +43,12 @@ class Conf:
         if not isinstance(given, dict):
             problem = Problem("invalid", SETTING, f"{SETTING} must be a dict, not {type(given).__name__}")
             return Options(problems=(problem,))
-        options = parse_options(
-            {str(name).lower(): value for name, value in given.items()}, extra=OWN_OPTIONS, spell=spell
-        )
+        values = {str(name).lower(): value for name, value in given.items()}
+        if not apps.ready:
+            # Where a path leads there may be models, and those cannot be imported yet: `get_client()` in a module of
+            # models must not switch flags off for good.
+            values.update({name: _later(values[name]) for name in PATHS if isinstance(values.get(name), str)})
+        options = parse_options(values, extra=OWN_OPTIONS, spell=spell)
         return replace(options, problems=(*options.problems, *_own_problems(options)))
 
     @property
@@ -62,6 +70,13 @@ class Conf:
 def spell(name: str) -> str:
     """Return an option as it stands in the settings."""
     return f'{SETTING}["{name.upper()}"]'
+
+
+def _later(path: str) -> Callable[..., Any]:
+    def call(*arguments: Any) -> Any:
+        return import_string(path)(*arguments)
+
+    return call
 
 
 def _own_problems(options: Options) -> list[Problem]:

@@ -56,10 +56,14 @@ def flag_required(
                 return await view(request, *args, **kwargs)
 
             return cast("ViewT", async_view)
+        # As `method_decorator(flag_required(...), name="dispatch")` hands it over: a partial of the bound method.
+        owner = getattr(getattr(view, "func", view), "__self__", None)
+        is_async = bool(getattr(owner, "view_is_async", False))
 
         @functools.wraps(view)
         def sync_view(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-            return view(request, *args, **kwargs) if gate.admits(flags_of(request)) else gate.refuse()
+            serve = functools.partial(view, request, *args, **kwargs)
+            return gate.dispatch(request, serve, is_async=is_async)
 
         return cast("ViewT", sync_view)
 

@@ -13,7 +13,7 @@ from django.core.exceptions import SynchronousOnlyOperation
 from django.http import HttpRequest
 from django.utils.functional import LazyObject
 
-from signakit_flags.integration import AnyIdentityResolver, Identity, Integration, LazyClient
+from signakit_flags.integration import AnyIdentityResolver, Identity, IdentityNotAwaited, Integration, LazyClient
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
@@ -68,6 +68,8 @@ class DjangoIntegration(Integration[HttpRequest]):
         try:
             return super().resolve(request)
         except SynchronousOnlyOperation as error:
+            if not _on_loop():
+                raise  # of an async IDENTIFY, asked by a sync view: its own mistake, like any other
             # A sync IDENTIFY that reads the database, on the event loop: `aflags` calls it in a thread.
             raise self.not_awaited() from error
 
@@ -95,7 +97,11 @@ class DjangoIntegration(Integration[HttpRequest]):
         async def awaited() -> Identity | None:
             return await found
 
-        return async_to_sync(awaited)()
+        try:
+            return async_to_sync(awaited)()
+        except IdentityNotAwaited as error:
+            # Advice to await would reach a view that cannot.
+            raise RecursionError("IDENTIFY asks for the flags that it is asked for") from error
 
     async def in_thread(self, identify: AnyIdentityResolver[HttpRequest], request: HttpRequest) -> Any:
         """Call a sync ``IDENTIFY`` where it may use the database and the session."""
@@ -129,9 +135,9 @@ class CacheSnapshotStore:
 
 def in_test_environment() -> bool:
     """Say whether ``setup_test_environment()`` is in force, as in every test run of Django's and pytest-django's."""
-    # It makes this attribute, which Django documents. Not imported here: who has sent no mail is not under test.
-    mail = sys.modules.get("django.core.mail")
-    return hasattr(mail, "outbox")
+    # It makes this attribute, which Django documents. So does the backend that keeps mail in memory, which is not for
+    # tests alone; but only tests import where that function is. Nothing is imported here to find out.
+    return "django.test.utils" in sys.modules and hasattr(sys.modules.get("django.core.mail"), "outbox")
 
 
 def _on_loop() -> bool:

@@ -72,6 +72,7 @@ def require_flag(
 
     Raises:
         TypeError: ``flag_key`` is no text.
+        ValueError: ``status_code`` is none of HTTP's.
     """
     if not isinstance(flag_key, str):
         raise TypeError(f"require_flag takes the key of a flag, not a {type(flag_key).__name__}")

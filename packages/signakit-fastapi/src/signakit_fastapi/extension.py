@@ -15,7 +15,7 @@ from signakit_flags.integration import Identity, VisitorCookie, parse_options
 from .integration import IDENTITY, StarletteIntegration
 from .middleware import SignaKitMiddleware
 from .openapi import document_refusals
-from .scope import SIGNAKIT, attach, flags_of, signakit_of
+from .scope import SIGNAKIT, attach, flags_of
 
 if TYPE_CHECKING:
     import os
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from signakit_flags import SignaKitClient
     from signakit_flags.integration import AnyIdentityResolver, LazyUserContext, SnapshotStore
+
+    from .scope import Attached
 
 AppT = TypeVar("AppT")
 
@@ -64,8 +66,8 @@ class SignaKit:
     """Feature flags of a FastAPI or Starlette application.
 
     Making one touches no network; the lifespan makes the client, waits for the config, and at the end sends what is
-    queued. Polling and sending are tasks of the application's event loop: no thread is started. What is wrong with the
-    settings is logged at the start, flags are off, and the application works.
+    queued. Polling and sending are tasks of the application's event loop: no thread of its own is started. What is
+    wrong with the settings is logged at the start, flags are off, and the application works.
 
     Args:
         sdk_key: The key; without it, ``SIGNAKIT_SDK_KEY`` of the environment.
@@ -114,15 +116,17 @@ class SignaKit:
         Flags can be asked while ``own`` starts and ends.
 
         Args:
-            own: The application's own lifespan. Its state must not have the key ``"signakit"``.
+            own: The application's own lifespan. Its state may have neither the key ``"signakit"`` nor ``"flags"``, that
+                of each request's flags: the start raises ``RuntimeError``.
         """
 
         @asynccontextmanager
         async def lifespan(app: AppT) -> AsyncIterator[dict[str, Any]]:
             async with self.lifespan(app) as ours, own(app) as theirs:
                 state = dict(theirs or {})
-                if state.setdefault(SIGNAKIT, self) is not self:
-                    raise RuntimeError(f"the state of the application's lifespan has a key {SIGNAKIT!r} of its own")
+                for name in (SIGNAKIT, "flags"):
+                    if state.get(name, self) is not self:
+                        raise RuntimeError(f"the state of the application's lifespan has a key {name!r} of its own")
                 yield {**state, **ours}
 
         return lifespan
@@ -196,9 +200,9 @@ class SignaKit:
                 return await flags.resolve()
             scope[IDENTITY] = found
             if flags.touched and not _is_of(flags, found):
-                signakit = signakit_of(scope)
-                flags = signakit.context(scope)
-                attach(scope, signakit, flags)
+                # The cookie of those before is still set, if there is a middleware.
+                before: Attached = scope[SIGNAKIT]
+                flags = attach(scope, before.signakit, by_middleware=before.by_middleware)
             return await flags.resolve()
 
         return get_flags_from

@@ -1,7 +1,8 @@
 """Where Starlette keeps what the flags of a request need, and the client, which lives as long as the application runs.
 
 State: ``_running`` counts the lifespans that are under way. The first one makes the client and the last one closes it;
-they belong to one event loop. The closed client stays until the next start: flags can still be decided by it.
+they belong to one event loop. The closed client stays until the next start: requests that are not done by then can
+still decide by it. One that comes after the last lifespan is told that there is none.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 from anyio import from_thread
 from starlette.requests import HTTPConnection, cookie_parser
 
-from signakit_flags.integration import Identity, Integration
+from signakit_flags.integration import Identity, Integration, LazyUserContext
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -24,9 +25,16 @@ CLOSE_TIMEOUT: float = 2.0
 """Seconds that the end of the application waits for events to be sent, at most."""
 
 NOT_STARTED: str = (
-    "SignaKit has not been started, as its lifespan did not run. Pass lifespan=signakit.lifespan to the application,"
-    " or signakit.lifespan_around(...) with a lifespan of your own. The lifespan of a mounted application does not run"
-    " by itself: let the outermost one enter it. In tests, write `with TestClient(app) as client:`, which runs it."
+    "SignaKit is not running, as its lifespan did not run, or has ended. Pass lifespan=signakit.lifespan to the"
+    " application, or signakit.lifespan_around(...) with a lifespan of your own. The lifespan of a mounted application"
+    " does not run by itself: let the outermost one enter it. In tests, write `with TestClient(app) as client:`, which"
+    " runs it."
+)
+
+_NO_COOKIE: str = "no visitor cookie without SignaKitMiddleware: pass middleware=signakit.middleware to the application"
+_NO_COOKIE_HERE: str = (
+    "no visitor cookie, as flags were first asked after the response has started, or by middleware outside of"
+    " SignaKitMiddleware: add that one last, app.add_middleware(SignaKitMiddleware, signakit=signakit)"
 )
 
 IDENTITY: str = "signakit.identity"
@@ -80,6 +88,13 @@ class StarletteIntegration(Integration[HTTPConnection]):
             raise RuntimeError(NOT_STARTED)
         return self._made
 
+    def context(self, request: HTTPConnection) -> LazyUserContext:
+        """Return the flags of a request. While no lifespan runs, the first question raises ``RuntimeError``."""
+        if self._running or not self._started:
+            return LazyUserContext(self, request)
+        # As if there had never been one: by the old client exposures would be lost, and nobody would know.
+        return LazyUserContext(StarletteIntegration(self.options), request)
+
     def ready_client(self) -> SignaKitClient | None:
         """Return the client if it has a config by now; None also where the lifespan did not run."""
         client = self._made
@@ -101,7 +116,8 @@ class StarletteIntegration(Integration[HTTPConnection]):
         user = request.scope.get("user")
         if user is None or not user.is_authenticated:
             return None
-        return Identity(str(user.identity))
+        identity = user.identity
+        return None if identity is None else Identity(str(identity))
 
     def resolve(self, request: HTTPConnection) -> Identity | None:
         """Return whom ``flags_from`` names, else whom ``identify`` names, else the account, else None."""
@@ -129,10 +145,8 @@ class StarletteIntegration(Integration[HTTPConnection]):
 
     def report(self, subject: str, message: str, *arguments: object) -> None:
         """Log a problem, once for each subject and kind of error."""
-        if subject == "sealed" and not self.has_middleware:
-            message = (
-                "no visitor cookie without SignaKitMiddleware: pass middleware=signakit.middleware to the application"
-            )
+        if subject == "sealed":
+            message = _NO_COOKIE_HERE if self.has_middleware else _NO_COOKIE
         super().report(subject, message, *arguments)
 
 

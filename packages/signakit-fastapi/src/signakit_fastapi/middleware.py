@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from starlette.datastructures import MutableHeaders
 
-from .scope import FLAGS, SIGNAKIT, attach
+from .scope import SIGNAKIT, attach, keep
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -14,14 +14,16 @@ if TYPE_CHECKING:
     from signakit_flags.integration import LazyUserContext, ResponseStart
 
     from .extension import SignaKit
+    from .scope import Attached
 
 
 class SignaKitMiddleware:
     """Gives each request its flags as ``request.state.flags``, and new visitors their cookie.
 
     For HTTP and WebSocket requests of Starlette, of FastAPI, and of any ASGI application that it is put around. A
-    request that asks for no flag pays for one small object. Its place among other middleware does not matter: who asks
-    is found out at the first question. The same one twice counts once.
+    request that asks for no flag pays for a few small objects. Middleware that asks for flags itself belongs inside of
+    it; the place of any other does not matter, as who asks is found out at the first question. The same one twice
+    counts once.
 
     What Starlette answers when an exception is handled by nobody is sent outside of all middleware: to set the cookie
     there, too, put it around the application itself, ``SignaKitMiddleware(app, signakit=signakit)``.
@@ -39,30 +41,28 @@ class SignaKitMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the request."""
         signakit = self._signakit
-        outer = scope.get(SIGNAKIT)
-        if scope["type"] not in {"http", "websocket"} or outer is signakit:
+        outer: Attached | None = scope.get(SIGNAKIT)
+        twice = outer is not None and outer.signakit is signakit and outer.by_middleware
+        if twice or scope["type"] not in {"http", "websocket"}:
             await self.app(scope, receive, send)
             return
 
-        flags = signakit.context(scope)
-        if outer is None:
-            attach(scope, signakit, flags)
+        flags = attach(scope, signakit, by_middleware=True)
+        if outer is None or outer.signakit is signakit:
             await self._serve(flags, scope, receive, send)
             return
         # A mounted application with flags of its own. Those of the one around it come back afterwards.
-        outer_flags = scope[FLAGS]
-        attach(scope, signakit, flags)
         try:
             await self._serve(flags, scope, receive, send)
         finally:
-            attach(scope, outer, outer_flags)
+            keep(scope, outer)
 
     async def _serve(self, flags: LazyUserContext, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_flags(message: Message) -> None:
             if message["type"] in _STARTS:
                 start = flags.start_response(secure=scope.get("scheme") in _SECURE)
                 if start.vary:
-                    _add_headers(message, start)
+                    message = _with_headers(message, start)
             await send(message)
 
         try:
@@ -77,14 +77,16 @@ _STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.
 _SECURE = frozenset({"https", "wss"})
 
 
-def _add_headers(message: Message, start: ResponseStart) -> None:
-    message.setdefault("headers", [])
-    headers = MutableHeaders(scope=message)  # a list of its own: an application may send one response many times
+def _with_headers(message: Message, start: ResponseStart) -> Message:
+    # A copy: an application may send one response, or one message, to many, who must not get each other's cookie.
+    message = {"headers": [], **message}
+    headers = MutableHeaders(scope=message)  # makes the list another one, too
     if start.cookie is not None:
         headers.append("set-cookie", start.cookie.header())
     if message["type"] == "websocket.accept":
-        return  # no cache keeps a connection
+        return message  # no cache keeps a connection
     vary = [name.strip() for value in headers.getlist("vary") for name in value.split(",") if name.strip()]
     there = {name.lower() for name in vary}
     if "*" not in there:
         headers["vary"] = ", ".join([*vary, *(name for name in start.vary if name.lower() not in there)])
+    return message

@@ -1,4 +1,4 @@
-"""Where the flags of a request are kept: in its scope.
+"""Where the flags of a request are kept: in its scope, under one key.
 
 ``request.state`` is for users alone. It is a copy of the lifespan's state that a server may forget to make; a scope is
 always that of one request.
@@ -6,7 +6,10 @@ always that of one request.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import HTTPConnection
 
 from .integration import NOT_STARTED
 
@@ -16,20 +19,41 @@ if TYPE_CHECKING:
     from .extension import SignaKit
 
 SIGNAKIT: str = "signakit"
-"""The key of the extension, in the scope and in the lifespan's state."""
-
-FLAGS: str = "signakit.flags"
-"""The key of the flags, in the scope."""
+"""The key in the scope, of ``Attached``, and in the lifespan's state, of the extension."""
 
 
-def attach(scope: Any, signakit: SignaKit, flags: LazyUserContext) -> None:
-    """Make ``flags`` those of a request, also as ``request.state.flags``."""
-    scope[SIGNAKIT] = signakit
-    scope[FLAGS] = flags
+@dataclass(slots=True)  # not frozen: that costs each request a microsecond
+class Attached:
+    """The flags of a request.
+
+    Attributes:
+        signakit: The extension that serves it.
+        flags: The flags.
+        connection: What the flags know of the request.
+        by_middleware: Whether a ``SignaKitMiddleware`` will set their cookie.
+    """
+
+    signakit: SignaKit
+    flags: LazyUserContext
+    connection: HTTPConnection
+    by_middleware: bool
+
+
+def attach(scope: Any, signakit: SignaKit, *, by_middleware: bool) -> LazyUserContext:
+    """Make new flags, those of a request from now on, also as ``request.state.flags``."""
+    connection = HTTPConnection(scope)
+    flags = signakit.integration.context(connection)
+    keep(scope, Attached(signakit, flags, connection, by_middleware))
+    return flags
+
+
+def keep(scope: Any, attached: Attached) -> None:
+    """Make these the flags of a request."""
+    scope[SIGNAKIT] = attached
     state = scope.get("state")
     if state is None:
         state = scope["state"] = {}
-    state["flags"] = flags
+    state["flags"] = attached.flags
 
 
 def signakit_of(scope: Any) -> SignaKit:
@@ -38,24 +62,29 @@ def signakit_of(scope: Any) -> SignaKit:
     Raises:
         RuntimeError: There is none, as the lifespan did not run.
     """
-    found = scope.get(SIGNAKIT) or scope.get("state", {}).get(SIGNAKIT)
+    attached: Attached | None = scope.get(SIGNAKIT)
+    if attached is not None:
+        return attached.signakit
+    found: SignaKit | None = scope.get("state", {}).get(SIGNAKIT)
     if found is None:
         raise RuntimeError(NOT_STARTED)
-    return cast("SignaKit", found)
+    return found
 
 
 def flags_of(scope: Any) -> LazyUserContext:
     """Return the flags of a request.
 
-    Without the middleware they are made here, and no visitor can get a cookie any more.
+    Without a middleware around the caller they are made here, and no visitor can get a cookie by them.
 
     Raises:
         RuntimeError: The lifespan did not run, and there is no middleware either. With it, the first question raises.
     """
-    signakit = signakit_of(scope)
-    flags: LazyUserContext | None = scope.get(FLAGS)
-    if flags is None:
-        flags = signakit.context(scope)
+    attached: Attached | None = scope.get(SIGNAKIT)
+    if attached is None:
+        flags = attach(scope, signakit_of(scope), by_middleware=False)
         flags.start_response()
-        attach(scope, signakit, flags)
-    return flags
+        return flags
+    if not attached.flags.touched:
+        # Middleware that adds to the scope does so in a copy, as ASGI wants it: who asks is in that of the caller.
+        attached.connection.scope = scope
+    return attached.flags

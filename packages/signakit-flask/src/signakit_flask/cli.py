@@ -21,7 +21,8 @@ commands: AppGroup = AppGroup(NAME, help="List flags, decide them for a user, or
 
 def _command(function: Callable[..., None]) -> Callable[..., None]:
     """Add the options that each has."""
-    timeout = click.option("--timeout", type=float, default=10.0, metavar="SECONDS", help="Wait for the config.")
+    seconds = click.FloatRange(min=0)
+    timeout = click.option("--timeout", type=seconds, default=10.0, metavar="SECONDS", help="Wait for the config.")
     as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
     return as_json(timeout(function))
 
@@ -98,11 +99,11 @@ def _require_config(client: SignaKitClient, reason: str | None) -> None:
 
 def _attribute(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
-    if not equals:
+    if not (name and equals):
         raise click.BadParameter(f"an attribute is written NAME=VALUE, not {text!r}")
     try:
         return name, json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return name, value
 
 

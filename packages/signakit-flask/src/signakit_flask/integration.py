@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from flask import Request, has_request_context
+from flask import Request, current_app, has_app_context, has_request_context
 
-from signakit_flags.integration import Identity, Integration, LazyClient, Options, parse_options
+from signakit_flags.integration import Identity, Integration, LazyClient, Options, is_visitor_id, parse_options
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
+    from contextlib import AbstractContextManager
 
     from flask import Flask
 
@@ -80,7 +82,24 @@ class FlaskIntegration(Integration[Request]):
 
     def cookie(self, request: Request, name: str) -> str | None:
         """Return the value of a cookie of the request, or None without one."""
-        return request.cookies.get(name)
+        # A browser sends all of that name, those of a parent domain, too: a stranger's must not hide ours.
+        values = request.cookies.getlist(name)
+        return next(filter(is_visitor_id, values), values[0] if values else None)
+
+    def resolve(self, request: Request) -> Identity | None:
+        """Return who asks, as the app of the request knows them: see ``Integration.resolve``."""
+        with self._own_app():
+            return super().resolve(request)
+
+    async def aresolve(self, request: Request) -> Identity | None:
+        """Return the same, for async code."""
+        with self._own_app():
+            return await super().aresolve(request)
+
+    def _own_app(self) -> AbstractContextManager[object]:
+        # Whoever pushes the context of another app in a view has that one's accounts and database as the current ones.
+        elsewhere = has_app_context() and current_app._get_current_object() is not self._app  # type: ignore[attr-defined]  # noqa: SLF001  # a proxy
+        return self._app.app_context() if elsewhere else nullcontext()
 
     def account(self, request: Request) -> Identity | None:  # noqa: ARG002  # Flask-Login takes the current request
         """Return the user who is logged in by Flask-Login, or None without it."""

@@ -10,10 +10,11 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, cast
 
 from flask import current_app, request
+from flask import globals as flask_globals
 from werkzeug.local import LocalProxy
 
 if TYPE_CHECKING:
-    from flask import Request, Response
+    from flask import Flask, Request, Response
 
     from signakit_flags import SignaKitUserContext
     from signakit_flags.integration import LazyUserContext
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 NAME = "signakit"
 _KEY = "_signakit_flags"
+_serving: Any = vars(flask_globals).get("request_ctx", flask_globals.app_ctx)
+"""The context whose ``app`` serves the request, which ``current_app`` is not while another app's context is pushed in a
+view. Later Flasks have one context for both, and a request is not seen from another app's."""
 _OUTSIDE = """\
 Working outside of request context.
 
@@ -30,13 +34,13 @@ for a user by their id: signakit.flags_for("user-17"), or signakit.client, in an
 """
 
 
-def state() -> SignaKitState:
-    """Return what ``init_app`` has left in the current app.
+def state(app: Flask = current_app) -> SignaKitState:
+    """Return what ``init_app`` has left in an app, the current one unless said otherwise.
 
     Raises:
         RuntimeError: There is no app context, or ``init_app`` was not called for this app.
     """
-    found: SignaKitState | None = current_app.extensions.get(NAME)
+    found: SignaKitState | None = app.extensions.get(NAME)
     if found is None:
         raise RuntimeError("this app has no SignaKit: call SignaKit(app), or signakit.init_app(app) where it is made")
     return found
@@ -51,12 +55,12 @@ def current() -> LazyUserContext:
     held = vars(_current_request())
     context: LazyUserContext | None = held.get(_KEY)
     if context is None:
-        context = state().integration.context(_current_request())
-        if _KEY in held:
-            context.start_response()
-            held[_KEY] = context
-        else:
-            context = held.setdefault(_KEY, context)
+        made = state(_serving.app).integration.context(_current_request())
+        # Of several threads with this request's context the first one's counts.
+        context = held.setdefault(_KEY, made)
+        if context is None:
+            made.start_response()
+            context = held[_KEY] = made
     return context
 
 

@@ -23,7 +23,7 @@ TRY = (
     "On the page, stop new-checkout and reload the shop: the old checkout is back. Start it again.",
     "Set its split to 10 : 90, and watch the observed shares move towards it.",
     "In the shop, be somebody new, on another plan or from another country: other rules match, the beta page may open.",
-    "Buy the lamp: your purchase arrives on the page, with the variation that you had seen.",
+    "Buy something: your purchase arrives on the page, with the variation that you had seen.",
 )
 TRY_A_FILE = (
     "Open both. {traffic}",
@@ -47,7 +47,7 @@ def demo(
     port: Annotated[int, typer.Option("--port", min=0, max=65_535, help="The emulator's port; 0 takes any.")] = 4747,
     shop_port: Annotated[int, typer.Option("--shop-port", min=0, max=65_535, help="The shop's; 0 takes any.")] = 4748,
     shop_name: Annotated[
-        str, typer.Option("--shop", metavar="NAME", help="Which shop: starlette, flask or fastapi.")
+        str, typer.Option("--shop", metavar="NAME", help="Which shop: starlette, django, flask or fastapi.")
     ] = "starlette",
     as_json: AsJson = False,
 ) -> None:

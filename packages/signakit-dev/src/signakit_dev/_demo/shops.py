@@ -55,6 +55,13 @@ class Shop:
 SHOPS = (
     Shop("starlette", "the SDK alone, in a small Starlette application", "signakit_dev._demo.shop"),
     Shop(
+        "django",
+        "signakit-django, in a small site with accounts and a database",
+        "django_shop",
+        needs=("signakit_django",),
+        in_examples=True,
+    ),
+    Shop(
         "flask",
         "signakit-flask, in a small Flask application",
         "flask_shop",

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django import template
-from django.utils.html import conditional_escape
+from django.template.base import render_value_in_context
+from django.utils.safestring import SafeString
 
 from ..request import flags_of
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from django.template.base import FilterExpression, NodeList, Parser, Token
     from django.template.context import Context
-    from django.utils.safestring import SafeString
 
     from signakit_flags import Decision
 
@@ -37,8 +37,8 @@ class FlagNode(template.Node):
         decision = _decide(context, self.flag_key)
         if self.variable is not None:
             context[self.variable] = decision
-            return conditional_escape("")
-        return conditional_escape("off" if decision is None else decision.variation_key)
+            return SafeString()
+        return SafeString(render_value_in_context("off" if decision is None else decision.variation_key, context))
 
 
 class IfFlagNode(template.Node):
@@ -107,4 +107,6 @@ def ifflag(parser: Parser, token: Token) -> IfFlagNode:
 
 
 def _decide(context: Context, flag_key: FilterExpression) -> Decision | None:
-    return flags_of(context.get("request")).decide(str(flag_key.resolve(context)))
+    # Django keeps it beside the variables too, where it is without a context processor and in an `include ... only`.
+    request = getattr(context, "request", None) or context.get("request")
+    return flags_of(request).decide(str(flag_key.resolve(context)))

@@ -22,6 +22,9 @@ framework keeps the User-Agent, a cookie and the account, hands ``Integration.co
             response.headers.add("Set-Cookie", start.cookie.header())
         ...  # and add start.vary to Vary
 
+Async handlers await ``flags.resolve()`` before they ask. The client, ``integration.client()``, is to be loaded when the
+server starts: ``await client.on_ready(...)``, or ``client.load()`` in sync code.
+
 Nothing here imports a framework, or asyncio.
 """
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import time
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from .. import SignaKitClient
@@ -20,7 +22,8 @@ class LazyClient(SignaKitClient):
 
     Args:
         sdk_key: As for ``SignaKitClient``, like every other keyword.
-        ready_timeout: Seconds that the first use waits for the config, at most. On an event loop it does not wait.
+        ready_timeout: Seconds that the first use waits for the config, at most, and with it what other threads ask
+            meanwhile. On an event loop nothing waits.
         may_load: Asked at each use until the client loads; while it returns False the network is left alone.
     """
 
@@ -28,6 +31,7 @@ class LazyClient(SignaKitClient):
     _ready_timeout: float = 0.0
     _may_load: Callable[[], bool] | None = None
     _loading_in: int | None = None
+    _waiting_until: float = -inf  # by the monotonic clock, while the first use waits
 
     def __init__(
         self,
@@ -49,18 +53,25 @@ class LazyClient(SignaKitClient):
         """
         if self._loading_in == os.getpid() or not (self._may_load is None or self._may_load()):
             return
-        # Before the wait: whoever comes meanwhile, in another thread, shall not wait as well. By process, since a child
-        # forked before the first config came cannot know whether its parent had got round to asking.
+        timeout = self._ready_timeout if wait else 0.0
+        self._waiting_until = time.monotonic() + timeout
+        # By process, since a child forked before the first config came cannot know whether its parent had got round to
+        # asking.
         self._loading_in = os.getpid()
-        self.on_ready_sync(self._ready_timeout if wait else 0.0)
+        self.on_ready_sync(timeout)
+        self._waiting_until = -inf  # the first answer is here, or the time is over: nobody waits after that
 
     def create_user_context(self, user_id: str, attributes: Attributes | None = None) -> SignaKitUserContext | None:
         """Return a context for one user, as ``SignaKitClient`` does, and start loading at the first call.
 
-        The first call of all waits for the config, for ``ready_timeout`` seconds at most; on an event loop it does not.
+        The first call of all waits for the config, for ``ready_timeout`` seconds at most, and calls of other threads
+        meanwhile for the rest of that time: one fetch serves them all. On an event loop none of them waits.
         """
         if not self.is_ready:
             self.load(wait=self._loading_in is None and not on_loop())
+            rest = self._waiting_until - time.monotonic()
+            if rest > 0 and self._loading_in == os.getpid() and not on_loop():
+                self.on_ready_sync(rest)
         return super().create_user_context(user_id, attributes)
 
 

@@ -6,10 +6,14 @@ Rules of the state:
   config. Each gets its one item by ``append``, which is atomic, and item 0 is the one that counts: of two threads, or
   two tasks, that ask at the same time, both go on with the first one's. No lock: a fork would copy it as it stands.
 - ``_sealed`` is set when the response starts. From then on nobody becomes a visitor, as no cookie can be set any more.
+- ``_finding_out`` holds the one context of this thread or task that is finding out who asks. It can only come to be
+  asked again, meanwhile, by the very code that is to say who it is.
 """
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -20,7 +24,7 @@ from .identity import Identity, IdentityNotAwaited
 from .visitor import is_visitor_id, new_visitor_id
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import Coroutine, Iterator, Mapping
     from decimal import Decimal
     from typing import Self
 
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _USER_AGENT = "$userAgent"
+_finding_out: ContextVar[LazyUserContext | None] = ContextVar("signakit_finding_out", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +119,8 @@ class LazyUserContext(SignaKitUserContext):
         if not self._outcomes:
             integration = self._integration
             try:
-                outcome = self._outcome_of(await integration.aresolve(self._request))
+                with self._not_asked_meanwhile():
+                    outcome = self._outcome_of(await integration.aresolve(self._request))
             except Exception as error:  # noqa: BLE001  # the application's own code: a request must not fail by it
                 outcome = self._failed(error)
             self._outcomes.append(outcome)
@@ -124,13 +130,27 @@ class LazyUserContext(SignaKitUserContext):
         outcomes = self._outcomes
         if not outcomes:
             try:
-                outcome = self._outcome_of(self._integration.resolve(self._request))
+                with self._not_asked_meanwhile():
+                    outcome = self._outcome_of(self._integration.resolve(self._request))
             except IdentityNotAwaited:
                 raise
             except Exception as error:  # noqa: BLE001  # as above
                 outcome = self._failed(error)
             outcomes.append(outcome)
         return outcomes[0]
+
+    @contextmanager
+    def _not_asked_meanwhile(self) -> Iterator[None]:
+        if _finding_out.get() is self:
+            # It would go on for ever, and be answered and hidden by a RecursionError that nothing can log.
+            raise RuntimeError(
+                "flags were asked by the code that is to say who asks: by identify, or where accounts load"
+            )
+        token = _finding_out.set(self)
+        try:
+            yield
+        finally:
+            _finding_out.reset(token)
 
     def _failed(self, error: Exception) -> _Outcome:
         self._integration.report("identify", "flags are off for requests whose user cannot be told: %r", error)

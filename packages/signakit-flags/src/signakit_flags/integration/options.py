@@ -6,10 +6,10 @@ import difflib
 import inspect
 import logging
 import os
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from importlib import import_module
-from math import isfinite
 from typing import Any, Literal, TypeAlias
 
 from .. import SignaKitClient, parse_sdk_key
@@ -172,10 +172,11 @@ class _Reader:
         """Return a function that is given as it is or by its dotted path."""
         value = self._given.get(name)
         if isinstance(value, str):
-            module, _, attribute = value.rpartition(".")
             try:
-                value = getattr(import_module(module), attribute)
+                value = _at(value)
             except Exception as error:  # noqa: BLE001  # the module is the application's own, and may raise anything
+                if _too_early(error):
+                    return _later(value)
                 reason = f"{type(error).__name__}: {error}"
                 self._problem("import", name, f"is {value!r}, which cannot be imported: {reason}")
                 return None
@@ -206,7 +207,7 @@ class _Reader:
     def ready_timeout(self) -> float:
         value = self._given.get("ready_timeout", READY_TIMEOUT)
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if number and isfinite(value) and 0 <= value < 1e6:
+        if number and 0 <= value < 1e6:  # which neither infinity nor NaN is
             return float(value)
         self._problem("invalid", "ready_timeout", f"must be a number of seconds, not {short(value)}")
         return READY_TIMEOUT
@@ -235,6 +236,29 @@ class _Reader:
         if not alone:
             self._problem("invalid", ", ".join(keywords), f"cannot be used together: {_error_of(keywords)}")
         return keywords
+
+
+def _at(path: str) -> Any:
+    module, _, attribute = path.rpartition(".")
+    return getattr(import_module(module), attribute)
+
+
+def _too_early(error: Exception) -> bool:
+    """Say whether a name is only missing because its module is being imported, by whoever reads the settings now."""
+    module = getattr(error, "obj", None) if isinstance(error, AttributeError) else None
+    if isinstance(error, ImportError) and error.name is not None:
+        module = sys.modules.get(error.name)
+    # Python's own mark, by which it writes "partially initialized module" in the message.
+    return bool(getattr(getattr(module, "__spec__", None), "_initializing", False))
+
+
+def _later(path: str) -> Callable[..., Any]:
+    """Return a function that follows ``path`` when it is called, and raises then if it leads nowhere."""
+
+    def call(*arguments: Any) -> Any:
+        return _at(path)(*arguments)
+
+    return call
 
 
 def _error_of(keywords: Mapping[str, Any]) -> str | None:

@@ -7,10 +7,17 @@ from dataclasses import dataclass
 from typing import Literal
 from uuid import uuid4
 
+from .._types import short
+
 _VISITOR_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 6265, 4.1.1
 _ATTRIBUTE = re.compile(r"[ -:<-~]*")  # printable ASCII but the semicolon
 _MAX_NAME = 256
+_MAX_AGE = 2**31 - 1  # of a cookie: beyond it lie dates that no header can name
+_RESERVED = frozenset(
+    # Attributes of a cookie, which Python's http.cookies takes for no name.
+    ("comment", "domain", "expires", "httponly", "max-age", "partitioned", "path", "samesite", "secure", "version")
+)
 
 
 def new_visitor_id() -> str:
@@ -66,7 +73,8 @@ class VisitorCookie:
 
     Attributes:
         name: Its name.
-        max_age: Seconds that it lives; a year unless said otherwise. It is not sent again while the visitor has it.
+        max_age: Seconds that it lives, fewer than 2**31; a year unless said otherwise. It is not sent again while the
+            visitor has it.
         path: Below which path it is sent back.
         domain: To which hosts, to share visitors between subdomains; None means to this one alone.
         secure: By https only; None means if the request came by https.
@@ -88,13 +96,14 @@ class VisitorCookie:
 
     def __post_init__(self) -> None:
         _check_type("name", self.name, str)
-        if len(self.name) > _MAX_NAME or not _TOKEN.fullmatch(self.name):
+        name = self.name.lower()
+        if len(name) > _MAX_NAME or not _TOKEN.fullmatch(name) or name in _RESERVED:
             raise ValueError(f"name is not a cookie's: {self.name[:80]!r}")
         if isinstance(self.max_age, bool):
             raise TypeError("max_age must be a number of seconds, not bool")
         _check_type("max_age", self.max_age, int)
-        if self.max_age <= 0:
-            raise ValueError(f"max_age must be more than 0 seconds, not {self.max_age}")
+        if not 0 < self.max_age <= _MAX_AGE:
+            raise ValueError(f"max_age must be 1 to {_MAX_AGE} seconds, not {short(self.max_age)}")
         _check_type("path", self.path, str)
         if not self.path.startswith("/") or not _ATTRIBUTE.fullmatch(self.path):
             raise ValueError(f"path must begin with a slash, not {self.path[:80]!r}")
@@ -109,6 +118,10 @@ class VisitorCookie:
             raise ValueError(f'samesite must be "Lax", "Strict" or "None", not {self.samesite!r}')
         if self.samesite == "None" and self.secure is not True:
             raise ValueError('samesite "None" needs secure=True: browsers refuse the cookie otherwise')
+        if name.startswith(("__host-", "__secure-")) and self.secure is not True:
+            raise ValueError(f"name {self.name!r} needs secure=True: browsers refuse the cookie otherwise")
+        if name.startswith("__host-") and (self.domain is not None or self.path != "/"):
+            raise ValueError(f'name {self.name!r} allows no domain, and no path but "/": browsers refuse the cookie')
 
     def set_cookie(self, visitor_id: str, *, secure: bool) -> SetCookie:
         """Return the cookie that makes ``visitor_id`` come back.

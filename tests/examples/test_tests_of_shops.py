@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
-SHOPS = {"django_shop": 7, "flask_shop": 7, "fastapi_shop": 9}
+SHOPS = {"django_shop": 9, "flask_shop": 7, "fastapi_shop": 9}
 
 
 def run(*command: str, folder: Path) -> str:

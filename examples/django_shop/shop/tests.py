@@ -20,7 +20,7 @@ class CheckoutTests(SignaKitMixin, SimpleTestCase):
         self.assertContains(self.client.get("/checkout/teapot/"), "it is yours")
         self.signakit.assert_exposed("new-checkout", variation="treatment")
         self.client.post("/buy/teapot/")
-        self.signakit.assert_tracked("purchase", value=24.5, decisions={})
+        self.signakit.assert_tracked("purchase", value=24.5, decisions={"new-checkout": "treatment"})
 
     def test_each_checkout(self) -> None:
         """One after another."""
@@ -37,7 +37,7 @@ class ViewTests(SimpleTestCase):
     @override_flags({"new-checkout": "control"})
     def test_the_checkout_of_a_user(self) -> None:
         """A decorator forces, too."""
-        request = with_flags(RequestFactory().get("/"), "ada", {"staff": True})
+        request = with_flags(RequestFactory().get("/"), "ada", {"plan": "pro"})
         with recorded() as events:
             response = checkout(request, "teapot")
         self.assertContains(response, "Checkout")

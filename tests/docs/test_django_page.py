@@ -83,6 +83,11 @@ def test_the_project_of_the_page_serves_its_pages(site: dict[str, str | None], s
     assert [event["value"] for event in server.events if event["eventKey"] == "purchase"] == [49.9]
 
 
+def test_the_tests_of_the_page_pass(site: dict[str, str | None], server: FlagServer) -> None:
+    assert "Ran 1 test" in manage(site, server, "test", "mysite")
+    assert server.events == []
+
+
 def answers(browser: httpx.Client) -> bool:
     try:
         return browser.get("/health/flags", timeout=60).status_code == 200

@@ -44,19 +44,19 @@ def build(folder: Path) -> None:
 
 
 @pytest.fixture
-def site(tmp_path: Path, server: FlagServer, quickstart: ModuleType) -> dict[str, str]:
+def site(tmp_path: Path, server: FlagServer, quickstart: ModuleType) -> dict[str, str | None]:
     server.set_config({"version": 1, "flags": quickstart.flags(dashboard_percent=100)})
     build(tmp_path)
-    return {"DJANGO_SETTINGS_MODULE": "mysite.settings", "PYTHONPATH": str(tmp_path)}
+    return {"DJANGO_SETTINGS_MODULE": None, "PYTHONPATH": str(tmp_path)}  # the project's own files name the settings
 
 
-def manage(site: dict[str, str], server: FlagServer, *command: str) -> str:
-    with Running(sys.executable, "-m", "django", *command, server=server, **site) as running:
+def manage(site: dict[str, str | None], server: FlagServer, *command: str) -> str:
+    with Running(sys.executable, f"{site['PYTHONPATH']}/manage.py", *command, server=server, **site) as running:
         assert running.process.wait(60) == 0, running.log
         return running.log
 
 
-def test_the_project_of_the_page_serves_its_pages(site: dict[str, str], server: FlagServer) -> None:
+def test_the_project_of_the_page_serves_its_pages(site: dict[str, str | None], server: FlagServer) -> None:
     manage(site, server, "check", "--tag", "signakit", "--fail-level", "WARNING")
     manage(site, server, "migrate", "-v", "0")
     assert json.loads(manage(site, server, "signakit", "status", "--json").splitlines()[-1])["ready"] is True
@@ -81,6 +81,11 @@ def test_the_project_of_the_page_serves_its_pages(site: dict[str, str], server: 
         running.stop()
     assert {event["userId"] for event in server.events} == {visitor}
     assert [event["value"] for event in server.events if event["eventKey"] == "purchase"] == [49.9]
+
+
+def test_the_tests_of_the_page_pass(site: dict[str, str | None], server: FlagServer) -> None:
+    assert "Ran 1 test" in manage(site, server, "test", "mysite")
+    assert server.events == []
 
 
 def answers(browser: httpx.Client) -> bool:

@@ -135,6 +135,18 @@ def test_it_loads_only_when_it_may(server: FlagServer, make: Callable[..., LazyC
     assert client.create_user_context("u") is not None
 
 
+def test_that_there_is_no_config_is_no_error_where_none_may_be_loaded(
+    make: Callable[..., LazyClient], caplog: pytest.LogCaptureFixture
+) -> None:
+    allowed = False
+    client = make(ready_timeout=0.0, cdn_url="http://127.0.0.1:9", may_load=lambda: allowed)
+    assert client.create_user_context("u") is None
+    assert caplog.records == []
+    allowed = True
+    assert client.create_user_context("u") is None
+    assert any("no config yet" in record.message for record in caplog.records)
+
+
 def test_a_child_forked_before_the_config_came_asks_for_itself(
     server: FlagServer, make: Callable[..., LazyClient]
 ) -> None:

@@ -46,9 +46,12 @@ class Service(Protocol):
 
 
 class Running:
-    """A program with its children. Leaving the ``with`` block ends all of them."""
+    """A program with its children. Leaving the ``with`` block ends all of them.
 
-    def __init__(self, *command: str, server: Service, **environment: str) -> None:
+    A variable of the environment that is None is not set.
+    """
+
+    def __init__(self, *command: str, server: Service, **environment: str | None) -> None:
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # closed at the end of the block
         ours = {
             "DJANGO_SETTINGS_MODULE": "support.django_site.deployed",
@@ -62,7 +65,7 @@ class Running:
             stdout=self._log,
             stderr=self._log,
             start_new_session=True,
-            env={**os.environ, **ours, **environment},
+            env={name: value for name, value in {**os.environ, **ours, **environment}.items() if value is not None},
         )
 
     @property

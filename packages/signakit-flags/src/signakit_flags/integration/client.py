@@ -74,6 +74,10 @@ class LazyClient(SignaKitClient):
                 self.on_ready_sync(rest)
         return super().create_user_context(user_id, attributes)
 
+    def _say_not_ready(self) -> None:
+        if self._may_load is None or self._may_load():  # else nobody is to have a config, and nothing is wrong
+            super()._say_not_ready()
+
 
 def on_loop() -> bool:
     """Say whether the calling code runs on an asyncio loop, which must not wait."""

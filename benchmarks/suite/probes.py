@@ -64,12 +64,12 @@ def _load(flags: int) -> Callable[[Session, str], Result]:
 def _import(session: Session, name: str) -> Result:
     environment = session.environments[name]
     module = environment.contestant.module
-    look = f"import sys, {module}\nprint(*(name for name in {UNWANTED_MODULES!r} if name in sys.modules))"
+    look = f"from {module} import *\nimport sys\nprint(*(name for name in {UNWANTED_MODULES!r} if name in sys.modules))"
     found = run_statement(environment, look).output.split()  # and the files are in the system's cache
     bare, imported = [], []
     for _ in range(session.effort.imports):
         bare.append(run_statement(environment, "").cpu)
-        imported.append(run_statement(environment, f"import {module}").cpu)
+        imported.append(run_statement(environment, f"from {module} import *").cpu)
     return {"added": (median(imported) - median(bare)) * 1e9, "bare": median(bare) * 1e9, "modules": found}
 
 
@@ -77,7 +77,7 @@ def _memory_import(session: Session, name: str) -> Result:
     environment = session.environments[name]
     module = environment.contestant.module
     return {
-        "loaded": int(run_statement(environment, f"import os, {module}\n{RESIDENT}").output),
+        "loaded": int(run_statement(environment, f"from {module} import *\nimport os\n{RESIDENT}").output),
         "bare": int(run_statement(environment, f"import os\n{RESIDENT}").output),
     }
 

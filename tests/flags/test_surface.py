@@ -60,8 +60,8 @@ def test_every_public_name_is_there(name: str) -> None:
 
 def test_nothing_else_without_an_underscore_is_in_the_package_but_its_modules() -> None:
     modules = {"integration", "testing", "pytest_plugin"}
-    visible = {name for name in vars(signakit_flags) if not name.startswith(("_", "@"))}  # "@" is pytest's
-    assert visible - modules == {name for name in PUBLIC if not name.startswith("_")}
+    visible = {name for name in dir(signakit_flags) if not name.startswith(("_", "@"))}  # "@" is pytest's
+    assert visible - modules - {"TYPE_CHECKING"} == {name for name in PUBLIC if not name.startswith("_")}
 
 
 def test_the_version_is_the_one_of_the_distribution() -> None:
@@ -263,9 +263,22 @@ def modules_after(code: str) -> set[str]:
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
     bare = modules_after("pass")
-    loaded = modules_after("import signakit_flags") - bare
+    loaded = modules_after("from signakit_flags import *") - bare
     assert "signakit_flags._client" in loaded
     assert loaded.isdisjoint(HEAVY)
+
+
+def test_importing_the_package_without_a_name_of_it_loads_nothing_of_it() -> None:
+    loaded = modules_after("import signakit_flags")
+    assert {name for name in loaded if name.startswith("signakit_flags")} == {"signakit_flags"}
+
+
+def test_a_name_that_is_not_there_is_no_attribute() -> None:
+    with pytest.raises(AttributeError, match="module 'signakit_flags' has no attribute 'Client'"):
+        signakit_flags.Client  # type: ignore[attr-defined]  # noqa: B018
+    with pytest.raises(ImportError):
+        from signakit_flags import Client  # type: ignore[attr-defined]  # noqa: F401
+    assert set(PUBLIC) <= set(dir(signakit_flags))
 
 
 def test_making_a_client_loads_nothing_heavy_either() -> None:

@@ -1,20 +1,47 @@
 """Feature flags and A/B tests for SignaKit: local evaluation, async first, fully typed."""
 
-from ._client import SignaKitClient, create_instance
-from ._evaluation.bots import is_bot
-from ._sdk_key import parse_sdk_key
-from ._types import (
-    ClientStatus,
-    Decision,
-    Decisions,
-    Explanation,
-    OnReadyResult,
-    TrackEventOptions,
-    UserAttributes,
-    VariableValue,
-)
-from ._user_context import SignaKitUserContext
-from ._version import __version__
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ._client import SignaKitClient, create_instance
+    from ._evaluation.bots import is_bot
+    from ._sdk_key import parse_sdk_key
+    from ._types import (
+        ClientStatus,
+        Decision,
+        Decisions,
+        Explanation,
+        OnReadyResult,
+        TrackEventOptions,
+        UserAttributes,
+        VariableValue,
+    )
+    from ._user_context import SignaKitUserContext
+    from ._version import __version__
+else:
+    # Imported when they are asked for: the pytest plugin lives in this package, and is imported by every test run of
+    # whoever has it installed, also by those that use nothing of it.
+    _MODULES = {
+        "SignaKitClient": "_client",
+        "create_instance": "_client",
+        "is_bot": "_evaluation.bots",
+        "parse_sdk_key": "_sdk_key",
+        "SignaKitUserContext": "_user_context",
+        "__version__": "_version",
+    }
+
+    def __getattr__(name: str) -> object:
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module  # noqa: PLC0415  # as above
+
+        found = getattr(import_module(f".{_MODULES.get(name, '_types')}", __name__), name)
+        globals()[name] = found
+        return found
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})
+
 
 __all__ = [
     "ClientStatus",

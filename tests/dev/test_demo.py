@@ -8,6 +8,7 @@ import random
 import re
 import signal
 import socket
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -230,3 +231,16 @@ def test_visitors_drive_a_real_client_and_convert_better_with_the_treatment() ->
         return sum(seen.items() <= decisions.items() for decisions in bought) / shown.count(seen)
 
     assert 0.04 < rate("control") < 0.12 < rate("treatment") < 0.2
+
+
+def test_the_environment_of_dev_py_has_what_every_shop_needs() -> None:
+    # Which is installed without the development groups.
+    lock = tomllib.loads((Path(__file__).parents[2] / "uv.lock").read_text(encoding="utf-8"))
+    packages = {package["name"]: package for package in lock["package"]}
+    installed, waiting = set[str](), ["signakit-workspace"]
+    while waiting:
+        name = waiting.pop()
+        if name not in installed:
+            installed.add(name)
+            waiting += [dependency["name"] for dependency in packages[name].get("dependencies", ())]
+    assert {need.replace("_", "-") for shop in SHOPS for need in shop.needs} <= installed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 PACKAGE_READMES = sorted(ROOT.glob("packages/*/README.md"))
 PAGES = sorted([*ROOT.glob("*.md"), *PACKAGE_READMES, *ROOT.glob("docs/**/*.md")])
+INTEGRATIONS = sorted({*ROOT.glob("packages/*")} - {ROOT / "packages/signakit-flags"})
 CODE = re.compile(r"^```.*?^```$|`[^`\n]*`", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
@@ -52,6 +54,13 @@ def test_links_within_the_repository_lead_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("page", PACKAGE_READMES, ids=lambda page: page.parent.name)
 def test_the_readme_of_a_package_has_no_links_that_break_on_an_index(page: Path) -> None:
     assert links(page) == []
+
+
+@pytest.mark.parametrize("package", INTEGRATIONS, ids=lambda package: package.name)
+def test_no_package_takes_the_sdk_of_the_vendor_for_ours(package: Path) -> None:
+    project = tomllib.loads((package / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    [required] = [name for name in project["dependencies"] if name.startswith("signakit-flags")]
+    assert required == "signakit-flags>=0.1,<0.2"  # theirs is 1.0.0 and 1.1.0
 
 
 def test_the_commands_that_the_readme_opens_with_are_those_of_dev_py(dev: ModuleType) -> None:

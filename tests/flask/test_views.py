@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,7 +12,7 @@ from flask.views import MethodView, View
 from jinja2 import DictLoader
 
 from signakit_flags.integration import Identity
-from signakit_flask import SignaKit, blueprint, flag_required
+from signakit_flask import SignaKit, blueprint, flag_required, flags
 from support.configs import config as configs
 from support.configs import flag, whole
 from support.flask_site import create_app
@@ -46,6 +48,30 @@ def user_in(variation: str) -> str:
         if user.variation("exp") == variation:
             return f"u{number}"
     raise AssertionError(variation)
+
+
+def test_whoever_comes_while_the_first_config_is_awaited_is_served_by_it(
+    make_app: Any, browse: Any, server: FlagServer
+) -> None:
+    def slow(handler: Any) -> None:
+        time.sleep(0.5)  # in which the others come
+        handler.answer(200, server.config_body)
+
+    app = make_app()
+    SignaKit(app)
+
+    @app.get("/sync")
+    def sync_view() -> str:
+        return flags.variation("switch")
+
+    @app.get("/async")
+    async def async_view() -> str:
+        return flags.variation("switch")
+
+    server.config_fault = slow
+    with ThreadPoolExecutor(6) as pool:
+        assert list(pool.map(lambda path: browse(app).get(path).text, ["/async", "/sync"] * 3)) == ["on"] * 6
+    assert len(server.config_requests) == 1
 
 
 # --- templates -------------------------------------------------------------------------------------------------------

@@ -114,6 +114,22 @@ def test_on_a_loop_nothing_waits_with_the_thread_that_does(server: FlagServer, m
         assert waiting.result(30) is None
 
 
+def test_load_waits_with_the_thread_that_does(server: FlagServer, make: Callable[..., LazyClient]) -> None:
+    def slow(handler: Any) -> None:
+        time.sleep(0.3)  # in which the other one comes
+        handler.answer(200, server.config_body)
+
+    server.config_fault = slow
+    client = make(ready_timeout=60)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(client.load)
+        assert wait_until(lambda: len(server.config_requests) == 1)
+        client.load()
+        assert client.is_ready
+        waiting.result(30)
+    assert len(server.config_requests) == 1
+
+
 def test_on_a_loop_it_begins_and_does_not_wait(server: FlagServer, make: Callable[..., LazyClient]) -> None:
     client = make(ready_timeout=60)
     server.config_fault = hang

@@ -94,7 +94,7 @@ def test_a_missing_key_is_a_problem_with_a_hint(given: dict[str, Any], caplog: p
     assert "SIGNAKIT_SDK_KEY" in (problem.hint or "")
     assert not options.usable
     assert options.make_client() is None
-    assert "FLAGS_SDK_KEY is missing; flags are off" in caplog.text
+    assert "FLAGS_SDK_KEY is missing; flags are off. Set it, or SIGNAKIT_SDK_KEY in the environment." in caplog.text
 
 
 @pytest.mark.parametrize("key", ["sk_dev_org", "pk_dev_org_1_secret", 5, b"sk_dev_org_1_secret", ["x"]])

@@ -60,7 +60,7 @@ class FlaskIntegration(Integration[Request]):
         return not self._app.testing or bool(self._app.config.get(spell("load_in_tests")))
 
     def client(self) -> SignaKitClient | None:
-        """Return the client for a question about a flag: the first one in a process waits for the config.
+        """Return the client for a question about a flag: the first one in a process waits, others meanwhile with it.
 
         Also in an async view: that has an event loop of its own, on which nobody else is kept waiting.
         """

@@ -30,7 +30,8 @@ _OUTSIDE = """\
 Working outside of request context.
 
 The flags are those of the user whose request is served, and there is none here. In a command, a task or a thread ask \
-for a user by their id: signakit.flags_for("user-17"), or signakit.client, in an app context.\
+for a user by their id: signakit.flags_for("user-17"), or signakit.client, in an app context. A streamed body keeps \
+its request with stream_with_context.\
 """
 
 

@@ -49,9 +49,15 @@ class LazyClient(SignaKitClient):
         """Start loading, unless that has begun in this process; never raises.
 
         Args:
-            wait: Wait for the config, for ``ready_timeout`` seconds at most.
+            wait: Wait for the config, for ``ready_timeout`` seconds at most; while another thread does, for the rest
+                of its time.
         """
-        if self._loading_in == os.getpid() or not (self._may_load is None or self._may_load()):
+        if self._loading_in == os.getpid():
+            rest = self._waiting_until - time.monotonic()
+            if wait and rest > 0:
+                self.on_ready_sync(rest)
+            return
+        if not (self._may_load is None or self._may_load()):
             return
         timeout = self._ready_timeout if wait else 0.0
         self._waiting_until = time.monotonic() + timeout
@@ -68,10 +74,7 @@ class LazyClient(SignaKitClient):
         meanwhile for the rest of that time: one fetch serves them all. On an event loop none of them waits.
         """
         if not self.is_ready:
-            self.load(wait=self._loading_in is None and not on_loop())
-            rest = self._waiting_until - time.monotonic()
-            if rest > 0 and self._loading_in == os.getpid() and not on_loop():
-                self.on_ready_sync(rest)
+            self.load(wait=self._loading_in in {None, os.getpid()} and not on_loop())
         return super().create_user_context(user_id, attributes)
 
     def _say_not_ready(self) -> None:

@@ -90,8 +90,10 @@ class Options:
             defaults: Keywords for ``SignaKitClient`` that the settings go before.
         """
         for problem in self.problems:
-            log = _logger.warning if problem.kind == "unknown" else _logger.error
-            log("%s%s", problem.message, "" if problem.kind == "unknown" else "; flags are off")
+            unknown = problem.kind == "unknown"
+            hint = "" if problem.hint is None else f" {problem.hint}"
+            log = _logger.warning if unknown else _logger.error
+            log("%s%s.%s", problem.message, "" if unknown else "; flags are off", hint)
         if not self.usable:
             return None
         keywords = {**defaults, **self.client}

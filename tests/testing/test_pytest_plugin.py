@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 
 from signakit_flags.testing import config, flag
+from support.configs import SDK_KEY
+
+if TYPE_CHECKING:
+    from support.server import FlagServer
 
 pytest_plugins = ["pytester"]
 
@@ -399,6 +404,34 @@ def test_outer(pytester):
 """,
     )
     result.assert_outcomes(passed=1)
+
+
+def test_what_the_clients_of_the_tests_still_have_is_not_sent_when_the_run_is_over(
+    project: pytest.Pytester, server: FlagServer
+) -> None:
+    port = server.url.rpartition(":")[2]
+    project.makeconftest(
+        f"""
+import socket
+import pytest
+from signakit_flags import SignaKitClient
+
+real = socket.getaddrinfo
+socket.getaddrinfo = lambda host, *more, **named: real("127.0.0.1" if host == "ingest.test" else host, *more, **named)
+client = SignaKitClient(
+    {SDK_KEY!r}, cdn_url={server.url!r}, events_url="http://ingest.test:{port}/events", polling_interval=0
+)
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure():
+    client.create_user_context("late").track("purchase")
+"""
+    )
+    tests = "from conftest import client\ndef test_it():\n    assert client.on_ready_sync().success"
+    run(project, tests).assert_outcomes(passed=1)
+    assert server.posts == 0
+    run(project, tests, "--signakit-network").assert_outcomes(passed=1)
+    assert [event["userId"] for event in server.events] == ["late"], "they would have been"
 
 
 # --- what it costs ---------------------------------------------------------------------------------------------------

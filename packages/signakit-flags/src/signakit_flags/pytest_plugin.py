@@ -24,8 +24,8 @@ _INI = "signakit_config"
 _EACH = "signakit_each_variation"
 _VARIATIONS = "signakit_variations"
 
-_before: list[Callable[[str], str | None] | None] = []
-"""What refused the network before this run, if that is a run inside a test of another one."""
+_runs: list[Callable[[str], str | None] | None] = []
+"""What refuses the network in each run: there may be one inside a test of another one."""
 
 _REFUSED = (
     "under pytest the network is off beyond this machine, and {host} is another one. Take the fixture `signakit`, which"
@@ -53,14 +53,17 @@ def pytest_configure(config: pytest.Config) -> None:
         f"{_EACH}(flag, variations=None): run this test once for each variation of a feature flag, which is forced;"
         f" without a list, those of the config that the ini option {_INI} names",
     )
-    _before.append(_hook.refuse_network)
-    _hook.refuse_network = None if config.getoption(_OPTION) else _refuse
+    _runs.append(None if config.getoption(_OPTION) else _refuse)
+    _hook.refuse_network = _runs[-1]
+    config.add_cleanup(_end_of_run)
 
 
-def pytest_unconfigure() -> None:
-    """Leave the network as it was."""
-    if _before:
-        _hook.refuse_network = _before.pop()
+def _end_of_run() -> None:
+    del _runs[-1]
+    # After the last one it stays refused, to the end of the process: the clients of the tests live on, and send at exit
+    # what they still have.
+    if _runs:
+        _hook.refuse_network = _runs[-1]
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

@@ -115,6 +115,49 @@ class AsyncCase(unittest.IsolatedAsyncioTestCase):
     result.assert_outcomes(passed=8)
 
 
+def test_a_mark_on_one_parameter_is_for_that_one_alone(project: pytest.Pytester) -> None:
+    result = run(
+        project,
+        """
+@pytest.mark.parametrize("number", [1, pytest.param(2, marks=pytest.mark.signakit({"checkout": "forced"})), 3])
+def test_it(number): assert asked() == ("forced" if number == 2 else "none")
+""",
+    )
+    result.assert_outcomes(passed=3)
+
+
+def test_fixtures_that_outlive_a_test_are_not_made_of_what_it_forces(project: pytest.Pytester) -> None:
+    result = run(
+        project,
+        """
+@pytest.fixture(scope="session")
+def for_all(): return asked()
+
+@pytest.fixture(scope="class", autouse=True)
+def for_some(): return asked()
+
+@pytest.fixture(autouse=True)
+def for_one(): return asked()
+
+@pytest.mark.signakit({"checkout": "forced"})
+def test_mark(for_one, for_all, for_some): assert (for_one, for_all, for_some) == ("forced", "none", "none")
+
+@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.signakit_each_variation("checkout", ["forced"])
+def test_each(for_one, for_all, for_some, number, signakit):
+    assert (for_one, for_all, for_some) == ("forced", "none", "none")
+
+class TestClass:
+    @pytest.mark.signakit({"checkout": "forced"})
+    def test_first(self, for_one, for_some): assert (for_one, for_some) == ("forced", "none")
+    def test_second(self, for_one, for_some): assert (for_one, for_some) == ("none", "none")
+""",
+        "-p",
+        "no:randomly",
+    )
+    result.assert_outcomes(passed=5)
+
+
 def test_a_mark_that_says_nothing_is_an_error(project: pytest.Pytester) -> None:
     result = run(project, "@pytest.mark.signakit('checkout')\ndef test_it(): pass")
     result.assert_outcomes(errors=1)

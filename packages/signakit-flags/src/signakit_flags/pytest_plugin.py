@@ -67,17 +67,25 @@ def _end_of_run() -> None:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Give a test that is marked its fixtures, before all others."""
-    names: list[str] | None = getattr(item, "fixturenames", None)
-    if names is None:
+    """Give a test that is marked its fixtures, before all others of its own."""
+    if not isinstance(item, pytest.Function):
         return
     each = item.get_closest_marker(_EACH) is not None
-    # A test of unittest gets it as well, though pytest parametrises none: better no test than one that says less than
-    # it seems to.
-    if each and _VARIATIONS not in names:
-        names.insert(0, _VARIATIONS)
-    if (each or item.get_closest_marker("signakit") is not None) and "signakit" not in names:
-        names.insert(0, "signakit")
+    if not each and item.get_closest_marker("signakit") is None:
+        return
+    # A test of unittest gets the second one as well, though pytest parametrises none: better no test than one that says
+    # less than it seems to.
+    ours = ["signakit", _VARIATIONS] if each or _VARIATIONS in item.fixturenames else ["signakit"]
+    others = [name for name in item.fixturenames if name not in ours]
+    first = next((place for place, name in enumerate(others) if _is_of_the_test(item, name)), len(others))
+    # A list of its own: pytest has one for all parameters of a function, and a mark may be on one of those alone.
+    item.fixturenames = [*others[:first], *ours, *others[first:]]
+
+
+def _is_of_the_test(item: pytest.Function, name: str) -> bool:
+    """Say whether a fixture is made for the test. One that outlives it must not be made of what the test forces."""
+    fixtures = item._fixtureinfo.name2fixturedefs.get(name)  # noqa: SLF001  # pytest tells the scopes nowhere else
+    return fixtures is not None and fixtures[-1].scope == "function"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -202,12 +202,33 @@ class TestClass:
     )
 
 
+def test_of_two_lists_for_one_flag_the_nearest_counts(project: pytest.Pytester) -> None:
+    result = run(
+        project,
+        """
+@pytest.mark.signakit_each_variation("checkout", ["a", "b"])
+@pytest.mark.signakit_each_variation("banner", ["x", "y"])
+class TestClass:
+    @pytest.mark.signakit_each_variation("checkout", ["c", "c"])
+    def test_it(self): assert asked() == "c"
+""",
+        "-v",
+    )
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines_random(
+        ["*test_it?checkout=c-banner=x? PASSED*", "*test_it?checkout=c-banner=y? PASSED*"]
+    )
+
+
 MISTAKES = {
     '"chekout"': "flags.json has no flag 'chekout'; did you mean 'checkout'?",
     '"zzz"': "flags.json has no flag 'zzz'; it has 'checkout', 'beta'",
     '"old"': "flags.json has no flag 'old'",
     '"checkout", []': "there are no variations to run the test with",
     '"checkout", "control"': "variations are a list of keys, not 'control'",
+    '"checkout", 5': "variations are a list of keys, not 5",
+    '"checkout", [True]': "variations are a list of keys, not [True]",
+    '"checkout", (key for key in [])': "there are no variations to run the test with",
     '["checkout"]': "takes the key of a flag, not ['checkout']",
     "": "signakit_each_variation() missing 1 required positional argument: 'flag'",
     '"checkout", typo=1': "signakit_each_variation() got an unexpected keyword argument 'typo'",
@@ -251,7 +272,9 @@ def test_a_config_that_is_not_there_is_told(project: pytest.Pytester) -> None:
     project.makeini("[pytest]\nsignakit_config = none.json")
     result = run(project, "def test_it(signakit): pass\n@pytest.mark.signakit_each_variation('a')\ndef test_b(): pass")
     assert result.ret != 0
-    assert "signakit_config: there is no file" in result.stdout.str() + result.stderr.str()
+    said = result.stdout.str() + result.stderr.str()
+    assert "signakit_config: there is no file" in said
+    assert "pytest_plugin.py" not in said, "our own code is of no interest"
 
 
 CONCURRENT = """

@@ -7,6 +7,7 @@ run may not use.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -93,8 +94,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     marks = list(metafunc.definition.iter_markers(_EACH))
     if not marks:
         return
-    choices = [_choices(mark, metafunc.config) for mark in reversed(marks)]
-    params = [dict(chosen) for chosen in itertools.product(*choices)]
+    choices: dict[str, list[str]] = {}
+    for mark in reversed(marks):  # the nearest one last: of two for one flag, it is the one that counts
+        flag, variations = _choices(mark, metafunc.config)
+        choices[flag] = variations
+    params = [dict(zip(choices, chosen, strict=True)) for chosen in itertools.product(*choices.values())]
     ids = ["-".join(f"{flag}={variation}" for flag, variation in param.items()) for param in params]
     if _VARIATIONS not in metafunc.fixturenames:
         metafunc.fixturenames.insert(0, _VARIATIONS)
@@ -136,7 +140,7 @@ def _of_mark(mark: pytest.Mark) -> dict[str, Any]:
     return dict(mark.args[0])
 
 
-def _choices(mark: pytest.Mark, config: pytest.Config) -> list[tuple[str, str]]:
+def _choices(mark: pytest.Mark, config: pytest.Config) -> tuple[str, list[str]]:
     def read(flag: str, variations: Any = None) -> tuple[Any, Any]:
         return flag, variations
 
@@ -148,11 +152,12 @@ def _choices(mark: pytest.Mark, config: pytest.Config) -> list[tuple[str, str]]:
         pytest.fail(f"@pytest.mark.{_EACH} takes the key of a flag, not {flag!r}", pytrace=False)
     if variations is None:
         variations = _variations_of(flag, config)
-    if isinstance(variations, str) or not all(isinstance(variation, str) for variation in variations):
+    keys: list[Any] = list(variations) if isinstance(variations, Iterable) else [None]
+    if isinstance(variations, str) or not all(isinstance(key, str) for key in keys):
         pytest.fail(f"@pytest.mark.{_EACH}({flag!r}): variations are a list of keys, not {variations!r}", pytrace=False)
-    if not variations:
+    if not keys:
         pytest.fail(f"@pytest.mark.{_EACH}({flag!r}): there are no variations to run the test with", pytrace=False)
-    return [(flag, variation) for variation in variations]
+    return flag, list(dict.fromkeys(keys))
 
 
 def _variations_of(flag: str, config: pytest.Config) -> list[str]:
@@ -178,7 +183,7 @@ def _config_path(config: pytest.Config) -> Path | None:
     folder = config.rootpath if config.inipath is None else config.inipath.parent
     path = folder / name
     if not path.is_file():
-        raise pytest.UsageError(f"{_INI}: there is no file {path}")
+        pytest.fail(f"{_INI}: there is no file {path}", pytrace=False)
     return path
 
 

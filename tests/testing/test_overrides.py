@@ -200,7 +200,7 @@ def test_nothing_is_left_when_it_ends_by_an_exception() -> None:
     with pytest.raises(LookupError), override_flags({"exp": "treatment"}):
         raise LookupError
     assert of_core(ready()).variation("exp") == "control"
-    assert _hook.active is None
+    assert _hook.active() is None
 
 
 def test_the_inner_one_counts_for_the_flags_that_it_names() -> None:
@@ -462,7 +462,7 @@ def test_a_generator_that_is_never_begun_leaves_nothing() -> None:
         yield 1
 
     generator()
-    assert _hook.active is None
+    assert _hook.active() is None
 
 
 def run_case(case: type[unittest.TestCase]) -> unittest.TestResult:

@@ -240,7 +240,7 @@ class SignaKitClient:
             user_agent = plain_text(user_agent)
         if not user_agent:
             return False
-        hook = _hook.active
+        hook = _hook.active()
         if hook is not None and hook.drives_tests(user_agent):
             return False
         if self._bot_detector is None:

@@ -1,8 +1,8 @@
 """Where ``signakit_flags.testing`` reaches in. Empty but in tests: nothing here imports it.
 
-State: ``active`` and ``refuse_network`` are plain names of this module, as every decision looks at the first one. The
-testing kit sets ``active`` while anything of it is in force somewhere in the process, and takes it away after that;
-the pytest plugin sets ``refuse_network`` for a run.
+State: ``hooks`` and ``refuse_network``. The testing kit puts a hook into the first while anything of it is in force
+somewhere in the process, and takes it out after that; the pytest plugin sets the second for a run. Every decision looks
+whether ``hooks`` is empty, by that name: an attribute of this module would cost a request a twentieth.
 """
 
 from __future__ import annotations
@@ -77,13 +77,19 @@ class Hook(Protocol):
         ...
 
 
-active: Hook | None = None
+hooks: list[Hook] = []
+"""One, or none. The list is always the same."""
 
 refuse_network: Callable[[str], str | None] | None = None
 """Says why a host must not be connected to; None from it lets it be. Asked before each request that goes out."""
 
 
+def active() -> Hook | None:
+    """Return what any test has in force, or None."""
+    return next(iter(hooks), None)
+
+
 def in_scope() -> Hook | None:
     """Return what a test has in force for the calling code, or None."""
-    hook = active
+    hook = active()
     return hook if hook is not None and hook.in_scope() else None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from . import _hook
 from ._events.payloads import is_decimal
 from ._frozen import ReadOnlyDict
+from ._hook import hooks
 from ._types import Decision, Decisions, Explanation, Step, VariableValue, plain_text
 
 if TYPE_CHECKING:
@@ -88,13 +89,14 @@ class SignaKitUserContext:
         Raises:
             TypeError: ``flag_key`` is no text.
         """
-        hook = _hook.active
-        if hook is not None:
-            forced = hook.decide(self, flag_key)
+        if hooks:
+            hook = _hook.active()
+            forced = None if hook is None else hook.decide(self, flag_key)
             if forced is not None:
                 return forced[0]
-        if flag_key in self._decisions:
-            return self._decisions[flag_key]
+        decisions = self._decisions
+        if flag_key in decisions:
+            return decisions[flag_key]
         if self._is_bot:
             return self._bot_decision(flag_key)
         ruleset = self._ruleset
@@ -119,7 +121,7 @@ class SignaKitUserContext:
         except Exception as error:  # noqa: BLE001  # an attribute with an __eq__ of its own may raise anything
             self._undecided(flag_key, error)
             return None
-        self._decisions[flag.key] = decision = outcome.decision  # its own key: the caller's may be a subclass of str
+        decisions[flag.key] = decision = outcome.decision  # its own key: the caller's may be a subclass of str
         exposed = outcome.exposed
         if exposed is not None and self._user_id in exposed:
             self._engine.exposures_suppressed += 1
@@ -136,7 +138,7 @@ class SignaKitUserContext:
         Returns:
             Decisions by flag key, in the order of the config, those of the default allocation included.
         """
-        hook = _hook.active
+        hook = _hook.active()
         if hook is not None:
             forced = hook.decide_all(self)
             if forced is not None:
@@ -225,7 +227,7 @@ class SignaKitUserContext:
         from ._evaluation.explanation import explain  # noqa: PLC0415  # rarely needed
 
         _check_key(flag_key, "flag_key")
-        hook = _hook.active
+        hook = _hook.active()
         if hook is not None:
             forced = hook.explain(self, flag_key)
             if forced is not None:
@@ -301,7 +303,7 @@ class SignaKitUserContext:
             return
         decided = self._decisions
         decisions = {key: decision.variation_key for key, decision in decided.copy().items()} if decided else {}
-        hook = _hook.active
+        hook = _hook.active()
         if hook is not None and hook.track(self, event_key, value, metadata, decisions):
             return
         self._engine.track(self._user_id, self._attributes, event_key, decisions, value, metadata, may_adopt=may_adopt)

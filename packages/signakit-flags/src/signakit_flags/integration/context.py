@@ -183,7 +183,7 @@ class LazyUserContext(SignaKitUserContext):
             outcome = self._outcome()
             if outcome.user_id is None:
                 return None
-            hook = _hook.active
+            hook = _hook.active()
             client = None if hook is None else hook.client()
             if client is None:
                 client = self._integration.client()
@@ -200,7 +200,7 @@ class LazyUserContext(SignaKitUserContext):
     def _ready_context(self) -> SignaKitUserContext | None:
         """Return the core's context if it can be had at once: what a test forces does not wait for a config."""
         if not self._contexts and self._outcome().user_id is not None:
-            hook = _hook.active
+            hook = _hook.active()
             served = hook is not None and hook.client() is not None
             if not served and self._integration.ready_client() is None:
                 return None
@@ -217,7 +217,7 @@ class LazyUserContext(SignaKitUserContext):
         user_agent = self._outcome().attributes.get(_USER_AGENT)
         if not isinstance(user_agent, str):
             return False
-        hook = _hook.active
+        hook = _hook.active()
         return not (hook is not None and hook.drives_tests(user_agent)) and is_bot(user_agent)
 
     # --- the response -----------------------------------------------------------------------------------------
@@ -271,7 +271,7 @@ class LazyUserContext(SignaKitUserContext):
 
     def decide(self, flag_key: str) -> Decision | None:
         """Decide one flag, as ``SignaKitUserContext``; None as well for nobody, and while there is no config."""
-        hook = _hook.active
+        hook = _hook.active()
         if hook is not None:
             forced = hook.decide(self, flag_key)
             if forced is not None:
@@ -285,7 +285,7 @@ class LazyUserContext(SignaKitUserContext):
 
     def decide_all(self) -> Decisions:
         """Decide every flag, as ``SignaKitUserContext``; none for nobody, and while there is no config."""
-        hook = _hook.active
+        hook = _hook.active()
         if hook is not None:
             forced = hook.decide_all(self)
             if forced is not None:
@@ -313,7 +313,7 @@ class LazyUserContext(SignaKitUserContext):
 
     def explain(self, flag_key: str) -> Explanation:
         """Explain what ``decide`` gives, as ``SignaKitUserContext``; also that there is nobody, or no config."""
-        hook = _hook.active
+        hook = _hook.active()
         if hook is not None and isinstance(flag_key, str):
             forced = hook.explain(self, flag_key)
             if forced is not None:

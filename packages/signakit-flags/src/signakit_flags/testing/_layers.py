@@ -92,7 +92,7 @@ def begin(layer: Layer, scope: Scope) -> Layer:
 
     with _lock:
         _count += 1
-        _hook.active = Questions()
+        _hook.hooks[:] = [Questions()]
         if scope == "process":
             _everywhere = (*_everywhere, layer)
     if scope == "task":
@@ -110,7 +110,7 @@ def end(layer: Layer) -> None:
         _everywhere = tuple(other for other in _everywhere if other is not layer)
         _count -= 1
         if _count == 0:
-            _hook.active = None
+            _hook.hooks.clear()
     _here.set(_mine())
 
 

@@ -152,6 +152,16 @@ def test_the_mixin_gives_each_test_a_kit_of_its_own() -> None:
     assert asked() == "none"
 
 
+def test_the_mixin_behind_a_test_case_is_refused() -> None:
+    class Case(unittest.TestCase):
+        pass
+
+    with pytest.raises(TypeError, match="Wrong: SignaKitMixin is to be listed before the test case"):
+
+        class Wrong(Case, SignaKitMixin):
+            pass
+
+
 def test_the_mixin_serves_async_test_cases() -> None:
     class Case(SignaKitMixin, unittest.IsolatedAsyncioTestCase):
         signakit_flags: ClassVar[Mapping[str, Any]] = {"exp": "a"}

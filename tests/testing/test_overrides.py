@@ -512,6 +512,77 @@ def test_it_decorates_async_test_cases() -> None:
     assert said == ["treatment"] * 2
 
 
+def test_of_two_classes_the_one_that_inherits_counts() -> None:
+    @override_flags({"exp": "base", "switch": False})
+    class Base:
+        def test_it(self) -> tuple[str, bool]:
+            return seen(), of_core(ready()).is_enabled("switch")
+
+    @override_flags({"exp": "inherits"})
+    class Inherits(Base):
+        pass
+
+    @override_flags({"exp": "last"})
+    class Last(Inherits):
+        @classmethod
+        def test_own(cls) -> str:
+            return seen()
+
+    assert Base().test_it() == ("base", False)
+    assert Inherits().test_it() == ("inherits", False)
+    assert Last().test_it() == ("last", False)
+    assert Last().test_own() == "last"
+
+
+def test_of_two_test_cases_the_one_that_inherits_counts() -> None:
+    said: list[str] = []
+
+    @override_flags({"exp": "base"})
+    class Base(unittest.TestCase):
+        def setUp(self) -> None:
+            said.append(seen())
+
+        def test_it(self) -> None:
+            said.append(seen())
+
+    @override_flags({"exp": "inherits"})
+    class Inherits(Base):
+        pass
+
+    run_case(Base)
+    run_case(Inherits)
+    assert said == ["base"] * 2 + ["inherits"] * 2
+
+
+def test_it_decorates_static_methods_and_class_methods_from_outside() -> None:
+    class Tests:
+        @override_flags({"exp": "treatment"})
+        @staticmethod
+        def static(word: str) -> str:
+            return word + seen()
+
+        @override_flags({"exp": "treatment"})
+        @classmethod
+        def of_class(cls) -> str:
+            return cls.__name__ + seen()
+
+    assert (Tests().static("a "), Tests.static("a ")) == ("a treatment", "a treatment")
+    assert (Tests().of_class(), Tests.of_class()) == ("Teststreatment", "Teststreatment")
+
+
+def test_it_holds_where_a_plain_function_gives_a_coroutine() -> None:
+    async def later() -> str:
+        await asyncio.sleep(0)
+        return seen()
+
+    class Callable:
+        async def __call__(self) -> str:
+            return await later()
+
+    assert asyncio.run(override_flags({"exp": "treatment"})(lambda: later())()) == "treatment"
+    assert asyncio.run(override_flags({"exp": "treatment"})(Callable())()) == "treatment"
+
+
 def test_it_decorates_plain_classes_of_tests() -> None:
     class Base:
         def test_inherited(self) -> str:

@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 
 from signakit_flags.testing import config, flag
+from support.configs import SDK_KEY
+
+if TYPE_CHECKING:
+    from support.server import FlagServer
 
 pytest_plugins = ["pytester"]
 
@@ -110,6 +115,49 @@ class AsyncCase(unittest.IsolatedAsyncioTestCase):
     result.assert_outcomes(passed=8)
 
 
+def test_a_mark_on_one_parameter_is_for_that_one_alone(project: pytest.Pytester) -> None:
+    result = run(
+        project,
+        """
+@pytest.mark.parametrize("number", [1, pytest.param(2, marks=pytest.mark.signakit({"checkout": "forced"})), 3])
+def test_it(number): assert asked() == ("forced" if number == 2 else "none")
+""",
+    )
+    result.assert_outcomes(passed=3)
+
+
+def test_fixtures_that_outlive_a_test_are_not_made_of_what_it_forces(project: pytest.Pytester) -> None:
+    result = run(
+        project,
+        """
+@pytest.fixture(scope="session")
+def for_all(): return asked()
+
+@pytest.fixture(scope="class", autouse=True)
+def for_some(): return asked()
+
+@pytest.fixture(autouse=True)
+def for_one(): return asked()
+
+@pytest.mark.signakit({"checkout": "forced"})
+def test_mark(for_one, for_all, for_some): assert (for_one, for_all, for_some) == ("forced", "none", "none")
+
+@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.signakit_each_variation("checkout", ["forced"])
+def test_each(for_one, for_all, for_some, number, signakit):
+    assert (for_one, for_all, for_some) == ("forced", "none", "none")
+
+class TestClass:
+    @pytest.mark.signakit({"checkout": "forced"})
+    def test_first(self, for_one, for_some): assert (for_one, for_some) == ("forced", "none")
+    def test_second(self, for_one, for_some): assert (for_one, for_some) == ("none", "none")
+""",
+        "-p",
+        "no:randomly",
+    )
+    result.assert_outcomes(passed=5)
+
+
 def test_a_mark_that_says_nothing_is_an_error(project: pytest.Pytester) -> None:
     result = run(project, "@pytest.mark.signakit('checkout')\ndef test_it(): pass")
     result.assert_outcomes(errors=1)
@@ -154,12 +202,33 @@ class TestClass:
     )
 
 
+def test_of_two_lists_for_one_flag_the_nearest_counts(project: pytest.Pytester) -> None:
+    result = run(
+        project,
+        """
+@pytest.mark.signakit_each_variation("checkout", ["a", "b"])
+@pytest.mark.signakit_each_variation("banner", ["x", "y"])
+class TestClass:
+    @pytest.mark.signakit_each_variation("checkout", ["c", "c"])
+    def test_it(self): assert asked() == "c"
+""",
+        "-v",
+    )
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines_random(
+        ["*test_it?checkout=c-banner=x? PASSED*", "*test_it?checkout=c-banner=y? PASSED*"]
+    )
+
+
 MISTAKES = {
     '"chekout"': "flags.json has no flag 'chekout'; did you mean 'checkout'?",
     '"zzz"': "flags.json has no flag 'zzz'; it has 'checkout', 'beta'",
     '"old"': "flags.json has no flag 'old'",
     '"checkout", []': "there are no variations to run the test with",
     '"checkout", "control"': "variations are a list of keys, not 'control'",
+    '"checkout", 5': "variations are a list of keys, not 5",
+    '"checkout", [True]': "variations are a list of keys, not [True]",
+    '"checkout", (key for key in [])': "there are no variations to run the test with",
     '["checkout"]': "takes the key of a flag, not ['checkout']",
     "": "signakit_each_variation() missing 1 required positional argument: 'flag'",
     '"checkout", typo=1': "signakit_each_variation() got an unexpected keyword argument 'typo'",
@@ -203,7 +272,9 @@ def test_a_config_that_is_not_there_is_told(project: pytest.Pytester) -> None:
     project.makeini("[pytest]\nsignakit_config = none.json")
     result = run(project, "def test_it(signakit): pass\n@pytest.mark.signakit_each_variation('a')\ndef test_b(): pass")
     assert result.ret != 0
-    assert "signakit_config: there is no file" in result.stdout.str() + result.stderr.str()
+    said = result.stdout.str() + result.stderr.str()
+    assert "signakit_config: there is no file" in said
+    assert "pytest_plugin.py" not in said, "our own code is of no interest"
 
 
 CONCURRENT = """
@@ -399,6 +470,34 @@ def test_outer(pytester):
 """,
     )
     result.assert_outcomes(passed=1)
+
+
+def test_what_the_clients_of_the_tests_still_have_is_not_sent_when_the_run_is_over(
+    project: pytest.Pytester, server: FlagServer
+) -> None:
+    port = server.url.rpartition(":")[2]
+    project.makeconftest(
+        f"""
+import socket
+import pytest
+from signakit_flags import SignaKitClient
+
+real = socket.getaddrinfo
+socket.getaddrinfo = lambda host, *more, **named: real("127.0.0.1" if host == "ingest.test" else host, *more, **named)
+client = SignaKitClient(
+    {SDK_KEY!r}, cdn_url={server.url!r}, events_url="http://ingest.test:{port}/events", polling_interval=0
+)
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure():
+    client.create_user_context("late").track("purchase")
+"""
+    )
+    tests = "from conftest import client\ndef test_it():\n    assert client.on_ready_sync().success"
+    run(project, tests).assert_outcomes(passed=1)
+    assert server.posts == 0
+    run(project, tests, "--signakit-network").assert_outcomes(passed=1)
+    assert [event["userId"] for event in server.events] == ["late"], "they would have been"
 
 
 # --- what it costs ---------------------------------------------------------------------------------------------------

@@ -137,6 +137,55 @@ def test_another_thread_is_recorded_by_the_scope_of_the_process_alone(client: Si
     everywhere.assert_exposed("exp")
 
 
+def test_one_object_in_two_tasks_ends_what_each_began(client: SignaKitClient) -> None:
+    async def main() -> None:
+        one = recorded()
+        first_began, second_began, first_ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+        async def first() -> None:
+            with one:
+                first_began.set()
+                await second_began.wait()
+            first_ended.set()
+
+        async def second() -> Recording:
+            await first_began.wait()
+            with one as events:
+                second_began.set()
+                await first_ended.wait()
+                user_of(client).decide("exp")
+            return events
+
+        _, events = await asyncio.gather(first(), second())
+        events.assert_exposed("exp", user="u")
+
+    asyncio.run(main())
+
+
+def test_what_the_application_changes_afterwards_stays_as_it_was(client: SignaKitClient) -> None:
+    cart = ["lamp"]
+    attributes, metadata = {"plan": "pro", "cart": cart}, {"order": {"cart": cart}}
+    with recorded() as events:
+        user = client.create_user_context("u", attributes)
+        assert user is not None
+        user.decide("exp")
+        user.track("purchase", metadata=metadata)
+        cart.clear()
+        metadata.clear()
+    events.assert_tracked("purchase", metadata={"order": {"cart": ["lamp"]}})
+    assert events.exposures[0].attributes == events.conversions[0].attributes == {"plan": "pro", "cart": ["lamp"]}
+
+
+def test_metadata_that_cannot_be_sent_does_not_raise_either(client: SignaKitClient) -> None:
+    circle: dict[str, Any] = {}
+    circle["round"] = [circle]
+    with recorded() as events:
+        user_of(client).track("purchase", metadata=["lamp"])  # type: ignore[arg-type]  # as said
+        user_of(client).track("circle", metadata=circle)
+    events.assert_tracked("purchase", metadata=["lamp"])
+    events.assert_tracked("circle")
+
+
 def test_it_is_an_async_context_manager_too(client: SignaKitClient) -> None:
     async def main() -> None:
         async with recorded() as events:

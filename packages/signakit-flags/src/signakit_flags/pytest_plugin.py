@@ -7,6 +7,7 @@ run may not use.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,8 +25,8 @@ _INI = "signakit_config"
 _EACH = "signakit_each_variation"
 _VARIATIONS = "signakit_variations"
 
-_before: list[Callable[[str], str | None] | None] = []
-"""What refused the network before this run, if that is a run inside a test of another one."""
+_runs: list[Callable[[str], str | None] | None] = []
+"""What refuses the network in each run: there may be one inside a test of another one."""
 
 _REFUSED = (
     "under pytest the network is off beyond this machine, and {host} is another one. Take the fixture `signakit`, which"
@@ -53,28 +54,39 @@ def pytest_configure(config: pytest.Config) -> None:
         f"{_EACH}(flag, variations=None): run this test once for each variation of a feature flag, which is forced;"
         f" without a list, those of the config that the ini option {_INI} names",
     )
-    _before.append(_hook.refuse_network)
-    _hook.refuse_network = None if config.getoption(_OPTION) else _refuse
+    _runs.append(None if config.getoption(_OPTION) else _refuse)
+    _hook.refuse_network = _runs[-1]
+    config.add_cleanup(_end_of_run)
 
 
-def pytest_unconfigure() -> None:
-    """Leave the network as it was."""
-    if _before:
-        _hook.refuse_network = _before.pop()
+def _end_of_run() -> None:
+    del _runs[-1]
+    # After the last one it stays refused, to the end of the process: the clients of the tests live on, and send at exit
+    # what they still have.
+    if _runs:
+        _hook.refuse_network = _runs[-1]
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Give a test that is marked its fixtures, before all others."""
-    names: list[str] | None = getattr(item, "fixturenames", None)
-    if names is None:
+    """Give a test that is marked its fixtures, before all others of its own."""
+    if not isinstance(item, pytest.Function):
         return
     each = item.get_closest_marker(_EACH) is not None
-    # A test of unittest gets it as well, though pytest parametrises none: better no test than one that says less than
-    # it seems to.
-    if each and _VARIATIONS not in names:
-        names.insert(0, _VARIATIONS)
-    if (each or item.get_closest_marker("signakit") is not None) and "signakit" not in names:
-        names.insert(0, "signakit")
+    if not each and item.get_closest_marker("signakit") is None:
+        return
+    # A test of unittest gets the second one as well, though pytest parametrises none: better no test than one that says
+    # less than it seems to.
+    ours = ["signakit", _VARIATIONS] if each or _VARIATIONS in item.fixturenames else ["signakit"]
+    others = [name for name in item.fixturenames if name not in ours]
+    first = next((place for place, name in enumerate(others) if _is_of_the_test(item, name)), len(others))
+    # A list of its own: pytest has one for all parameters of a function, and a mark may be on one of those alone.
+    item.fixturenames = [*others[:first], *ours, *others[first:]]
+
+
+def _is_of_the_test(item: pytest.Function, name: str) -> bool:
+    """Say whether a fixture is made for the test. One that outlives it must not be made of what the test forces."""
+    fixtures = item._fixtureinfo.name2fixturedefs.get(name)  # noqa: SLF001  # pytest tells the scopes nowhere else
+    return fixtures is not None and fixtures[-1].scope == "function"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -82,8 +94,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     marks = list(metafunc.definition.iter_markers(_EACH))
     if not marks:
         return
-    choices = [_choices(mark, metafunc.config) for mark in reversed(marks)]
-    params = [dict(chosen) for chosen in itertools.product(*choices)]
+    choices: dict[str, list[str]] = {}
+    for mark in reversed(marks):  # the nearest one last: of two for one flag, it is the one that counts
+        flag, variations = _choices(mark, metafunc.config)
+        choices[flag] = variations
+    params = [dict(zip(choices, chosen, strict=True)) for chosen in itertools.product(*choices.values())]
     ids = ["-".join(f"{flag}={variation}" for flag, variation in param.items()) for param in params]
     if _VARIATIONS not in metafunc.fixturenames:
         metafunc.fixturenames.insert(0, _VARIATIONS)
@@ -125,7 +140,7 @@ def _of_mark(mark: pytest.Mark) -> dict[str, Any]:
     return dict(mark.args[0])
 
 
-def _choices(mark: pytest.Mark, config: pytest.Config) -> list[tuple[str, str]]:
+def _choices(mark: pytest.Mark, config: pytest.Config) -> tuple[str, list[str]]:
     def read(flag: str, variations: Any = None) -> tuple[Any, Any]:
         return flag, variations
 
@@ -137,11 +152,12 @@ def _choices(mark: pytest.Mark, config: pytest.Config) -> list[tuple[str, str]]:
         pytest.fail(f"@pytest.mark.{_EACH} takes the key of a flag, not {flag!r}", pytrace=False)
     if variations is None:
         variations = _variations_of(flag, config)
-    if isinstance(variations, str) or not all(isinstance(variation, str) for variation in variations):
+    keys: list[Any] = list(variations) if isinstance(variations, Iterable) else [None]
+    if isinstance(variations, str) or not all(isinstance(key, str) for key in keys):
         pytest.fail(f"@pytest.mark.{_EACH}({flag!r}): variations are a list of keys, not {variations!r}", pytrace=False)
-    if not variations:
+    if not keys:
         pytest.fail(f"@pytest.mark.{_EACH}({flag!r}): there are no variations to run the test with", pytrace=False)
-    return [(flag, variation) for variation in variations]
+    return flag, list(dict.fromkeys(keys))
 
 
 def _variations_of(flag: str, config: pytest.Config) -> list[str]:
@@ -167,7 +183,7 @@ def _config_path(config: pytest.Config) -> Path | None:
     folder = config.rootpath if config.inipath is None else config.inipath.parent
     path = folder / name
     if not path.is_file():
-        raise pytest.UsageError(f"{_INI}: there is no file {path}")
+        pytest.fail(f"{_INI}: there is no file {path}", pytrace=False)
     return path
 
 

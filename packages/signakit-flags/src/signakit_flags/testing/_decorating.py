@@ -5,15 +5,21 @@ from __future__ import annotations
 import functools
 import inspect
 from typing import TYPE_CHECKING, Any, TypeVar, cast
+from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
     from contextlib import AbstractContextManager
 
 DecoratedT = TypeVar("DecoratedT", bound=Any)
 
 _OF_A_TEST_CASE = ("run", "debug")
 _AROUND_A_TEST = ("setup_method", "teardown_method")
+
+_of_classes: WeakKeyDictionary[
+    Callable[..., Any], tuple[Callable[..., Any], Callable[[], AbstractContextManager[object]]]
+] = WeakKeyDictionary()
+"""Methods that a class was decorated with, and each of them of what: for the classes that inherit them."""
 
 
 def decorate(
@@ -35,6 +41,8 @@ def decorate(
     if isinstance(decorated, type):
         _decorate_class(decorated, make_for_all if hasattr(decorated, "asyncSetUp") else make)
         return cast("DecoratedT", decorated)
+    if isinstance(decorated, (staticmethod, classmethod)):
+        return cast("DecoratedT", type(decorated)(_function(decorated.__func__, make)))
     if not callable(decorated):
         raise TypeError(f"a function or a class of tests can be decorated, not a {type(decorated).__name__}")
     return cast("DecoratedT", _function(decorated, make))
@@ -50,10 +58,25 @@ def _decorate_class(decorated: type, make: Callable[[], AbstractContextManager[o
         names = [*tests, *(name for name in _AROUND_A_TEST if hasattr(decorated, name))]
     for name in names:
         found = inspect.getattr_static(decorated, name)
+        method = _method if name in vars(decorated) else _inherited
         if isinstance(found, (staticmethod, classmethod)):
-            setattr(decorated, name, type(found)(_function(found.__func__, make)))
+            setattr(decorated, name, type(found)(method(found.__func__, make)))
         elif inspect.isfunction(found):
-            setattr(decorated, name, _function(found, make))
+            setattr(decorated, name, method(found, make))
+
+
+def _method(function: Callable[..., Any], make: Callable[[], AbstractContextManager[object]]) -> Callable[..., Any]:
+    wrapper = _function(function, make)
+    _of_classes[wrapper] = function, make
+    return wrapper
+
+
+def _inherited(function: Callable[..., Any], make: Callable[[], AbstractContextManager[object]]) -> Callable[..., Any]:
+    """Decorate a method of a class's base: inside of what the base is decorated with, as the class is nearer."""
+    if function not in _of_classes:
+        return _method(function, make)
+    of_base, make_of_base = _of_classes[function]
+    return _method(_inherited(of_base, make), make_of_base)
 
 
 def _function(function: Callable[..., Any], make: Callable[[], AbstractContextManager[object]]) -> Callable[..., Any]:
@@ -104,10 +127,17 @@ def _function(function: Callable[..., Any], make: Callable[[], AbstractContextMa
         @functools.wraps(function)
         def plain(*args: Any, **kwargs: Any) -> Any:
             with make():
-                return function(*args, **kwargs)
+                result = function(*args, **kwargs)
+            # Some decorator may have made a plain function of a coroutine function, or a callable object is one.
+            return _await(result, make) if inspect.iscoroutine(result) else result
 
         wrapper = plain
     return wrapper
+
+
+async def _await(coroutine: Coroutine[Any, Any, Any], make: Callable[[], AbstractContextManager[object]]) -> Any:
+    with make():
+        return await coroutine
 
 
 def _resume(

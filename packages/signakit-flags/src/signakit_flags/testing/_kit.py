@@ -142,7 +142,7 @@ class SignaKitMixin(_TestCase):
                 self.client.get("/checkout")
                 self.signakit.assert_exposed("new-checkout")
 
-    It is there from ``setUp`` to the clean-ups. To be listed before the test case.
+    It is there from ``setUp`` to the clean-ups. To be listed before the test case: after it, it is a ``TypeError``.
 
     Attributes:
         signakit: The kit of the test that runs.
@@ -153,6 +153,13 @@ class SignaKitMixin(_TestCase):
     signakit: Kit
     signakit_flags: ClassVar[Mapping[str, Any]] = {}
     signakit_config: ClassVar[Any] = None
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        others = cls.__mro__[: cls.__mro__.index(SignaKitMixin)]
+        # Behind a test case it would not be asked to run anything, and the flags would not be forced.
+        if any(other.__module__ == "unittest.case" for other in others):
+            raise TypeError(f"{cls.__name__}: {SignaKitMixin.__name__} is to be listed before the test case")
 
     def run(self, result: unittest.TestResult | None = None) -> unittest.TestResult | None:
         """Run the test."""

@@ -123,9 +123,15 @@ def in_force() -> InForce | None:
     return InForce(layers)
 
 
-def is_here(layer: Layer) -> bool:
-    """Say whether a layer is one of the calling task's."""
-    return layer in _mine()
+def last_of(layers: list[Layer]) -> Layer:
+    """Take the last one off the layers of one context manager, of those of the calling task if there are any.
+
+    One context manager may be in several tasks at a time: each ends what it began itself.
+    """
+    mine = _mine()
+    layer = next((layer for layer in reversed(layers) if layer in mine), layers[-1])
+    layers.remove(layer)
+    return layer
 
 
 def _mine() -> tuple[Layer, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from ._decorating import decorate
-from ._layers import Layer, begin, check_scope, end, is_here
+from ._layers import Layer, begin, check_scope, end, last_of
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -97,11 +97,7 @@ class override_flags:  # noqa: N801  # a context manager and decorator reads as 
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Let them be."""
-        # One of these may be in several tasks at a time: each ends what it began itself.
-        mine = [layer for layer in self._layers if is_here(layer)] or self._layers
-        layer = mine[-1]
-        self._layers.remove(layer)
-        end(layer)
+        end(last_of(self._layers))
 
     async def __aenter__(self) -> Self:
         """Force them."""

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import difflib
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from ._layers import Layer, begin, check_scope, end
+from ._layers import Layer, begin, check_scope, end, last_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
     from types import TracebackType
 
     from .. import Decision
     from .._hook import Subject
 
 _SHOWN = 20
+_DEEPEST = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,15 +235,15 @@ class Recording:
         with self._lock:
             if key not in self._exposed:
                 self._exposed.add(key)
-                attributes = dict(subject.attributes)
+                attributes = _copied(subject.attributes)
                 self._events.append(
                     Exposure(subject.user_id, flag_key, variation_key, decision.rule_key, forced, attributes)
                 )
 
     def _track(self, subject: Subject, event_key: str, value: Any, metadata: Any, decisions: Mapping[str, str]) -> None:
         assert subject.user_id is not None
-        copied = None if metadata is None else dict(metadata)
-        event = Conversion(subject.user_id, event_key, value, copied, decisions, dict(subject.attributes))
+        attributes = _copied(subject.attributes)
+        event = Conversion(subject.user_id, event_key, value, _copied(metadata), decisions, attributes)
         with self._lock:
             self._events.append(event)
 
@@ -282,7 +284,7 @@ class recorded:  # noqa: N801  # a context manager reads as a verb
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """End it; what it has stays."""
-        end(self._layers.pop())
+        end(last_of(self._layers))
 
     async def __aenter__(self) -> Recording:
         """Begin a new recording."""
@@ -293,6 +295,17 @@ class recorded:  # noqa: N801  # a context manager reads as a verb
     ) -> None:
         """End it."""
         self.__exit__(kind, error, traceback)
+
+
+def _copied(value: Any, depth: int = 0) -> Any:
+    """Return data of its own, as the application goes on changing what it handed in."""
+    if depth > _DEEPEST:  # it may hold itself
+        return value
+    if isinstance(value, Mapping):
+        return {key: _copied(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_copied(item, depth + 1) for item in value]
+    return value
 
 
 def _given(**fields: str | None) -> dict[str, Any]:

@@ -71,7 +71,9 @@ def test_the_test_that_uses_the_fixture_passes_as_it_stands(tmp_path: Path) -> N
     [block] = [block for block in PYTHON.findall(EMULATOR.read_text(encoding="utf-8")) if "def test_" in block]
     (tmp_path / "test_page.py").write_text(block)
     (tmp_path / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
-    arguments = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", "test_page.py"]
+    # pytest-asyncio is here for tests of others, and warns of an option that a project has to set.
+    without = ("-p", "no:cacheprovider", "-p", "no:randomly", "-p", "no:asyncio")
+    arguments = [sys.executable, "-m", "pytest", "-q", *without, "test_page.py"]
     # As in a project of a user's: without what this run's plugins have put into the environment.
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("DJANGO_", "PYTEST_"))}
     done = subprocess.run(

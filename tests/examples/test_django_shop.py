@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from support.server import FlagServer
 
 SHOP = Path(__file__).parents[2] / "examples" / "django_shop"
-DEMO = ("demo", "--shop", "django", "--port", 0, "--shop-port", 0, "--json")
+DEMO = ("demo", "--shop", "django", "--port", 0, "--shop-port", 0, "--visitors", 0, "--json")
 PASSWORD = "a cup of tea"
 
 

@@ -15,6 +15,7 @@ from signakit_dev._project import SAMPLE
 from support.browser import chromium, with_chromium
 from support.command import Command, signakit
 from support.contract import BROWSER
+from support.server import wait_until
 from support.servers import Running, free_port
 
 if TYPE_CHECKING:
@@ -137,6 +138,8 @@ def test_the_demo_runs_it_with_visitors() -> None:
         assert shop["name"] == "fastapi"
         with httpx.Client(headers={"user-agent": BROWSER}, trust_env=False) as browser:
             assert browser.get(f"{shop['url']}api/offer").json()["banner"] == "Free delivery"
+            events = f"{said['emulator_url']}/api/events"
+            assert wait_until(lambda: len({event["userId"] for event in browser.get(events).json()["events"]}) > 20)
         assert command.interrupt() == 0
         assert command.err == ""
 

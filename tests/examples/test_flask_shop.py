@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def demo() -> Iterator[Demo]:
-    with Command("demo", "--shop", "flask", "--port", 0, "--shop-port", 0, "--json") as command:
+    with Command("demo", "--shop", "flask", "--port", 0, "--shop-port", 0, "--visitors", 0, "--json") as command:
         yield Demo(command, shop="flask")
         assert command.interrupt() == 0
         assert command.err == ""
@@ -104,12 +104,20 @@ def test_a_bots_visit_leaves_no_trace(demo: Demo) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_it_ends_with_the_demo(number: signal.Signals) -> None:
-    with Command("demo", "--shop", "flask", "--port", 0, "--shop-port", 0, "--json") as command:
+    with Command("demo", "--shop", "flask", "--port", 0, "--shop-port", 0, "--visitors", 0, "--json") as command:
         demo = Demo(command, shop="flask")
         command.signal(number)
         assert command.end() in {0, -number}
         with pytest.raises(httpx.ConnectError):
             httpx.get(demo.shop, trust_env=False)
+
+
+def test_visitors_come_by_themselves() -> None:
+    with Command("demo", "--shop", "flask", "--port", 0, "--shop-port", 0, "--visitors", 50, "--json") as command:
+        demo = Demo(command, shop="flask")
+        assert wait_until(lambda: len({event["userId"] for event in demo.events()}) > 20)
+        assert command.interrupt() == 0
+        assert command.err == ""
 
 
 def test_a_shop_that_does_not_exist_is_told() -> None:

@@ -57,7 +57,7 @@ def demo(
     network, opens nothing by itself, and leaves nothing behind. Ctrl-C stops it.
     """
     # A web server is imported only where one is started.
-    from signakit_dev._demo.shops import SHOPS, RunningShop  # noqa: PLC0415
+    from signakit_dev._demo.shops import RunningShop  # noqa: PLC0415
     from signakit_dev._server import Options  # noqa: PLC0415
 
     from . import serving  # noqa: PLC0415
@@ -65,8 +65,6 @@ def demo(
     check_port(shop_port)
     key = serving.sdk_key_in(file)
     shop = shop_of(shop_name)
-    if shop is not SHOPS[0]:
-        visitors = 0
     stopping = threading.Event()
     with contextlib.ExitStack() as running:
 

@@ -76,7 +76,7 @@ SHOPS = (
         in_examples=True,
     ),
 )
-"""The first is started unless another one is asked for, and is the one that the synthetic visitors drive."""
+"""The first is started unless another one is asked for."""
 
 
 class RunningShop:

@@ -22,7 +22,7 @@ from signakit_dev._demo.shops import SHOPS, RunningShop
 from signakit_dev._project import SAMPLE
 from signakit_dev.testing import Emulator
 from signakit_flags.integration import is_visitor_id
-from support.browser import chromium, with_chromium
+from support.browser import with_chromium
 from support.command import Command
 from support.contract import BROWSER
 from support.demo import Demo, Visitors
@@ -51,12 +51,6 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
         assert command.interrupt() == 0
         assert command.err == ""
     assert list(tmp_path.iterdir()) == []  # the database is gone
-
-
-@pytest.fixture
-def visitors() -> Iterator[Visitors]:
-    with chromium() as browser:
-        yield Visitors(browser)
 
 
 def sign_up(page: Page, name: str, *, plan: str = "pro", country: str = "DE") -> None:

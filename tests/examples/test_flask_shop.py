@@ -10,7 +10,7 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from support.browser import chromium, with_chromium
+from support.browser import with_chromium
 from support.command import Command, signakit
 from support.demo import Demo, Visitors
 from support.server import wait_until
@@ -27,12 +27,6 @@ def demo() -> Iterator[Demo]:
         yield Demo(command, shop="flask")
         assert command.interrupt() == 0
         assert command.err == ""
-
-
-@pytest.fixture
-def visitors() -> Iterator[Visitors]:
-    with chromium() as browser:
-        yield Visitors(browser)
 
 
 def log_in(page: Page, name: str, *, plan: str = "pro", country: str = "DE") -> None:

@@ -74,7 +74,6 @@ def demo(
                 "SIGNAKIT_SDK_KEY": key,
                 "SIGNAKIT_EMULATOR_URL": url,
                 "NO_PROXY": "127.0.0.1",
-                "SHOP_POLLING_INTERVAL": "0.5",  # a switch flipped on the page holds at the next reload
             }
             process = RunningShop(shop, port=shop_port, visitors=visitors, environment=environment)
             watcher = threading.Thread(target=watch, args=(process, url))

@@ -8,7 +8,7 @@ subclass counts by its characters, as it is sent.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from .._types import plain_text
 from .config import NO_VALUE
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 
 Test: TypeAlias = Callable[[Mapping[str, Any]], bool]
 
-OPERATORS = frozenset(
-    {
-        "equals",
-        "not_equals",
-        "greater_than",
-        "less_than",
-        "greater_than_or_equals",
-        "less_than_or_equals",
-        "in",
-        "not_in",
-        "contains",
-        "not_contains",
-    }
-)
+Operator: TypeAlias = Literal[
+    "equals",
+    "not_equals",
+    "greater_than",
+    "less_than",
+    "greater_than_or_equals",
+    "less_than_or_equals",
+    "in",
+    "not_in",
+    "contains",
+    "not_contains",
+]
+
+OPERATORS = frozenset(get_args(Operator))
 
 
 class CompiledCondition:

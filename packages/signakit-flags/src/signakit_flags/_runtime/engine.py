@@ -250,7 +250,7 @@ class Engine:
 
     def expose_forced(self, user_id: str, attributes: Mapping[str, Any], decision: Decision) -> None:
         """Record the exposure of a decision that a test has forced, once, where events are recorded. Never sent."""
-        if self._ingest is not None:
+        if self.posts:
             return
         flag_key, variation_key = decision.flag_key, decision.variation_key
         key = exposure_key(hash((flag_key, variation_key, "forced")), user_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .._types import short
 
@@ -13,22 +13,9 @@ if TYPE_CHECKING:
     from typing import Self
 
     from .. import VariableValue
+    from .._evaluation.audience import Operator
 
 _BUCKETS = 10_000
-
-Operator: TypeAlias = Literal[
-    "equals",
-    "not_equals",
-    "greater_than",
-    "less_than",
-    "greater_than_or_equals",
-    "less_than_or_equals",
-    "in",
-    "not_in",
-    "contains",
-    "not_contains",
-]
-
 
 Value: TypeAlias = str | float | bool | list[str]
 """What an attribute is compared with."""

@@ -30,7 +30,7 @@ def get_client() -> SignaKitClient | None:
         The client; None when the settings do not allow one, which ``manage.py check`` explains, and flags are off.
     """
     # Not at import: Django's settings must not be read before the project has set them up.
-    from .conf import conf  # noqa: PLC0415
+    from .conf import conf
 
     return conf.integration.client()
 
@@ -54,7 +54,7 @@ def flags_for(
     """
     if user is not None and not hasattr(user, "is_authenticated"):
         raise TypeError(f"user must be a user of Django's, or None, not {type(user).__name__}")
-    from .conf import conf  # noqa: PLC0415  # as above
-    from .integration import identity_of  # noqa: PLC0415  # as above
+    from .conf import conf
+    from .integration import identity_of
 
     return conf.integration.user(identity_of(user, attributes))

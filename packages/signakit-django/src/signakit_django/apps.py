@@ -17,7 +17,7 @@ class SignaKitConfig(AppConfig):
 
     def ready(self) -> None:
         """Register."""
-        from .checks import check_deployment, check_middleware, check_settings  # noqa: PLC0415  # apps are loaded now
+        from .checks import check_deployment, check_middleware, check_settings  # apps are loaded now
 
         checks.register(check_settings, "signakit")
         checks.register(check_middleware, "signakit")

@@ -56,7 +56,7 @@ class Conf:
         """What serves the requests of this process. Made at the first use, anew after the setting has changed."""
         made = self._made.get(SETTING)
         if made is None:
-            from .integration import DjangoIntegration  # noqa: PLC0415  # it imports this module's options
+            from .integration import DjangoIntegration  # it imports this module's options
 
             made = self._made.setdefault(SETTING, DjangoIntegration(self.options))
         return made

@@ -141,7 +141,7 @@ def in_test_environment() -> bool:
 
 
 def _on_loop() -> bool:
-    import asyncio  # noqa: PLC0415  # Django has imported it
+    import asyncio  # Django has imported it
 
     try:
         asyncio.get_running_loop()

@@ -40,7 +40,7 @@ async def aflags_of(request: Any) -> SignaKitUserContext:
 
 
 def _nobodys() -> SignaKitUserContext:
-    from .conf import conf  # noqa: PLC0415  # reads the settings
+    from .conf import conf  # reads the settings
 
     integration = conf.integration
     integration.report("middleware", "flags asked without SignaKitMiddleware, or in a template without the request")

@@ -33,7 +33,7 @@ else:
     def __getattr__(name: str) -> object:
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from importlib import import_module  # noqa: PLC0415  # as above
+        from importlib import import_module
 
         found = getattr(import_module(f".{_MODULES.get(name, '_types')}", __name__), name)
         globals()[name] = found

@@ -94,7 +94,7 @@ class SignaKitClient:
         self._describe = redact(key.text)
         store: KeyedStore | None = None
         if snapshot_path is not None or snapshot_store is not None:
-            from ._runtime import snapshot_store as stores  # noqa: PLC0415  # only where it is wanted
+            from ._runtime import snapshot_store as stores  # only where it is wanted
 
             if snapshot_store is None:
                 assert snapshot_path is not None
@@ -149,7 +149,7 @@ class SignaKitClient:
             OSError: The file cannot be read.
         """
         if isinstance(config, Mapping):
-            import msgspec  # noqa: PLC0415  # `import signakit_flags` stays light
+            import msgspec
 
             try:
                 body = msgspec.json.encode(dict(config))
@@ -372,7 +372,7 @@ def create_instance(sdk_key: str | None, **kwargs: Any) -> SignaKitClient | None
 
 async def _in_thread(function: Callable[..., T], *arguments: Any) -> T:
     """Wait for the sync face, in a thread: under trio, whose loop can host nothing of ours."""
-    from anyio.to_thread import run_sync  # noqa: PLC0415  # comes with httpx
+    from anyio.to_thread import run_sync  # comes with httpx
 
     return await run_sync(function, *arguments)
 
@@ -407,7 +407,7 @@ def _first_url(*choices: tuple[str, str | None]) -> str:
 
 
 def _check_url(name: str, url: object) -> None:
-    from urllib.parse import urlsplit  # noqa: PLC0415  # would cost every import 4 ms
+    from urllib.parse import urlsplit  # would cost every import 4 ms
 
     try:
         parts = urlsplit(str(url).strip())

@@ -224,7 +224,7 @@ class SignaKitUserContext:
 
         Meant for people: much slower than ``decide``. ``str()`` of it is a short report.
         """
-        from ._evaluation.explanation import explain  # noqa: PLC0415  # rarely needed
+        from ._evaluation.explanation import explain  # rarely needed
 
         _check_key(flag_key, "flag_key")
         hook = _hook.active()
@@ -329,7 +329,7 @@ def _check_key(key: object, name: str) -> None:
 
 
 def _runs_alone() -> bool:
-    import asyncio  # noqa: PLC0415  # `import signakit_flags` stays light
+    import asyncio
 
     try:
         task = asyncio.current_task()

@@ -112,7 +112,7 @@ def signakit(request: pytest.FixtureRequest) -> Iterator[Kit]:
     ``signakit.set({"new-checkout": "treatment"})``, ``signakit.assert_exposed("new-checkout")``, ``signakit.client``:
     see ``signakit_flags.testing.Kit``.
     """
-    from .testing import Kit  # noqa: PLC0415  # this module is loaded in every run of whoever installed us
+    from .testing import Kit  # this module is loaded in every run of whoever installed us
 
     flags: dict[str, Any] = {}
     for mark in reversed(list(request.node.iter_markers("signakit"))):  # the nearest one last
@@ -168,7 +168,7 @@ def _variations_of(flag: str, config: pytest.Config) -> list[str]:
             f' @pytest.mark.{_EACH}({flag!r}, ["control", "treatment"])',
             pytrace=False,
         )
-    from .testing._variations import variations_of  # noqa: PLC0415  # as above
+    from .testing._variations import variations_of
 
     try:
         return variations_of(path, flag)
@@ -191,7 +191,7 @@ def _refuse(host: str) -> str | None:
     """Return why a host must not be connected to; None for this machine."""
     if host == "localhost" or host.endswith(".localhost"):
         return None
-    from ipaddress import ip_address  # noqa: PLC0415  # as above
+    from ipaddress import ip_address
 
     try:
         here = ip_address(host).is_loopback

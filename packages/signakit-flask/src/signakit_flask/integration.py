@@ -108,7 +108,7 @@ class FlaskIntegration(Integration[Request]):
         if not has_request_context():
             # Flask-Login knows nobody here. To take a user for an anonymous visitor would be worse than no flags.
             raise RuntimeError("who is logged in is known in the request's context alone: see stream_with_context")
-        from flask_login import current_user  # noqa: PLC0415  # only where the application uses it
+        from flask_login import current_user  # only where the application uses it
 
         user_id: object = current_user.get_id() if current_user.is_authenticated else None
         return None if user_id is None else Identity(str(user_id))

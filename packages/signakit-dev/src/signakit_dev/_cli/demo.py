@@ -57,10 +57,10 @@ def demo(
     network, opens nothing by itself, and leaves nothing behind. Ctrl-C stops it.
     """
     # A web server is imported only where one is started.
-    from signakit_dev._demo.shops import RunningShop  # noqa: PLC0415
-    from signakit_dev._server import Options  # noqa: PLC0415
+    from signakit_dev._demo.shops import RunningShop
+    from signakit_dev._server import Options
 
-    from . import serving  # noqa: PLC0415
+    from . import serving
 
     check_port(shop_port)
     key = serving.sdk_key_in(file)
@@ -120,7 +120,7 @@ def stop_first(process: "RunningShop", stopping: threading.Event) -> None:
 
 def shop_of(name: str) -> "Shop":
     """Return the shop of that name, or raise ``CommandError`` where it cannot be started."""
-    from signakit_dev._demo.shops import SHOPS  # noqa: PLC0415  # as in `demo`
+    from signakit_dev._demo.shops import SHOPS
 
     shops = {shop.name: shop for shop in SHOPS}
     if name not in shops:
@@ -135,7 +135,7 @@ def shop_of(name: str) -> "Shop":
 
 def check_port(port: int) -> None:
     """Raise ``CommandError`` where the shop could not listen, before anything is started."""
-    from signakit_dev._server import free_port_after  # noqa: PLC0415  # as in `demo`
+    from signakit_dev._server import free_port_after
 
     if port == 0:
         return

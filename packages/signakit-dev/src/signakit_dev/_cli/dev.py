@@ -44,9 +44,9 @@ def dev(
     after three requests.
     """
     # A web server is imported only where one is started.
-    from signakit_dev._server import Options  # noqa: PLC0415
+    from signakit_dev._server import Options
 
-    from . import serving  # noqa: PLC0415
+    from . import serving
 
     faults = {
         "config": serving.fault_option("--config-fault", config_fault),

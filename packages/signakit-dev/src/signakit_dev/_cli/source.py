@@ -108,7 +108,7 @@ def load(config: Path | None, sdk_key: str | None) -> Source:
         raise typer.BadParameter("give either --config or --sdk-key", param_hint="--config")
     key = sdk_key if sdk_key is not None else os.environ.get("SIGNAKIT_SDK_KEY")
     if config is None and key:
-        from .cdn import fetch  # noqa: PLC0415  # imports httpx, which would double the time of `signakit --help`
+        from .cdn import fetch  # imports httpx, which would double the time of `signakit --help`
 
         return fetch(key)
     path = config or DEFAULT_FILE

@@ -43,7 +43,7 @@ def status(
     url = url or (os.environ.get("SIGNAKIT_EMULATOR_URL") if sdk_key is None else None)
     key = sdk_key or (os.environ.get("SIGNAKIT_SDK_KEY") if url is None else None)
     if key:
-        from .cdn import fetch  # noqa: PLC0415  # as for httpx, below
+        from .cdn import fetch
 
         source = fetch(key)
         if as_json:
@@ -69,7 +69,7 @@ def ask(url: str) -> dict[str, Any]:
         typer.BadParameter: The URL is none.
         CommandError: Nobody answers, or somebody else does.
     """
-    import httpx  # noqa: PLC0415  # would double the time of `signakit --help`
+    import httpx  # would double the time of `signakit --help`
 
     local = False
     try:

@@ -139,7 +139,7 @@ class Cleaner:
 
 def encode_batch(events: Iterable[Event], warnings: Warnings) -> bytes:
     """Return the body of a post."""
-    import msgspec  # noqa: PLC0415  # not before the first post: `import signakit_flags` stays light
+    import msgspec  # not before the first post: `import signakit_flags` stays light
 
     cleaner = Cleaner(warnings)
     payloads = [event.payload(cleaner) for event in events]
@@ -152,7 +152,7 @@ def encode_batch(events: Iterable[Event], warnings: Warnings) -> bytes:
 
 def as_sent(event: Event, warnings: Warnings) -> list[dict[str, Any]]:
     """Return the event as the server would read it, in a list of one; an empty list where there is no such form."""
-    import msgspec  # noqa: PLC0415  # as above
+    import msgspec
 
     try:
         events: list[dict[str, Any]] = msgspec.json.decode(encode_batch([event], warnings))["events"]
@@ -168,7 +168,7 @@ def clean_metadata(metadata: Any, warnings: Warnings) -> Any:
     Copied at once, since the application may go on changing it. Dropped, with a warning, when its compact JSON is
     over 5,000 bytes of UTF-8 or when it holds something that JSON has no form for.
     """
-    import msgspec  # noqa: PLC0415  # as above
+    import msgspec
 
     try:
         cleaned = _JsonCopy(warnings).of(metadata)

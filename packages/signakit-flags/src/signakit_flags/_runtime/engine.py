@@ -167,9 +167,9 @@ class Engine:
 
     def adopt(self) -> None:
         """Make the running loop the home loop, unless another one is and still runs."""
-        import asyncio  # noqa: PLC0415  # `import signakit_flags` stays light
+        import asyncio
 
-        from .tasks import LoopDriver  # noqa: PLC0415  # as above
+        from .tasks import LoopDriver
 
         with self._lock:
             old = self.driver
@@ -312,7 +312,7 @@ class Engine:
         same module would wait for ever.
         """
         with process.no_fork:
-            from .._evaluation import config, ruleset  # noqa: F401, PLC0415  # as said
+            from .._evaluation import config, ruleset  # noqa: F401  # as said
 
             if self.feed.closed:
                 return
@@ -523,7 +523,7 @@ class Engine:
     async def aclose(self, timeout: float) -> None:
         """The same, on a loop."""
         self._notice_fork()
-        import asyncio  # noqa: PLC0415  # `import signakit_flags` stays light
+        import asyncio
 
         deadline = time.monotonic() + timeout
         if not self._begin_closing():
@@ -587,7 +587,7 @@ class _AsyncWaiter:
     """Lets a coroutine wait for a call that may come from any thread."""
 
     def __init__(self) -> None:
-        import asyncio  # noqa: PLC0415  # `import signakit_flags` stays light
+        import asyncio
 
         self._loop = asyncio.get_running_loop()
         self._future: asyncio.Future[None] = self._loop.create_future()
@@ -607,7 +607,7 @@ class _AsyncWaiter:
 
     async def wait(self, timeout: float | None) -> bool:
         """Wait so many seconds at most, and say whether the call came."""
-        import asyncio  # noqa: PLC0415  # as above
+        import asyncio
 
         done, _pending = await asyncio.wait([self._future], timeout=timeout)
         return bool(done)

@@ -78,7 +78,7 @@ def watch_exit_of_children() -> None:
     _watching_pid = os.getpid()
     process = sys.modules.get("multiprocessing.process")
     if process is not None and process.parent_process() is not None:
-        from multiprocessing.util import Finalize  # noqa: PLC0415  # only where multiprocessing is there already
+        from multiprocessing.util import Finalize  # only where multiprocessing is there already
 
         Finalize(None, _at_exit_of_child, exitpriority=10)
     celery = sys.modules.get("celery.signals")
@@ -148,7 +148,7 @@ def page_wiped_at_fork() -> mmap | None:
     """Return a page of memory that is zeros in a child, or None where the system does not promise it."""
     if sys.platform != "linux":
         return None
-    import mmap  # noqa: PLC0415  # by a client on the network alone
+    import mmap  # by a client on the network alone
 
     page = mmap.mmap(-1, mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     try:

@@ -132,7 +132,7 @@ def parse_retry_after(value: str | None) -> float | None:
     value = value.strip()
     if value.isascii() and value.isdigit():
         return min(float(value[:10]), LONGEST_RETRY_AFTER)
-    from email.utils import parsedate_to_datetime  # noqa: PLC0415  # as above
+    from email.utils import parsedate_to_datetime
 
     try:
         date = parsedate_to_datetime(value)
@@ -369,8 +369,8 @@ class ConfigFeed:
         self.snapshot = Snapshot(self._compile(body), "static", None, time.monotonic())
 
     def _compile(self, body: bytes) -> Ruleset:
-        from .._evaluation.config import ConfigError, decode_config  # noqa: PLC0415  # imports msgspec
-        from .._evaluation.ruleset import compile_ruleset  # noqa: PLC0415
+        from .._evaluation.config import ConfigError, decode_config
+        from .._evaluation.ruleset import compile_ruleset
 
         if len(body) > self._max_size:
             raise ConfigError(f"config is larger than {self._max_size} bytes")

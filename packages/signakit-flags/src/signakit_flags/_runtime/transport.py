@@ -173,7 +173,7 @@ class _Builder:
             return self._injected.build_request(
                 request.method, request.url, headers=headers, content=request.body, timeout=timeout
             )
-        import httpx  # noqa: PLC0415  # see the module's docstring
+        import httpx
 
         url = self._urls.get(request.url)
         if url is None:
@@ -189,7 +189,7 @@ class _Builder:
 
 def _no_cookies() -> CookieJar:
     """Return a jar that stays empty: nothing of ours needs cookies, and httpx looks for them in every answer."""
-    from http.cookiejar import CookieJar  # noqa: PLC0415  # imported by httpx
+    from http.cookiejar import CookieJar
 
     class NoCookies(CookieJar):
         """Takes no cookies."""
@@ -212,7 +212,7 @@ def _failure(error: BaseException, timeout: float) -> Failure:
 
 
 def _reason(error: BaseException, timeout: float) -> str:
-    import httpx  # noqa: PLC0415  # see the module's docstring
+    import httpx
 
     if isinstance(error, (httpx.TimeoutException, TimeoutError)):
         return f"no answer within {timeout:g} s"
@@ -273,9 +273,9 @@ class _Deadline(threading.local):
 
     def _choose(self, info: dict[str, Any], rest: float) -> None:
         """Connect to the next address, and leave time for the others; dead ones may come first."""
-        import socket  # noqa: PLC0415  # imported by httpx
+        import socket
 
-        import httpx  # noqa: PLC0415  # see the module's docstring
+        import httpx
 
         if self.addresses is None:
             try:
@@ -349,7 +349,7 @@ class SyncTransport:
 
     def prepare(self) -> None:
         """Import, in the calling thread, all that a first request needs: httpx and what it imports when it is used."""
-        import httpx  # noqa: F401, PLC0415  # as said
+        import httpx  # noqa: F401  # as said
 
         with suppress(Exception):  # a proxy or a certificate that cannot be used: `send` says so
             self._client()
@@ -385,7 +385,7 @@ class SyncTransport:
 
     @staticmethod
     def _open(client: httpx.Client, request: httpx.Request) -> httpx.Response:
-        import httpx  # noqa: PLC0415  # see the module's docstring
+        import httpx
 
         while True:
             try:
@@ -399,7 +399,7 @@ class SyncTransport:
             return self._injected
         with self._lock:
             if self._own is None:
-                import httpx  # noqa: PLC0415  # see the module's docstring
+                import httpx
 
                 self._own = httpx.Client(cookies=_no_cookies())
             return self._own
@@ -431,7 +431,7 @@ class AsyncTransport:
 
     async def send(self, request: Request) -> Answer:
         """Make a request within the client's ``timeout``. Raises nothing but ``CancelledError``."""
-        import asyncio  # noqa: PLC0415  # `import signakit_flags` stays light
+        import asyncio
 
         try:
             async with asyncio.timeout(self._timeout):
@@ -464,7 +464,7 @@ class AsyncTransport:
         if self._injected is not None:
             return self._injected
         if self._own is None:
-            import httpx  # noqa: PLC0415  # see the module's docstring
+            import httpx
 
             self._own = httpx.AsyncClient(cookies=_no_cookies())
         return self._own

@@ -215,8 +215,8 @@ def config(*flags: FlagConfig) -> dict[str, Any]:
         encoded = json.dumps(data).encode()
     except (TypeError, ValueError) as error:
         raise ValueError(f"the config is no JSON: {error}") from error
-    from .._evaluation.config import decode_config  # noqa: PLC0415  # msgspec, only where a config is made
-    from .._evaluation.ruleset import compile_ruleset  # noqa: PLC0415  # as above
+    from .._evaluation.config import decode_config  # msgspec, only where a config is made
+    from .._evaluation.ruleset import compile_ruleset
 
     problems = compile_ruleset(decode_config(encoded)).problems
     keys = [item.data["key"] for item in flags]

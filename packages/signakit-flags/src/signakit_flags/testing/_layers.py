@@ -88,7 +88,7 @@ class InForce:
 def begin(layer: Layer, scope: Scope) -> Layer:
     """Put a layer in force, and return it."""
     global _everywhere, _count  # noqa: PLW0603  # the state of this module
-    from ._questions import Questions  # noqa: PLC0415  # it asks this module what is in force
+    from ._questions import Questions  # it asks this module what is in force
 
     with _lock:
         _count += 1

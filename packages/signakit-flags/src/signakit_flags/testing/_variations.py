@@ -36,8 +36,8 @@ def variations_of(path: Path, flag_key: str) -> list[str]:
 
 @lru_cache(maxsize=8)
 def _flags(path: Path, _changed: int) -> dict[str, Flag]:
-    from .._evaluation.config import decode_config  # noqa: PLC0415  # msgspec, only where it is asked
-    from .._evaluation.ruleset import compile_ruleset  # noqa: PLC0415  # as above
+    from .._evaluation.config import decode_config  # msgspec, only where it is asked
+    from .._evaluation.ruleset import compile_ruleset
 
     return compile_ruleset(decode_config(path.read_bytes())).flags
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from signakit_flags._runtime import protocol
+from signakit_flags._runtime import backoff
 from support.faces import AsyncFace, Face, SyncFace
 from support.server import FlagServer, flag_server
 
@@ -33,7 +33,7 @@ def face(request: pytest.FixtureRequest, server: FlagServer) -> Iterator[Face]:
 @pytest.fixture
 def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait as after failures, but a twentieth of the time."""
-    monkeypatch.setattr(protocol, "FIRST_BACKOFF", protocol.FIRST_BACKOFF / 20)
+    monkeypatch.setattr(backoff, "FIRST_BACKOFF", backoff.FIRST_BACKOFF / 20)
 
 
 @pytest.fixture(autouse=True)

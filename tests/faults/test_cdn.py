@@ -20,7 +20,8 @@ import httpx
 import pytest
 
 from signakit_flags import SignaKitClient
-from signakit_flags._runtime.protocol import Backoff, Response, parse_retry_after
+from signakit_flags._runtime.backoff import Backoff, parse_retry_after
+from signakit_flags._runtime.flow import Response
 from support.configs import SDK_KEY, config, flag, rule, whole
 from support.faces import AsyncFace, Face
 from support.faults import (
@@ -432,7 +433,7 @@ def test_a_hundred_threads_share_one_slow_first_fetch(face: Face, server: FlagSe
 
 
 def test_the_waits_between_attempts_grow(face: Face, server: FlagServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("signakit_flags._runtime.protocol.FIRST_BACKOFF", 0.04)
+    monkeypatch.setattr("signakit_flags._runtime.backoff.FIRST_BACKOFF", 0.04)
     came: list[float] = []
     server.config_faults = [noting(came, status(503)) for _ in range(5)]
     client = face.client(polling_interval=0.001)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from signakit_flags import SignaKitClient
-from signakit_flags._runtime import protocol, tasks, threads
+from signakit_flags._runtime import loop_driver, thread_driver
+from signakit_flags._runtime.config_feed import ConfigFeed
 from support.configs import SDK_KEY, config, flag, whole
 from support.faults import arrived, once_each, threads_of_ours, within
 from support.programs import Gate, take
@@ -189,8 +190,8 @@ def test_an_eager_task_factory_stops_neither_poller_nor_sender(server: FlagServe
         asyncio.get_running_loop().set_task_factory(factory)
         client = make(server, polling_interval=0.02)
         await client.on_ready()
-        client._engine.driver.wake_sender()  # with nothing to send: the flow goes as far as it can at once
-        client._engine.driver.wake_poller()
+        client._engine.handover.driver.wake_sender()  # with nothing to send: the flow goes as far as it can at once
+        client._engine.handover.driver.wake_poller()
         await asyncio.sleep(0.05)
         expose(client, *USERS)
         assert await client.flush(WATCHDOG)
@@ -209,19 +210,19 @@ def test_an_eager_task_factory_stops_neither_poller_nor_sender(server: FlagServe
 def test_a_poller_that_failed_begins_anew_by_itself(
     face: Face, server: FlagServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for module in (threads, tasks):
+    for module in (thread_driver, loop_driver):
         monkeypatch.setattr(module, "CRASH_PAUSE", 0.02)
     client = face.client(polling_interval=0.02)
     assert face.on_ready(client).success
-    wait = protocol.ConfigFeed.wait
+    wait = ConfigFeed.wait
     mistakes = iter([ZeroDivisionError])
 
-    def mistaken(feed: protocol.ConfigFeed, now: float) -> float | None:
+    def mistaken(feed: ConfigFeed, now: float) -> float | None:
         for mistake in mistakes:
             raise mistake
         return wait(feed, now)
 
-    monkeypatch.setattr(protocol.ConfigFeed, "wait", mistaken)
+    monkeypatch.setattr(ConfigFeed, "wait", mistaken)
     assert face.wait_until(lambda: "signakit-poller failed" in caplog.text)
     version_2(server)
     assert face.wait_until(lambda: client.status().version == 2)
@@ -323,25 +324,29 @@ def test_a_log_handler_that_flushes_does_not_lock_up_with_the_sender(
 def test_a_sender_that_waits_out_a_pause_ends_with_the_close_even_if_it_looks_too_early(
     server: FlagServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    asleep = threading.Event()
+    real = thread_driver.ThreadWorker._sleep
+
+    def sleep(worker: thread_driver.ThreadWorker, seconds: float | None) -> None:
+        if worker._name == "signakit-sender":
+            asleep.set()
+        real(worker, seconds)
+
+    monkeypatch.setattr(thread_driver.ThreadWorker, "_sleep", sleep)
     server.events_fault = status(503, Retry_After="3600")
     client = make(server)
     assert client.on_ready_sync().success
     expose(client, "u")
-    assert wait_until(lambda: client.status().last_error is not None)
     outbox = client._engine.outbox
     abandon = outbox.abandon
-    asleep = threading.Event()
-    real = threads.Worker._sleep
-
-    def sleep(worker: threads.Worker, seconds: float | None) -> None:
-        asleep.set()
-        real(worker, seconds)
+    assert wait_until(lambda: client.status().last_error is not None)
+    assert asleep.wait(WATCHDOG)
+    asleep.clear()
 
     def late() -> int:
         assert asleep.wait(WATCHDOG)  # it was woken, saw that something is queued, and went to sleep again
         return abandon()
 
-    monkeypatch.setattr(threads.Worker, "_sleep", sleep)
     monkeypatch.setattr(outbox, "abandon", late)
     client.close(0.05)
     assert wait_until(lambda: not threads_of_ours())

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from signakit_flags import parse_sdk_key
-from signakit_flags._runtime.protocol import parse_retry_after
+from signakit_flags._runtime.backoff import parse_retry_after
 from signakit_flags._runtime.snapshot_store import FileStore
 from support.configs import SDK_KEY
 

@@ -16,7 +16,8 @@ import pytest
 
 from signakit_flags import SignaKitClient
 from signakit_flags._events.outbox import Outbox
-from signakit_flags._runtime import protocol, tasks, threads
+from signakit_flags._runtime import loop_driver, thread_driver
+from signakit_flags._runtime.config_feed import ConfigFeed
 from support.configs import SDK_KEY, config, flag, whole
 from support.faults import arrived, once_each, threads_of_ours, within
 from support.programs import Gate, once, take, tracked
@@ -214,7 +215,7 @@ def test_a_pause_that_the_server_asked_for_survives_the_change_from_a_loop_to_th
 @pytest.fixture(params=[0.02, 3_600.0], ids=["by itself", "when it is woken"])
 def pause(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> float:
     """Seconds after which a flow that failed begins anew by itself."""
-    for module in (threads, tasks):
+    for module in (thread_driver, loop_driver):
         monkeypatch.setattr(module, "CRASH_PAUSE", request.param)
     return float(request.param)
 
@@ -255,12 +256,12 @@ def test_a_sender_that_failed_with_a_post_under_way_sends_it_again(
 def test_a_poller_that_failed_with_a_fetch_under_way_fetches_again_and_serves_who_waited(
     face: Face, server: FlagServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for module in (threads, tasks):
+    for module in (thread_driver, loop_driver):
         monkeypatch.setattr(module, "CRASH_PAUSE", 0.02)
     client = face.client(polling_interval=0)
     assert face.on_ready(client).success
     version_2(server)
-    fails_once(monkeypatch, protocol.ConfigFeed, "receive")
+    fails_once(monkeypatch, ConfigFeed, "receive")
     assert within(WATCHDOG, lambda: face.refresh(client)) is True
     assert "signakit-poller failed" in caplog.text
     assert client.status().version == 2
@@ -270,11 +271,11 @@ def test_a_poller_that_failed_with_a_fetch_under_way_fetches_again_and_serves_wh
 def test_a_poller_that_failed_is_not_waited_for_by_who_asks_next(
     face: Face, server: FlagServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for module in (threads, tasks):
+    for module in (thread_driver, loop_driver):
         monkeypatch.setattr(module, "CRASH_PAUSE", 3_600.0)
     client = face.client(polling_interval=0.02)
     assert face.on_ready(client).success
-    fails_once(monkeypatch, protocol.ConfigFeed, "wait")
+    fails_once(monkeypatch, ConfigFeed, "wait")
     assert face.wait_until(lambda: "signakit-poller failed" in caplog.text)
     version_2(server)
     assert within(WATCHDOG, lambda: face.refresh(client)) is True

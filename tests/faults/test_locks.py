@@ -25,8 +25,9 @@ USERS = [f"u{number}" for number in range(1_000)]
 LOCKS: dict[str, Callable[[SignaKitClient], Any]] = {
     "feed": lambda client: client._engine.feed._lock,
     "outbox": lambda client: client._engine.outbox._lock,
-    "engine": lambda client: client._engine._lock,
-    "transport": lambda client: client._engine._sync._lock,
+    "life": lambda client: client._engine.life._lock,
+    "handover": lambda client: client._engine.handover._lock,
+    "transport": lambda client: client._engine.transport._lock,
     "no_fork": lambda client: process.no_fork,
 }
 EACH_LOCK = pytest.mark.parametrize("lock_of", LOCKS.values(), ids=LOCKS)
@@ -84,7 +85,7 @@ def test_no_decision_waits_for_the_lock_of_a_thread_that_is_there(server: FlagSe
     assert face.on_ready(client).success
     decide_and_track(client, ["before"])
     assert face.flush(client)
-    with held_by_another_thread(getattr(client._engine.driver, worker)._lock):
+    with held_by_another_thread(getattr(client._engine.handover.driver, worker)._lock):
         within(WATCHDOG, lambda: decide_and_track(client, USERS))
         assert within(WATCHDOG, lambda: face.flush(client, WATCHDOG))  # the sender does not need it, either
     assert arrived(server) == once_each(["before", *USERS]) + once_each(["before", *USERS])

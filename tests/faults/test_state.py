@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from signakit_flags import SignaKitClient, parse_sdk_key
-from signakit_flags._runtime import engine, protocol, snapshot_store
+from signakit_flags._runtime import backoff, config_feed, delivery, engine, snapshot_store, waiting
 from signakit_flags._runtime.snapshot_store import FileStore
 from support.configs import SDK_KEY, config, flag, rule, whole
 from support.faults import arrived, lines, once_each
@@ -104,7 +104,7 @@ class Clock:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp()
         ours = SimpleNamespace(time=lambda: self.now, monotonic=time.monotonic, sleep=time.sleep)
-        for module in (engine, protocol, snapshot_store):
+        for module in (backoff, config_feed, delivery, engine, snapshot_store, waiting):
             monkeypatch.setattr(module, "time", ours)
 
 
@@ -133,7 +133,7 @@ def test_a_clock_that_goes_backwards_stops_no_event(
 def test_a_clock_that_goes_backwards_while_events_wait_delays_none_of_them(
     face: Face, server: FlagServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(protocol, "FIRST_BACKOFF", 0.02)
+    monkeypatch.setattr(backoff, "FIRST_BACKOFF", 0.02)
     clock = Clock(monkeypatch)
     server.events_faults = [status(503)] * 4
     client = face.client()
@@ -148,11 +148,11 @@ def test_a_clock_that_goes_backwards_while_events_wait_delays_none_of_them(
 def test_a_retry_after_date_seen_by_a_clock_that_went_backwards_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
     date = format_datetime(datetime.fromtimestamp(clock.now, UTC) + timedelta(seconds=5), usegmt=True)
-    assert protocol.parse_retry_after(date) == 5.0
+    assert backoff.parse_retry_after(date) == 5.0
     clock.now -= 86_400
-    assert protocol.parse_retry_after(date) == 3_600.0
+    assert backoff.parse_retry_after(date) == 3_600.0
     clock.now += 2 * 86_400
-    assert protocol.parse_retry_after(date) == 0.0
+    assert backoff.parse_retry_after(date) == 0.0
 
 
 # --- the snapshot file ------------------------------------------------------------------------------------------------

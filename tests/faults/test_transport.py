@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from signakit_flags import SignaKitClient, _hook
-from signakit_flags._runtime.protocol import Failure, Request
+from signakit_flags._runtime.flow import Failure, Request
 from signakit_flags._runtime.transport import SyncTransport
 from support.configs import SDK_KEY, config, flag, whole
 from support.faces import AsyncFace, Face

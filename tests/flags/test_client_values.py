@@ -32,8 +32,8 @@ BODY = json.dumps(CONFIG).encode()
 def urls(client: SignaKitClient) -> tuple[str, str]:
     """Where configs come from and where events go."""
     engine = client._engine
-    assert engine._ingest is not None
-    return engine.feed._url, engine._ingest.url
+    assert engine.ingest is not None
+    return engine.feed._url, engine.ingest.url
 
 
 def variation(client: SignaKitClient) -> str:
@@ -298,7 +298,7 @@ def test_a_client_that_was_never_used_can_be_closed_again_and_again() -> None:
 
 def test_no_representation_shows_the_key() -> None:
     client = SignaKitClient("sk_prod_org1_1234_S3cr3t", snapshot_path="s")
-    shown = f"{client!r} {client} {client.status()} {client._engine.feed._key!r} {client._engine._ingest!r}"
+    shown = f"{client!r} {client} {client.status()} {client._engine.feed._key!r} {client._engine.ingest!r}"
     assert repr(client) == "<SignaKitClient sk_prod_*** not ready>"
     assert "S3cr3t" not in shown
     assert "org1" not in shown

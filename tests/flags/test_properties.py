@@ -13,7 +13,7 @@ from signakit_flags import Decision, SignaKitClient, SignaKitUserContext, parse_
 from signakit_flags._evaluation.audience import OPERATORS, compile_condition, same_json
 from signakit_flags._evaluation.config import Condition, ConfigError, decode_config
 from signakit_flags._evaluation.ruleset import compile_ruleset
-from signakit_flags._runtime.protocol import LONGEST_RETRY_AFTER, parse_retry_after
+from signakit_flags._runtime.backoff import LONGEST_RETRY_AFTER, parse_retry_after
 from support.configs import config, flag, ranges, rule
 
 # The same examples in every run, and few enough for every run.

@@ -34,10 +34,11 @@ def wait_for(child: int) -> int:
 LOCKS: dict[str, Callable[[SignaKitClient], Any]] = {
     "feed": lambda client: client._engine.feed._lock,
     "outbox": lambda client: client._engine.outbox._lock,
-    "engine": lambda client: client._engine._lock,
-    "transport": lambda client: client._engine._sync._lock,
-    "poller": lambda client: client._engine.driver._poller._lock,
-    "sender": lambda client: client._engine.driver._sender._lock,
+    "life": lambda client: client._engine.life._lock,
+    "handover": lambda client: client._engine.handover._lock,
+    "transport": lambda client: client._engine.transport._lock,
+    "poller": lambda client: client._engine.handover.driver._poller._lock,
+    "sender": lambda client: client._engine.handover.driver._sender._lock,
     "no_fork": lambda client: process.no_fork,
 }
 
@@ -84,9 +85,9 @@ def on_ready_in_a_loop(client: SignaKitClient) -> object:
 
     async def serve() -> bool:
         ready = (await client.on_ready(5)).success
-        home = client._engine.home
+        home = client._engine.handover.home
         decide(client, "child")
-        return ready and client._engine.home is home
+        return ready and client._engine.handover.home is home
 
     return asyncio.run(serve())
 

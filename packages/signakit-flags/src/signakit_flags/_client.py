@@ -11,8 +11,10 @@ from . import _hook
 from ._evaluation.bots import is_bot
 from ._log import logger
 from ._runtime import process
-from ._runtime.engine import Engine, loop_is_running
-from ._runtime.protocol import ConfigFeed, Ingest
+from ._runtime.config_feed import ConfigFeed
+from ._runtime.delivery import Ingest
+from ._runtime.engine import Engine
+from ._runtime.waiting import loop_is_running
 from ._sdk_key import SdkKey, parse_sdk_key, redact
 from ._types import plain_text, short
 from ._user_context import SignaKitUserContext
@@ -213,10 +215,11 @@ class SignaKitClient:
                 raise TypeError(f"user_id must be a str, not {type(user_id).__name__}")
             user_id = plain_text(user_id)
         engine = self._engine
-        if not process.known[0]:
+        if not process.same_process[0]:
             process.notice_fork()
-        if engine.stale or (engine.home is not None and not engine.home.is_running()):
-            engine.revive()
+        handover = engine.handover
+        if handover.stale or (handover.home is not None and not handover.home.is_running()):
+            handover.revive()
         if engine.feed.snapshot is None and _hook.in_scope() is None:
             self._say_not_ready()
             return None

@@ -1,24 +1,17 @@
-"""The engine of one client: config feed, outbox, and who drives them.
+"""The engine of one client: it makes the parts, takes events in, and waits and closes for the client's verbs.
 
-Rules of the state:
+The parts: ``feed`` holds the config, ``outbox`` the events, ``exposures`` what was exposed before, ``handover`` decides
+who polls and sends, ``life`` is the phase of the client (its table of phases stands in ``phase``).
 
-- ``driver`` says who polls and sends: threads, or the home loop. It changes under ``_lock`` and is read without.
-- A flow runs on only while its driver is ``driver``. One that was replaced finishes the request it is at, takes note of
-  the answer, and ends; then the new one is woken. So there is no moment at which nobody or two of them send.
-- The home loop is the one that awaited ``on_ready()``; where only an async client was injected, the first running loop
-  that sends. When it has ended, whoever comes next (a context being made, an event) finds ``driver.alive`` False and
-  moves on to the threads; if something was in flight, the end itself does.
-- After a fork the child takes up new locks, an empty outbox, its own connections and new, unstarted threads.
+After a fork the child takes up new locks, an empty outbox, its own connections and new, unstarted threads.
 """
 
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import time
-from contextlib import suppress
-from math import inf
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .._events.exposure_filter import ExposureFilter, exposure_key
@@ -27,23 +20,27 @@ from .._events.payloads import Conversion, Event, Exposure, as_sent, clean_metad
 from .._log import logger
 from .._types import ClientStatus, OnReadyResult
 from . import process
-from .protocol import ConfigFeed, Flow, Ingest, Send, Ticket, deliver, poll
-from .threads import ThreadDriver
+from .config_feed import Ticket
+from .delivery import deliver
+from .flow import run
+from .handover import Handover
+from .phase import Life, Phase
 from .transport import AsyncTransport, SyncTransport
+from .waiting import LoopWaiter, loop_is_running, wait_in_thread, wait_on_loop
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable, Mapping
 
     import httpx
 
     from .._evaluation.ruleset import Outcome
     from .._types import Decision
-    from .tasks import LoopDriver
+    from .config_feed import ConfigFeed
+    from .delivery import Ingest
+    from .flow import Answer, Request
 
-
-_LOOK_AFTER = 0.05
-"""Seconds between two looks at a home loop in another thread that somebody waits for."""
+_CLOSING_LOOK = 0.005
+"""Seconds between two looks at a ``close()`` that another call has begun."""
 
 
 class Engine:
@@ -53,12 +50,13 @@ class Engine:
         feed: The config.
         outbox: The events.
         exposures: Which exposures were sent.
-        driver: Who polls and sends.
-        home: The home loop, or None while threads drive; plain, as every context that is made looks at it.
-        stale: Nobody polls, since the home loop ended or this is a fresh child. Then, or when ``home`` does not run,
-            ``revive`` is to be called.
+        ingest: The endpoint that takes events; None offline.
+        life: The phase of the client.
+        transport: Requests from threads.
+        handover: Who polls and sends.
         exposures_suppressed: Exposures that were not sent again.
         recorded: Payloads of the events of an offline client that records them; None otherwise.
+        pid: The process that this engine belongs to.
     """
 
     def __init__(
@@ -79,159 +77,40 @@ class Engine:
         self.outbox: Outbox = Outbox(max_queue_size, max_batch_size, self.exposures)
         self.exposures_suppressed: int = 0
         self.recorded: list[dict[str, Any]] | None = [] if record_events else None
-        self._ingest = ingest
-        self._timeout = timeout
-        self._max_config_size = max_config_size
-        self._async_client = async_client
-        # Only an async client injected: the application wants its events on a loop.
+        self.pid: int = os.getpid()
+        self.ingest: Ingest | None = ingest
+        self.life: Life = Life()
+        # Only an async client was injected: the application wants its events on a loop.
         self._prefers_loop = async_client is not None and sync_client is None
-        self._sync = SyncTransport(sync_client, timeout=timeout, max_config_size=max_config_size)
-        self._released = False
-        self._closing = False
-        self._stopping = False  # closing, and past the point where somebody is still to send
-        self._closed = False
-        self.stale: bool = False
-        self._inherited: list[ThreadDriver | LoopDriver] = []
-        self._renew()
+        self.transport: SyncTransport = SyncTransport(sync_client, timeout=timeout, max_config_size=max_config_size)
+        self._async_transport = partial(AsyncTransport, async_client, timeout=timeout, max_config_size=max_config_size)
+        self.handover: Handover = Handover(self)
         if ingest is not None:
             process.watch(self)
 
-    def _renew(self) -> None:
-        self._lock = threading.RLock()
-        self.pid: int = os.getpid()
-        self.driver: ThreadDriver | LoopDriver = self._thread_driver()
-        self.home: asyncio.AbstractEventLoop | None = None
+    def make_async_transport(self) -> AsyncTransport:
+        """Return a new transport for the running loop."""
+        return self._async_transport()
 
     def after_fork(self) -> None:
         """Become a child's: keep the config and what was exposed, share nothing else with the parent."""
+        self.pid = os.getpid()
         self.feed.forget_after_fork()
         self.outbox.forget_after_fork()
-        self._sync.forget_after_fork()
-        # The parent's driver is kept, unused: collecting it would complain about its tasks and sockets.
-        self._inherited.append(self.driver)
-        self._renew()
-        if self._closing and not self._closed:
-            self._closing = self._stopping = False  # the parent's close() goes on in the parent alone
+        self.transport.forget_after_fork()
+        self.handover.forget_after_fork()
+        if self.life.forget_after_fork():
             self.outbox.closed = self.feed.closed = False
-        # Due at once: what the parent fetched may be old by the time the child is used.
-        self.stale = True
 
     def _notice_fork(self) -> None:
-        """Become a child's where nobody told us of the fork, as in uWSGI."""
+        """Become a child's where no hook of Python's told of the fork, as in uWSGI."""
         if self.pid != os.getpid():
             process.notice_fork()
 
-    # --- who drives -------------------------------------------------------------------------------------------
-
-    def _thread_driver(self) -> ThreadDriver:
-        driver = ThreadDriver(
-            lambda: poll(self.feed, lambda: self._polls(driver)),
-            lambda: self._deliver(driver),
-            self._sync.send,
-            self._handed_over,
-            lambda: self._crashed(driver),
-        )
-        return driver
-
-    def _crashed(self, driver: ThreadDriver | LoopDriver) -> None:
-        """Take back what a flow had under way when it failed."""
-        if self.driver is driver:
-            self._interrupt()
-
-    def _polls(self, driver: ThreadDriver | LoopDriver) -> bool:
-        return self.driver is driver and not self._released
-
-    def _deliver(self, driver: ThreadDriver | LoopDriver) -> Flow:
-        assert self._ingest is not None
-        return deliver(
-            self.outbox,
-            self._ingest,
-            lambda: self.driver is driver and not (self._released and not self.outbox.queued),
-        )
-
-    def _handed_over(self) -> None:
-        """A flow has ended. If its driver was replaced, the new one may have waited for it."""
-        driver = self.driver
-        if self._closing:
-            if self.outbox.queued:
-                driver.wake_sender()
-            return
-        if self._released and not self.outbox.queued and not self.feed.fetching:
-            self._sync.close()
-            driver.stop()
-            return
-        if self.outbox.queued:
-            driver.wake_sender()
-        if self.feed.wanted or (self.feed.polls and not isinstance(driver, ThreadDriver)):
-            self._wake_poller()
-
-    def adopt(self) -> None:
-        """Make the running loop the home loop, unless another one is and still runs."""
-        import asyncio
-
-        from .tasks import LoopDriver
-
-        with self._lock:
-            old = self.driver
-            if isinstance(old, LoopDriver) and old.alive:
-                return
-            if isinstance(old, LoopDriver):
-                self._interrupt()
-            transport = AsyncTransport(self._async_client, timeout=self._timeout, max_config_size=self._max_config_size)
-            driver = LoopDriver(
-                lambda: poll(self.feed, lambda: self._polls(driver)),
-                lambda: self._deliver(driver),
-                transport,
-                self._handed_over,
-                lambda: self._leave_loop(driver),
-                lambda: self._crashed(driver),
-            )
-            self.stale = False
-            self.driver = driver
-            self.home = driver.loop
-        logger.debug("the home loop is %r", asyncio.get_running_loop())
-        if isinstance(old, ThreadDriver):
-            old.retire()
-        if self.outbox.queued:
-            driver.wake_sender()
-        if self.feed.wanted or self.feed.polls:
-            driver.wake_poller()
-
-    def revive(self) -> None:
-        """See to it that somebody polls: called when a context is made and nobody does."""
-        driver = self.driver
-        if not driver.alive:
-            self._leave_loop(driver)
-        self.stale = False
-        if self.feed.polls and not self._closing:
-            self._wake_poller()
-
-    def _leave_loop(self, driver: ThreadDriver | LoopDriver) -> None:
-        """Move on to the threads, since the home loop has ended. Something in flight is sent again."""
-        if self.driver is not driver:
-            return  # before the lock: a task that is being collected comes here from anywhere
-        with self._lock:
-            if self.driver is not driver or self._stopping:
-                return
-            self._interrupt()
-            self.stale = True
-            self.driver = self._thread_driver()
-            self.home = None
-        # Only what waits is worth a thread now; polling goes on when the client is next used. An application that
-        # lives on one loop, and ends with it, starts none.
-        if self.outbox.queued:
-            self.driver.wake_sender()
-        if self.feed.wanted:
-            self._wake_poller()
-
-    def _interrupt(self) -> None:
-        self.outbox.interrupt()
-        self.feed.interrupt()
-
     def release(self) -> None:
-        """End once everything is sent: nobody holds the client any more. Takes no lock, as it may run anywhere."""
-        self._released = True
-        self.driver.retire()
+        """End once everything is sent: the application holds no reference to the client. Takes no lock."""
+        self.life.released = True
+        self.handover.driver.retire()
 
     # --- events -----------------------------------------------------------------------------------------------
 
@@ -260,8 +139,8 @@ class Engine:
 
     @property
     def posts(self) -> bool:
-        """Events are sent, and not recorded or discarded as an offline client does."""
-        return self._ingest is not None
+        """True where events are sent; an offline client records or discards them."""
+        return self.ingest is not None
 
     def track(
         self,
@@ -280,13 +159,13 @@ class Engine:
         self._accept(event, may_adopt=may_adopt)
 
     def _accept(self, event: Event, *, may_adopt: bool = True) -> None:
-        if self._ingest is None:
+        if self.ingest is None:
             if self.recorded is not None and not self.outbox.closed:
                 self.recorded += as_sent(event, self.outbox.warnings)
             return
         if not self.outbox.put(event):
             return
-        if self.outbox.idle or not self.driver.alive:
+        if self.outbox.idle or not self.handover.driver.alive:
             self._rouse_sender(event, may_adopt=may_adopt)
 
     def _rouse_sender(self, event: Event, *, may_adopt: bool) -> None:
@@ -296,69 +175,68 @@ class Engine:
             self._accept(event, may_adopt=may_adopt)
             return
         process.watch_exit_of_children()
-        driver = self.driver
-        if not driver.alive:
-            self._leave_loop(driver)
-        if self._prefers_loop and may_adopt and isinstance(self.driver, ThreadDriver) and loop_is_running():
-            self.adopt()
-        self.driver.wake_sender()
+        driver = self.handover.leave_ended_loop()
+        if self._prefers_loop and may_adopt and not driver.may_vanish and loop_is_running():
+            self.handover.adopt()
+        self.handover.driver.wake_sender()
 
     # --- waiting for the network ------------------------------------------------------------------------------
 
     def _prepare(self, *, sync: bool) -> None:
         """Import what a fetch needs, in the calling thread, which waits anyway.
 
-        An import holds a lock that a fork copies: were a thread of ours in the midst of one, a child that needs the
-        same module would wait for ever.
+        An import holds a lock that a fork copies. If a thread of ours were in the middle of an import, a child that
+        needs the same module would wait for ever.
         """
         with process.no_fork:
-            from .._evaluation import config, ruleset  # noqa: F401  # as said
+            from .._evaluation import config, ruleset  # noqa: F401  # imported for later, as said
 
             if self.feed.closed:
                 return
             if sync:
-                self._sync.prepare()
+                self.transport.prepare()
             else:
                 AsyncTransport.prepare()
 
     async def fetch(self, timeout: float | None, *, fresh: bool) -> OnReadyResult:
         """Fetch the config on the home loop, and wait for it."""
         self._notice_fork()
-        if self._ingest is None:
+        if self.ingest is None:
             return OnReadyResult(success=True)
         self._prepare(sync=False)
-        self.adopt()
-        waiter = _AsyncWaiter()
-        ticket = Ticket(waiter.notify)
-        self.feed.ask(ticket, fresh=fresh)
-        if timeout is not None and timeout <= 0:
-            self._wake_poller()  # nobody waits for it, and so nobody else would wake it
-        await self._await(waiter, timeout, self._wake_poller)
+        self.handover.adopt()
+        waiter = LoopWaiter()
+        ticket = self._ask(waiter.notify, timeout, fresh=fresh)
+        await wait_on_loop(self.handover, waiter, timeout, self.handover.wake_poller)
         return ticket.result or _timed_out(timeout)
 
     def fetch_sync(self, timeout: float | None, *, fresh: bool) -> OnReadyResult:
         """Fetch the config, wherever polling happens, and wait for it."""
         self._notice_fork()
-        if self._ingest is None:
+        if self.ingest is None:
             return OnReadyResult(success=True)
         self._prepare(sync=True)
         done = threading.Event()
-        ticket = Ticket(done.set)
-        self.feed.ask(ticket, fresh=fresh)
-        if timeout is not None and timeout <= 0:
-            self._wake_poller()  # as above
-        if not self._wait(done, timeout, self._wake_poller):
+        ticket = self._ask(done.set, timeout, fresh=fresh)
+        if not wait_in_thread(self.handover, done, timeout, self.handover.wake_poller):
             self._fetch_here(timeout)
         return ticket.result or _timed_out(timeout)
 
+    def _ask(self, done: Callable[[], None], timeout: float | None, *, fresh: bool) -> Ticket:
+        ticket = Ticket(done)
+        self.feed.ask(ticket, fresh=fresh)
+        if timeout is not None and timeout <= 0:
+            self.handover.wake_poller()  # the call does not wait, and a wait is what wakes otherwise
+        return ticket
+
     def _fetch_here(self, timeout: float | None) -> None:
-        """Fetch in the calling thread, as nobody else can."""
+        """Fetch in the calling thread, as no other can."""
         self.feed.interrupt()
         begun = self.feed.begin(time.monotonic())
         if begun is not None:
             request, fetch = begun
             try:
-                self.feed.receive(fetch, self._sync.send(request, timeout))
+                self.feed.receive(fetch, self.transport.send(request, timeout))
             except BaseException:  # of a signal handler
                 self.feed.interrupt()
                 raise
@@ -371,11 +249,11 @@ class Engine:
 
     async def _settled(self, timeout: float | None) -> bool:
         """Wait until everything accepted so far has left the outbox; False when time ran out."""
-        waiter = _AsyncWaiter()
+        waiter = LoopWaiter()
         notify = waiter.notify
         self.outbox.when_settled(notify)
         try:
-            return not self.outbox.queued or await self._await(waiter, timeout, self._hurry)
+            return not self.outbox.queued or await wait_on_loop(self.handover, waiter, timeout, self._hurry)
         finally:
             self.outbox.stop_waiting(notify)
 
@@ -388,135 +266,76 @@ class Engine:
         deadline = None if timeout is None else time.monotonic() + timeout
         self.outbox.when_settled(notify)
         try:
-            if not self._wait(done, timeout, self._hurry):
-                was_home = self._is_home()
+            if not wait_in_thread(self.handover, done, timeout, self._hurry):
+                was_home = self.handover.driver.is_here
                 self._drain_here(deadline, done.is_set)
                 if was_home:
-                    self.adopt()
+                    self.handover.adopt()
         finally:
             self.outbox.stop_waiting(notify)
         return done.is_set() and self.outbox.lost == lost
 
-    def _wait(self, done: threading.Event, timeout: float | None, wake: Callable[[], bool]) -> bool:
-        """Wait for the driver elsewhere that ``wake`` wakes; False, at once, when the calling thread has to do it.
-
-        That is so in the home loop's own thread, and where there is no other thread to be had. A home loop that ends
-        meanwhile tells nobody, so it is looked after.
-        """
-        deadline = inf if timeout is None else time.monotonic() + timeout
-        woken = None
-        # Woken once in any case: who has no time to wait has the work done behind their back.
-        while not done.is_set() and ((rest := deadline - time.monotonic()) > 0 or woken is None):
-            if not self.driver.alive:
-                self._leave_loop(self.driver)
-            driver = self.driver
-            if driver is not woken:
-                if self._is_home() or not wake():
-                    return False
-                woken = driver
-            if isinstance(driver, ThreadDriver):
-                done.wait(min(rest, threading.TIMEOUT_MAX))
-                return True
-            done.wait(min(rest, _LOOK_AFTER))
-        return True
-
-    async def _await(self, waiter: _AsyncWaiter, timeout: float | None, wake: Callable[[], bool]) -> bool:
-        """The same, on a loop, which does it itself where there is nobody else; returns whether it was done in time."""
-        deadline = inf if timeout is None else time.monotonic() + timeout
-        woken = None
-        while not waiter.done and ((rest := deadline - time.monotonic()) > 0 or woken is None):
-            if not self.driver.alive:
-                self._leave_loop(self.driver)
-            if self.driver is not woken and not wake():
-                self.adopt()
-            driver = woken = self.driver
-            if isinstance(driver, ThreadDriver) or driver.is_here:
-                return await waiter.wait(None if rest == inf else rest)
-            await waiter.wait(min(rest, _LOOK_AFTER))
-        return await waiter.wait(0)
-
-    def _wake_poller(self) -> bool:
-        """Have the poller look; where there is no thread for it, the next one who makes a context tries again."""
-        woken = self.driver.wake_poller()
-        if not woken:
-            self.stale = True
-        return woken
-
     def _hurry(self) -> bool:
-        """Have the sender try now, whatever it waits for."""
+        """Have the sender try now, even during a wait after a failure."""
         self.outbox.hurry = True
-        return self.driver.wake_sender()
-
-    def _is_home(self) -> bool:
-        """The calling thread runs the home loop."""
-        driver = self.driver
-        return not isinstance(driver, ThreadDriver) and driver.is_here
+        return self.handover.driver.wake_sender()
 
     def _drain_here(self, deadline: float | None, is_done: Callable[[], bool]) -> None:
-        """Send in the calling thread, on the sync client, taking over from whoever was at it."""
-        assert self._ingest is not None
-        with self._lock:
-            old = self.driver
-            if not isinstance(old, ThreadDriver):
-                old.stop()
-                self.driver = self._thread_driver()
-                self.stale = True
-            self._interrupt()
-        self.outbox.hurry = True  # whoever waits here does not wait out a pause between attempts
+        """Send in the calling thread, on the sync transport, in place of the driver."""
+        assert self.ingest is not None
+        self.handover.come_here()
+        self.outbox.hurry = True  # the calling thread does not wait out a pause between attempts
 
         def goes_on() -> bool:
             return not is_done() and (deadline is None or time.monotonic() < deadline)
 
-        try:
-            self._drain(deliver(self.outbox, self._ingest, goes_on, until_empty=True), deadline)
-        except BaseException:  # of a signal handler
-            self._interrupt()
-            raise
+        def remaining() -> float | None:
+            return None if deadline is None else max(0.001, deadline - time.monotonic())
 
-    def _drain(self, flow: Flow, deadline: float | None) -> None:
-        answer = None
-        while True:
-            try:
-                action = flow.send(answer)
-            except StopIteration:
-                return
-            remaining = None if deadline is None else max(0.001, deadline - time.monotonic())
-            answer = None
-            if isinstance(action, Send):
-                answer = self._sync.send(action.request, remaining)
-            else:
-                wait = action.seconds or 0.0
-                time.sleep(wait if remaining is None else min(wait, remaining))
+        def send(request: Request) -> Answer:
+            return self.transport.send(request, remaining())
+
+        def sleep(seconds: float | None) -> None:
+            rest = remaining()
+            time.sleep((seconds or 0.0) if rest is None else min(seconds or 0.0, rest))
+
+        try:
+            run(deliver(self.outbox, self.ingest, goes_on, until_empty=True), send, sleep)
+        except BaseException:  # of a signal handler
+            self.handover.interrupt()
+            raise
 
     # --- the end ----------------------------------------------------------------------------------------------
 
     def close(self, timeout: float, *, join: bool = True) -> None:
-        """Send what is waiting, stop, and give up what took longer than ``timeout`` seconds in all.
+        """Send what is queued, stop, and give up what takes longer than ``timeout`` seconds in all.
 
         Args:
             timeout: Seconds, for everything together.
             join: Wait for threads to end, too. At exit they end anyway, and a hanging fetch must not delay it.
         """
         self._notice_fork()
+        life, handover = self.life, self.handover
         deadline = time.monotonic() + timeout
         if not self._begin_closing():
-            # Looking now and then, by `time.sleep` as it is at run time: an event made before gevent came would block.
-            while not self._closed and not self._is_home() and time.monotonic() < deadline:
-                time.sleep(0.005)
+            # By `time.sleep` as it is at run time: an event made before gevent patched would block.
+            while life.phase < Phase.CLOSED and not handover.driver.is_here and time.monotonic() < deadline:
+                time.sleep(_CLOSING_LOOK)
             return
         try:
             if self.outbox.queued:
                 done = threading.Event()
                 self.outbox.when_settled(done.set)
                 # No thread is started for it: the process may be about to exit.
-                if not (self.driver.works_elsewhere() and self._wait(done, timeout, self._hurry)):
+                waits = handover.driver.works_elsewhere()
+                if not (waits and wait_in_thread(handover, done, timeout, self._hurry)):
                     self._drain_here(deadline, lambda: False)
-            self._stopping = True
-            self.driver.stop()
+            life.phase = Phase.STOPPING
+            handover.driver.stop()
             if join:
-                self.driver.join(deadline)
+                handover.driver.join(deadline)
         except BaseException:
-            self._closing = self._stopping = False  # broken off by a signal handler: the exit makes up for it
+            life.reopen()  # broken off by a signal handler
             raise
         self._finish_closing()
 
@@ -525,33 +344,28 @@ class Engine:
         self._notice_fork()
         import asyncio
 
+        life = self.life
         deadline = time.monotonic() + timeout
         if not self._begin_closing():
-            # Rare, and another thread may be the one that closes: looking now and then is simpler than being told.
-            while not self._closed and time.monotonic() < deadline:  # noqa: ASYNC110
-                await asyncio.sleep(0.005)
+            # Rare, and another thread may be the one that closes: a look now and then is simpler than a message.
+            while life.phase < Phase.CLOSED and time.monotonic() < deadline:  # noqa: ASYNC110  # as said
+                await asyncio.sleep(_CLOSING_LOOK)
             return
         try:
             if self.outbox.queued:
-                if not self.driver.alive:
-                    self.adopt()
+                if not self.handover.driver.alive:
+                    self.handover.adopt()
                 await self._settled(timeout)
-            self._stopping = True
-            driver = self.driver
-            if isinstance(driver, ThreadDriver) or not driver.is_here:
-                driver.stop()
-            else:
-                await driver.aclose()
+            life.phase = Phase.STOPPING
+            await self.handover.driver.aclose()
         except BaseException:
-            self._closing = self._stopping = False  # cancelled: the exit makes up for it
+            life.reopen()  # cancelled
             raise
         self._finish_closing()
 
     def _begin_closing(self) -> bool:
-        with self._lock:
-            if self._closing:
-                return False
-            self._closing = True
+        if not self.life.begin_closing():
+            return False
         self.outbox.closed = True
         self.feed.close()
         return True
@@ -559,11 +373,12 @@ class Engine:
     def _finish_closing(self) -> None:
         unsent = self.outbox.abandon()
         if unsent:
-            if isinstance(self.driver, ThreadDriver):
-                self.driver.retire()  # a sender that waits out a pause has nothing left to wait for
+            driver = self.handover.driver
+            if not driver.may_vanish:
+                driver.retire()  # a sender that waits out a pause has nothing left to wait for
             logger.warning("%d event(s) could not be sent before close()", unsent)
-        self._sync.close()
-        self._closed = True
+        self.transport.close()
+        self.life.phase = Phase.CLOSED
 
     def status(self) -> ClientStatus:
         """Return the state of the client."""
@@ -581,48 +396,6 @@ class Engine:
             dropped=outbox.refused + outbox.lost,
             exposures_suppressed=self.exposures_suppressed,
         )
-
-
-class _AsyncWaiter:
-    """Lets a coroutine wait for a call that may come from any thread."""
-
-    def __init__(self) -> None:
-        import asyncio
-
-        self._loop = asyncio.get_running_loop()
-        self._future: asyncio.Future[None] = self._loop.create_future()
-
-    def notify(self) -> None:
-        with suppress(RuntimeError):  # the loop is closed, so nobody waits
-            self._loop.call_soon_threadsafe(self._set)
-
-    def _set(self) -> None:
-        if not self._future.done():
-            self._future.set_result(None)
-
-    @property
-    def done(self) -> bool:
-        """The call came."""
-        return self._future.done()
-
-    async def wait(self, timeout: float | None) -> bool:
-        """Wait so many seconds at most, and say whether the call came."""
-        import asyncio
-
-        done, _pending = await asyncio.wait([self._future], timeout=timeout)
-        return bool(done)
-
-
-def loop_is_running() -> bool:
-    """Say whether the calling code runs on an asyncio loop."""
-    asyncio = sys.modules.get("asyncio")
-    if asyncio is None:
-        return False
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 def _timed_out(timeout: float | None) -> OnReadyResult:

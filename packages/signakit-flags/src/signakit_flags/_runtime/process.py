@@ -1,11 +1,12 @@
-"""Fork and exit: what a client has to do when its process is copied or goes away.
+"""Fork and exit: what a client has to do when its process is copied or ends.
 
 One hook of each kind serves every client of the process, through weak references. All that runs at exit shares one
-deadline, so that ten clients delay an exit no longer than one.
+deadline, so ten clients delay an exit no longer than one.
 
-``known[0]`` is what every context that is made looks at: false in a child that was forked without Python's hooks, until
-``notice_fork`` is called. On Linux it is a byte of a page that the kernel wipes in a child (``MADV_WIPEONFORK``), which
-costs 20 ns where ``os.getpid()``, a call of the system, costs 180: a third of making a context. Elsewhere it asks.
+State: ``_hooks`` holds which hooks are set. Hooks cannot be removed, so each is set once. Every context that is made
+looks at ``same_process[0]``: it is false in a child that was forked without Python's hooks, until ``notice_fork`` is
+called, and true otherwise. On Linux it is a byte of a page that the kernel wipes in a child (``MADV_WIPEONFORK``). That
+costs 20 ns; ``os.getpid()``, a system call, costs 180, a third of making a context. Elsewhere it is ``os.getpid()``.
 """
 
 from __future__ import annotations
@@ -16,21 +17,36 @@ import sys
 import threading
 import time
 import weakref
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from mmap import mmap
 
-    from .engine import Engine
-
 no_fork = threading.RLock()
-"""Held while we import: a child that was forked in the midst of an import could never import the same module."""
+"""Held during imports: a child that is forked in the middle of an import could never import the same module."""
 
 EXIT_DEADLINE = 2.0
-"""Seconds that everything which is still to be sent at exit may take."""
+"""Seconds that everything still to be sent at exit may take."""
 
 _MADV_WIPEONFORK = 18
 """Of linux/mman.h; Python has no name for it."""
+
+
+class Watched(Protocol):
+    """What is told of forks and of the exit: the engine of a client."""
+
+    @property
+    def pid(self) -> int:
+        """The process that it belongs to."""
+        ...
+
+    def after_fork(self) -> None:
+        """Become the child's."""
+        ...
+
+    def close(self, timeout: float, *, join: bool) -> None:
+        """Send what is queued, and stop."""
+        ...
 
 
 class _SameProcess:
@@ -45,20 +61,31 @@ class _SameProcess:
         return self._pid == os.getpid()
 
 
-known: mmap | _SameProcess | bytes = b"\x01"  # before there is a client that a fork matters to
+class _Hooks:
+    """Which hooks are set.
+
+    Attributes:
+        at_fork_and_exit: Those of Python.
+        at_exit_of_child: In which process those of multiprocessing and Celery were set, by its id; None in none.
+        at_begin_of_child: That of multiprocessing, which its children inherit.
+    """
+
+    at_fork_and_exit = False
+    at_exit_of_child: int | None = None
+    at_begin_of_child = False
+
+
+same_process: mmap | _SameProcess | bytes = b"\x01"  # until there is a client that a fork matters to
 _page: mmap | None = None
-_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
-_hooked = False
-_watching_pid: int | None = None
-_watching_beginnings = False
+_watched: weakref.WeakSet[Watched] = weakref.WeakSet()
+_hooks = _Hooks()
 
 
-def watch(engine: Engine) -> None:
-    """Have ``engine`` told of forks and of the exit."""
-    global _hooked  # noqa: PLW0603  # hooks cannot be removed, so they are set once
-    _engines.add(engine)
-    if not _hooked:
-        _hooked = True
+def watch(engine: Watched) -> None:
+    """Tell ``engine`` of forks and of the exit from now on, for as long as it is referenced."""
+    _watched.add(engine)
+    if not _hooks.at_fork_and_exit:
+        _hooks.at_fork_and_exit = True
         _mark_process()
         atexit.register(_at_exit)
         if hasattr(os, "register_at_fork"):  # not on Windows
@@ -70,15 +97,14 @@ def watch_exit_of_children() -> None:
     """Hook into the exit of children that leave by ``os._exit`` and skip ``atexit``: of multiprocessing and of Celery.
 
     Called at the first event of a process rather than at a fork: a new child of ``multiprocessing`` clears the
-    finalizers it inherited. Called where it has just done so, too, if it can be told.
+    finalizers it inherited. Called where it has just done so, too, if that can be told.
     """
-    global _watching_pid  # noqa: PLW0603  # one hook a process
-    if _watching_pid == os.getpid():
+    if _hooks.at_exit_of_child == os.getpid():
         return
-    _watching_pid = os.getpid()
+    _hooks.at_exit_of_child = os.getpid()
     process = sys.modules.get("multiprocessing.process")
     if process is not None and process.parent_process() is not None:
-        from multiprocessing.util import Finalize  # only where multiprocessing is there already
+        from multiprocessing.util import Finalize  # only where multiprocessing is imported already
 
         Finalize(None, _at_exit_of_child, exitpriority=10)
     celery = sys.modules.get("celery.signals")
@@ -88,16 +114,14 @@ def watch_exit_of_children() -> None:
 
 def _watch_beginnings() -> None:
     """Have a child of ``multiprocessing`` hook into its exit as it begins, even if its first event comes very late."""
-    global _watching_beginnings  # noqa: PLW0603  # one hook a family of processes
     util = sys.modules.get("multiprocessing.util")
-    if util is not None and not _watching_beginnings:
-        _watching_beginnings = True
+    if util is not None and not _hooks.at_begin_of_child:
+        _hooks.at_begin_of_child = True
         util.register_after_fork(_begin_child, _begin_child)
 
 
 def _begin_child(_: object) -> None:
-    global _watching_pid  # noqa: PLW0603  # as above
-    _watching_pid = None  # what was hooked while the child imported its program is cleared by now
+    _hooks.at_exit_of_child = None  # what was hooked while the child imported its program is cleared by now
     watch_exit_of_children()
 
 
@@ -122,47 +146,47 @@ def _after_fork() -> None:
 
 
 def notice_fork() -> None:
-    """Make the clients of a forked process its own. Called by whoever sees that the process is another one.
+    """Make the clients of a forked process its own. Called wherever code sees that the process is another one.
 
     Servers that fork in C, uWSGI above all, run none of Python's hooks unless told to.
     """
-    for engine in list(_engines):
+    for engine in list(_watched):
         if engine.pid != os.getpid():
             engine.after_fork()
     _mark_process()
 
 
 def _mark_process() -> None:
-    """Let ``known[0]`` be true in this process."""
-    global _page, known  # noqa: PLW0603  # one page serves every client
-    if isinstance(known, bytes):
+    """Make ``same_process[0]`` true in this process."""
+    global _page, same_process  # noqa: PLW0603  # every context pays for an attribute more
+    if isinstance(same_process, bytes):
         _page = page_wiped_at_fork()
     if _page is None:
-        known = _SameProcess()
+        same_process = _SameProcess()
     else:
         _page[0] = 1
-        known = _page
+        same_process = _page
 
 
 def page_wiped_at_fork() -> mmap | None:
     """Return a page of memory that is zeros in a child, or None where the system does not promise it."""
     if sys.platform != "linux":
         return None
-    import mmap  # by a client on the network alone
+    import mmap
 
     page = mmap.mmap(-1, mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     try:
         page.madvise(_MADV_WIPEONFORK)
-    except OSError:  # before Linux 4.14, and some sandboxes
+    except OSError:  # before Linux 4.14, and in some sandboxes
         return None
     try:
         page.madvise(-1)
     except OSError:
         return page
-    return None  # an emulator that says yes to any advice, and follows none
+    return None  # an emulator that accepts any advice, and follows none
 
 
 def _at_exit() -> None:
     deadline = time.monotonic() + EXIT_DEADLINE
-    for engine in list(_engines):
+    for engine in list(_watched):
         engine.close(deadline - time.monotonic(), join=False)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _hook
 from .._version import __version__
-from .protocol import Answer, Failure, Request, Response, usable_etag
+from .flow import Answer, Failure, Request, Response, usable_etag
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

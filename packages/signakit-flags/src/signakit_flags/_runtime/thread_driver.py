@@ -1,6 +1,6 @@
-"""The thread driver: daemon threads that run the flows of ``protocol`` on the sync client.
+"""The thread driver: daemon threads that run the flows of a client on the sync transport.
 
-A thread is started when it is first woken and ends when its flow does. It is woken through a ``SimpleQueue``, whose
+A thread starts when it is first woken and ends when its flow does. It is woken through a ``SimpleQueue``, whose
 ``put`` is reentrant: a decision in a signal handler or a destructor may wake a thread that is just being woken.
 """
 
@@ -9,42 +9,39 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from .._log import logger
-from .protocol import CRASH_PAUSE, Answer, Flow, Request, Send
+from .backoff import CRASH_PAUSE
+from .driver import Driver
+from .flow import run
 
-SendSync = Callable[[Request], Answer]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .driver import Host
+    from .flow import Answer, Flow, Request
 
 
-class Worker:
+class ThreadWorker:
     """One daemon thread and the flow it runs."""
 
-    def __init__(
-        self,
-        name: str,
-        make_flow: Callable[[], Flow],
-        send: SendSync,
-        on_end: Callable[[], None],
-        on_crash: Callable[[], None],
-    ) -> None:
+    def __init__(self, driver: ThreadDriver, name: str, make_flow: Callable[[Driver], Flow]) -> None:
+        self._driver = driver
         self._name = name
         self._make_flow = make_flow
-        self._send = send
-        self._on_end = on_end
-        self._on_crash = on_crash
         self._wakes: queue.SimpleQueue[None] | None = None
         self._lock = threading.RLock()  # guards starting; reentrant for the reason given above
         self._thread: threading.Thread | None = None
 
     @property
     def alive(self) -> bool:
-        """The thread is there."""
+        """True while there is a thread."""
         return self._thread is not None and self._thread.is_alive()
 
     def wake(self) -> bool:
-        """Let the flow go on, in a new thread if there is none; False when none is to be had."""
+        """Let the flow go on, in a new thread if there is none; False when no thread can be started."""
         self.nudge()
         return self._thread is not None or self._start()
 
@@ -65,9 +62,9 @@ class Worker:
             try:
                 thread.start()
             except BaseException as error:
-                # The interpreter is shutting down, or the system has no thread to give: whoever waits does it himself,
-                # another event tries again, and what is still waiting at exit is sent from there. Or a signal handler
-                # came between.
+                # The interpreter is shutting down, or the system has no thread left. Then the waiting call does the
+                # work itself, the next event tries again, and the exit sends what is queued. Any other exception comes
+                # from a signal handler that ran in between.
                 self._thread = None
                 if not isinstance(error, RuntimeError):
                     raise
@@ -75,33 +72,23 @@ class Worker:
         return True
 
     def _run(self) -> None:
+        driver = self._driver
         while True:
             try:
-                self._drive(self._make_flow())
+                run(self._make_flow(driver), driver.send, self._sleep)
             except Exception:
-                # Not foreseen, so a mistake of ours. It begins anew after a pause, or when it is woken.
+                # Unexpected, so a bug of ours. The flow starts again after a pause, or when it is woken.
                 logger.exception("%s failed", self._name)
-                self._on_crash()
+                driver.host.flow_failed(driver)
                 self._sleep(CRASH_PAUSE)
-            except BaseException:  # a greenlet that is killed: the next one that is woken takes up what was under way
+            except BaseException:  # a greenlet was killed: the next one that is woken takes up what was under way
                 self._thread = None
-                self._on_crash()
+                driver.host.flow_failed(driver)
                 raise
             else:
                 self._thread = None
-                self._on_end()
+                driver.host.flow_ended()
                 return
-
-    def _drive(self, flow: Flow) -> None:
-        answer: Answer | None = None
-        with suppress(StopIteration):
-            while True:
-                action = flow.send(answer)
-                answer = None
-                if isinstance(action, Send):
-                    answer = self._send(action.request)
-                else:
-                    self._sleep(action.seconds)
 
     def _sleep(self, seconds: float | None) -> None:
         assert self._wakes is not None
@@ -113,50 +100,55 @@ class Worker:
             pass
 
     def join(self, timeout: float) -> None:
-        """Wait for the thread to end, for so many seconds at most."""
+        """Wait up to ``timeout`` seconds for the thread to end."""
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             with suppress(RuntimeError):  # a signal handler came while it was being started
                 thread.join(min(max(0.0, timeout), threading.TIMEOUT_MAX))
 
 
-class ThreadDriver:
-    """Runs the poller and the sender in a thread each."""
+class ThreadDriver(Driver):
+    """Runs the poller and the sender in a thread each.
 
+    Attributes:
+        host: Gives the flows, and is told how they end.
+        send: Makes a request.
+    """
+
+    may_vanish = False
     alive = True
-    """A thread can always be started; unlike a loop, it does not end behind our back."""
+    is_here = False
 
-    def __init__(
-        self,
-        poll: Callable[[], Flow],
-        deliver: Callable[[], Flow],
-        send: SendSync,
-        on_end: Callable[[], None],
-        on_crash: Callable[[], None],
-    ) -> None:
-        self._poller = Worker("signakit-poller", poll, send, on_end, on_crash)
-        self._sender = Worker("signakit-sender", deliver, send, on_end, on_crash)
+    def __init__(self, host: Host, send: Callable[[Request], Answer]) -> None:
+        self.host: Host = host
+        self.send: Callable[[Request], Answer] = send
+        self._poller = ThreadWorker(self, "signakit-poller", host.poll_flow)
+        self._sender = ThreadWorker(self, "signakit-sender", host.delivery_flow)
 
     def wake_poller(self) -> bool:
-        """Let the poller look whether there is something to fetch; False when there is no thread to be had."""
+        """Let the poller look for something to fetch; False when no thread can be started."""
         return self._poller.wake()
 
     def wake_sender(self) -> bool:
-        """Let the sender look whether there is something to send; False when there is no thread to be had."""
+        """Let the sender look for something to send; False when no thread can be started."""
         return self._sender.wake()
 
     def works_elsewhere(self) -> bool:
-        """Say whether the sender goes on while the calling thread waits for it."""
+        """Return whether the sender goes on while the calling thread waits for it."""
         return self._sender.alive
 
     def retire(self) -> None:
-        """Let both flows notice that they are no longer wanted."""
+        """Let both flows notice that this driver is not in force any more."""
         self._poller.nudge()
         self._sender.nudge()
 
     def stop(self) -> None:
-        """Let both flows end: a request that is under way cannot be broken off."""
+        """Let both flows end. A request that is under way cannot be broken off."""
         self.retire()
+
+    async def aclose(self) -> None:
+        """Let both flows end: no part of this driver is on a loop."""
+        self.stop()
 
     def join(self, deadline: float) -> None:
         """Wait for both threads to end, until ``deadline`` in seconds of ``time.monotonic()``."""

@@ -1,7 +1,7 @@
-"""What is asked of the network and what its answers mean, without a network (PROTOCOL sections 2 and 7).
+"""The config: fetched when asked and when due, compiled, kept, stored (PROTOCOL section 2).
 
-``poll`` and ``deliver`` are generators that yield what is to be done, ``Send`` or ``Sleep``, and receive the answer of
-each ``Send``. The thread driver and the task driver are short loops over them, so that the logic is written once.
+All of polling is here: ``ConfigFeed`` knows when the next poll is due and takes in its answer. The flow ``poll`` asks
+it what to do next, without touching the network (see ``flow``).
 
 Rules of the state of ``ConfigFeed``: ``snapshot`` is one immutable value, swapped by reference and read by any thread
 without a lock. Everything else changes under ``_lock``, which nothing on the path of a decision takes.
@@ -9,146 +9,28 @@ without a lock. Everything else changes under ``_lock``, which nothing on the pa
 
 from __future__ import annotations
 
-import os
 import threading
 import time
-from collections.abc import Callable, Generator
-from dataclasses import dataclass, field, replace
-from datetime import UTC
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
 from .._log import logger
 from .._types import OnReadyResult
+from .backoff import Backoff, uniform
+from .flow import Answer, Failure, Flow, Request, Send, Sleep, usable_etag
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .._evaluation.ruleset import Ruleset
-    from .._events.outbox import Outbox
     from .._sdk_key import SdkKey
     from .snapshot_store import KeyedStore
-
 
 JITTER = 0.1
 """Polls come at the interval give or take a tenth, so that processes started together drift apart."""
 
-FIRST_BACKOFF = 0.5
-LONGEST_BACKOFF = 30.0
-CRASH_PAUSE = 5.0
-"""Seconds until a poller or sender that failed by a mistake of ours begins anew by itself."""
-
-_FORBIDDEN = 403
-"""What a request that must not be made counts as: as if the server had refused it."""
-
-MAX_ETAG = 1_024
-LONGEST_RETRY_AFTER = 3_600.0
-"""Seconds. A Retry-After beyond it is a mistake, or malice, and would switch polling off."""
-
-
-# --- requests and responses as values --------------------------------------------------------------------------------
-# Not frozen: nobody else sees them, and a frozen dataclass takes 0.6 ms longer to make, each, at every import.
-
-
-@dataclass(slots=True)
-class Request:
-    """A request to be made."""
-
-    method: Literal["GET", "POST"]
-    url: str
-    headers: dict[str, str]
-    body: bytes | None = None
-
-
-@dataclass(slots=True)
-class Response:
-    """A complete answer. ``body`` is empty where nobody reads it."""
-
-    status: int
-    etag: str | None = None
-    retry_after: str | None = None
-    body: bytes = b""
-
-
-@dataclass(slots=True)
-class Failure:
-    """No complete answer came, and why; ``final`` when none ever will, however often one asks."""
-
-    reason: str
-    final: bool = False
-
-
-Answer: TypeAlias = Response | Failure
-
-
-@dataclass(slots=True)
-class Send:
-    """Make the request and send its answer back into the generator."""
-
-    request: Request
-
-
-@dataclass(slots=True)
-class Sleep:
-    """Wait until woken, or for so many seconds; None is for ever."""
-
-    seconds: float | None
-
-
-Action: TypeAlias = Send | Sleep
-Flow: TypeAlias = Generator[Action, Answer | None, None]
-
-
-# --- waiting between attempts ----------------------------------------------------------------------------------------
-
-
-class Backoff:
-    """Seconds to wait after failures in a row: doubling, with jitter, up to ``LONGEST_BACKOFF``."""
-
-    __slots__ = ("_failures",)
-
-    def __init__(self) -> None:
-        self._failures = 0
-
-    def reset(self) -> None:
-        """Begin anew, after a success."""
-        self._failures = 0
-
-    def next(self, answer: Answer | None = None) -> float:
-        """Return the wait after one more failure; at least what the server asked for by Retry-After."""
-        delay: float = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2.0 ** min(self._failures, 16))
-        self._failures += 1
-        delay *= _uniform(0.5, 1.0)
-        asked = parse_retry_after(answer.retry_after) if isinstance(answer, Response) else None
-        return delay if asked is None else max(delay, asked)
-
-
-def _uniform(low: float, high: float) -> float:
-    """Return a number between two others, by chance that no fork copies (``random`` would cost an import 4 ms)."""
-    return low + (high - low) * int.from_bytes(os.urandom(4), "big") / 0xFFFF_FFFF
-
-
-def parse_retry_after(value: str | None) -> float | None:
-    """Return the seconds that a Retry-After header asks for (RFC 9110, 10.2.3), or None without a usable one."""
-    if not value:
-        return None
-    value = value.strip()
-    if value.isascii() and value.isdigit():
-        return min(float(value[:10]), LONGEST_RETRY_AFTER)
-    from email.utils import parsedate_to_datetime
-
-    try:
-        date = parsedate_to_datetime(value)
-        # The form without a zone is in UTC, too (RFC 9110, 5.6.7).
-        seconds = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - time.time()
-    except (ValueError, TypeError, OverflowError):
-        return None
-    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
-
-
-def usable_etag(etag: str | None) -> str | None:
-    """Return an ETag that can be sent back as a header, or None."""
-    return etag if etag and len(etag) <= MAX_ETAG and etag.isascii() and etag.isprintable() else None
-
-
-# --- the config ------------------------------------------------------------------------------------------------------
+MAX_PROBLEMS = 1_000
+"""Problems of configs that are remembered as logged; more are not logged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,10 +51,10 @@ class Snapshot:
 
 
 class Ticket:
-    """Somebody's wait for a fetch.
+    """One call that waits for a fetch.
 
     Attributes:
-        result: What came of it, once it is there.
+        result: The result of the fetch; None while it is under way.
     """
 
     __slots__ = ("_done", "result")
@@ -182,7 +64,7 @@ class Ticket:
         self._done = done
 
     def resolve(self, result: OnReadyResult) -> None:
-        """Hand over the result and wake the one who waits."""
+        """Hand over the result and wake the waiting call."""
         self.result = result
         self._done()
 
@@ -193,7 +75,7 @@ class ConfigFeed:
     Attributes:
         snapshot: The config in force; None before the first.
         last_error: Why the last fetch failed, or None.
-        closed: No more fetches.
+        closed: True once no more fetches are made.
     """
 
     def __init__(
@@ -214,7 +96,7 @@ class ConfigFeed:
         self.closed: bool = False
 
     def forget_after_fork(self) -> None:
-        """Take up our own lock and nobody's waits; the config stays."""
+        """Start with a new lock and without the parent's tickets; the config stays."""
         self._lock = threading.RLock()  # reentrant: close() may come from a signal handler
         self._asked: list[Ticket] = []  # to be served by a fetch that has not begun
         self._served: list[Ticket] = []  # to be served by the fetch in flight
@@ -223,11 +105,11 @@ class ConfigFeed:
         self._backoff = Backoff()
 
     def ask(self, ticket: Ticket, *, fresh: bool) -> None:
-        """Queue a wait for a fetch.
+        """Add a ticket for a fetch.
 
         Args:
             ticket: Resolved when the fetch ends.
-            fresh: True asks for a fetch that begins after this call; False is content with one in flight.
+            fresh: True asks for a fetch that begins after this call; False takes one in flight, too.
         """
         with self._lock:
             if not self.closed:
@@ -239,19 +121,19 @@ class ConfigFeed:
 
     @property
     def fetching(self) -> bool:
-        """A fetch is in flight."""
+        """True while a fetch is in flight."""
         return self._fetch is not None
 
     @property
     def wanted(self) -> bool:
-        """Somebody waits for a fetch that has not begun."""
+        """True while a ticket waits for a fetch that has not begun."""
         return bool(self._asked)
 
     @property
     def polls(self) -> bool:
-        """Something is to be fetched without being asked for: polling is on, or a first config is still missing.
+        """True when configs are fetched without being asked for: polling is on, or a first config is still missing.
 
-        Nothing is before the first time that somebody asks.
+        False before the first ticket.
         """
         if self.closed or not self._started:
             return False
@@ -273,7 +155,7 @@ class ConfigFeed:
     def wait(self, now: float) -> float | None:
         """Return the seconds until the next poll, or None when there is none to come."""
         if self._fetch is not None:
-            return None  # another driver's, whose end wakes this one
+            return None  # another driver's fetch, whose end wakes this one
         if self._asked:
             return 0.0
         return max(0.0, self._due - now) if self.polls else None
@@ -289,7 +171,7 @@ class ConfigFeed:
             self._fetch = None
             tickets, self._served = self._served, []
             changed = self._plan(error, answer)
-        # Without the lock: a handler of the log may take its time, or wait for us.
+        # Without the lock: a log handler may be slow, or wait for us.
         if changed and error is None:
             logger.info("config is being fetched again")
         elif changed:
@@ -302,7 +184,7 @@ class ConfigFeed:
             ticket.resolve(result)
 
     def _take_in(self, answer: Answer) -> str | None:
-        """Return None when our config is current now, else why not."""
+        """Return None when the config is current now, else the reason why not."""
         now = time.monotonic()
         if isinstance(answer, Failure):
             return answer.reason
@@ -317,7 +199,7 @@ class ConfigFeed:
         except ValueError as error:
             return str(error)
         except Exception as error:
-            # Not foreseen, so a mistake of ours: the old config stays, and the poller lives on.
+            # Unexpected, so a bug of ours: the old config stays, and polling goes on.
             logger.exception("a config cannot be compiled")
             return f"the config cannot be compiled: {error!r}"
         self.snapshot = Snapshot(ruleset, "cdn", answer.etag, now)
@@ -326,11 +208,11 @@ class ConfigFeed:
         return None
 
     def _plan(self, error: str | None, answer: Answer) -> bool:
-        """Plan the next poll, and say whether an outage has begun or ended."""
+        """Plan the next poll, and return whether an outage has begun or ended."""
         now = time.monotonic()
         if error is None:
             self._backoff.reset()
-            self._due = now + self._interval * _uniform(1 - JITTER, 1 + JITTER)
+            self._due = now + self._interval * uniform(1 - JITTER, 1 + JITTER)
         else:
             self._due = now + self._backoff.next(answer)
         self.last_error = error
@@ -346,7 +228,7 @@ class ConfigFeed:
         return f"{error}; serving the config fetched before"
 
     def _load_stored(self) -> None:
-        """Start from the config on disk, before the first fetch: its ETag may save a download, too."""
+        """Start from the stored config, before the first fetch: its ETag may save a download, too."""
         if self._store is None or self._store_tried:
             return
         self._store_tried = True
@@ -361,7 +243,7 @@ class ConfigFeed:
         self.snapshot = Snapshot(ruleset, "snapshot", usable_etag(stored.etag), time.monotonic() - stored.age)
 
     def load_static(self, body: bytes) -> None:
-        """Take a config that was handed in.
+        """Use a config that was handed in.
 
         Raises:
             ConfigError: It cannot be read.
@@ -376,20 +258,20 @@ class ConfigFeed:
             raise ConfigError(f"config is larger than {self._max_size} bytes")
         ruleset = compile_ruleset(decode_config(body))
         for problem in ruleset.problems:
-            if problem not in self._said and len(self._said) < 1_000:
+            if problem not in self._said and len(self._said) < MAX_PROBLEMS:
                 self._said.add(problem)
                 logger.warning("config: %s", problem)
         return ruleset
 
     def interrupt(self) -> None:
-        """Give up on the fetch in flight: whoever made it is gone. Its tickets wait for the next."""
+        """Forget the fetch in flight, whose driver is gone. Its tickets wait for the next one."""
         with self._lock:
             self._fetch = None
             self._asked, self._served = self._served + self._asked, []
             self._due = 0.0
 
     def close(self) -> None:
-        """Fetch nothing more and tell everyone who waits."""
+        """Stop fetching, and resolve all tickets."""
         with self._lock:
             self.closed = True
             tickets, self._asked, self._served = self._asked + self._served, [], []
@@ -399,7 +281,7 @@ class ConfigFeed:
 
 
 def poll(feed: ConfigFeed, is_mine: Callable[[], bool]) -> Flow:
-    """Fetch configs, when asked and when due, for as long as ``is_mine()``."""
+    """Return the flow that fetches configs, when asked and when due, for as long as ``is_mine()`` is true."""
     while is_mine() and not feed.closed:
         begun = feed.begin(time.monotonic())
         if begun is None:
@@ -409,84 +291,3 @@ def poll(feed: ConfigFeed, is_mine: Callable[[], bool]) -> Flow:
         answer = yield Send(request)
         assert answer is not None
         feed.receive(fetch, answer)
-
-
-# --- events ----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class Ingest:
-    """Where events go.
-
-    Attributes:
-        url: The endpoint.
-        key: Whose events they are.
-        backoff: The waits after failures.
-        due: When the next post may be made, in seconds of ``time.monotonic()``.
-    """
-
-    url: str
-    key: SdkKey
-    backoff: Backoff = field(default_factory=Backoff)
-    due: float = 0.0
-
-    def request(self, body: bytes) -> Request:
-        """Return the post of one batch."""
-        return Request("POST", self.url, {"Content-Type": "application/json", "X-SDK-Key": self.key.text}, body)
-
-
-def deliver(outbox: Outbox, ingest: Ingest, is_mine: Callable[[], bool], *, until_empty: bool = False) -> Flow:
-    """Send what is in the outbox for as long as ``is_mine()``.
-
-    A wait after a failure is cut short by ``outbox.hurry``: ``flush`` and ``close`` want an attempt now.
-
-    Args:
-        outbox: What to send.
-        ingest: Where to.
-        is_mine: Says whether this flow is still the one that sends.
-        until_empty: End instead of sleeping once there is nothing to send.
-    """
-    try:
-        yield from _deliver(outbox, ingest, is_mine, until_empty=until_empty)
-    finally:
-        outbox.idle = True
-
-
-def _deliver(outbox: Outbox, ingest: Ingest, is_mine: Callable[[], bool], *, until_empty: bool) -> Flow:
-    while is_mine():
-        # Kept with the address and not with this flow: a new driver must not begin the waiting anew.
-        while is_mine() and not outbox.hurry and outbox.queued and (rest := ingest.due - time.monotonic()) > 0:
-            # Only a hurry cuts the wait short: a driver may be woken for other reasons, or late for an old one.
-            outbox.idle = False
-            yield Sleep(rest)
-        if not is_mine():
-            return
-        outbox.idle = False
-        batch = outbox.take()
-        if batch is None:
-            if until_empty or (outbox.closed and not outbox.queued):
-                return
-            outbox.idle = True
-            if outbox.queued and not outbox.in_flight:
-                continue  # an event slipped in between the two looks
-            yield Sleep(None)
-            continue
-        try:
-            body = batch.encode(outbox.warnings)
-        except Exception:
-            # Not foreseen, so a mistake of ours: as if the server had refused it, which finds the one bad event.
-            logger.exception("a batch of events cannot be encoded")
-            outbox.settle(batch, 400, "it cannot be encoded")
-            continue
-        outbox.hurry = False
-        answer = yield Send(ingest.request(body))
-        assert answer is not None
-        if isinstance(answer, Failure):
-            go_on = outbox.settle(batch, _FORBIDDEN if answer.final else None, answer.reason)
-        else:
-            go_on = outbox.settle(batch, answer.status, f"the server answered HTTP {answer.status}")
-        if go_on:
-            ingest.backoff.reset()
-            ingest.due = 0.0
-        else:
-            ingest.due = time.monotonic() + ingest.backoff.next(answer)

@@ -1,45 +1,22 @@
-"""Fetching and sending as generators and state, driven by hand: no thread, no loop, no network."""
+"""Fetching and polling as state and a generator, driven by hand: no thread, no loop, no network."""
 
 from __future__ import annotations
 
 import json
 import logging
 import time
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from signakit_flags import OnReadyResult, parse_sdk_key
 from signakit_flags._evaluation.config import ConfigError
-from signakit_flags._events.exposure_filter import ExposureFilter
-from signakit_flags._events.outbox import Outbox
-from signakit_flags._events.payloads import Conversion, Warnings
-from signakit_flags._runtime.protocol import (
-    FIRST_BACKOFF,
-    LONGEST_BACKOFF,
-    LONGEST_RETRY_AFTER,
-    Answer,
-    Backoff,
-    ConfigFeed,
-    Failure,
-    Flow,
-    Ingest,
-    Request,
-    Response,
-    Send,
-    Sleep,
-    Ticket,
-    deliver,
-    parse_retry_after,
-    poll,
-)
+from signakit_flags._runtime.config_feed import ConfigFeed, Ticket, poll
+from signakit_flags._runtime.flow import Answer, Failure, Request, Response, Send, Sleep
 from signakit_flags._runtime.snapshot_store import FileStore
 from support.configs import SDK_KEY, audience, condition, config, flag, rule, whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 KEY = parse_sdk_key(SDK_KEY)
@@ -103,96 +80,6 @@ def version(feed: ConfigFeed) -> int | None:
 
 def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records]
-
-
-# --- waiting between attempts ----------------------------------------------------------------------------------------
-
-
-def test_waits_double_with_jitter_up_to_a_limit() -> None:
-    columns = list(
-        zip(*([backoff.next() for _ in range(12)] for backoff in (Backoff() for _ in range(200))), strict=True)
-    )
-    for failures, delays in enumerate(columns):
-        base = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2**failures)
-        assert base / 2 <= min(delays) < max(delays) <= base
-        assert max(delays) - min(delays) > base / 4, "processes that fail together must drift apart"
-    assert max(columns[-1]) <= LONGEST_BACKOFF
-
-
-def test_waits_stay_finite_after_any_number_of_failures() -> None:
-    backoff = Backoff()
-    assert all(0 < backoff.next() <= LONGEST_BACKOFF for _ in range(5000))
-
-
-def test_a_success_begins_anew() -> None:
-    backoff = Backoff()
-    for _ in range(8):
-        backoff.next()
-    backoff.reset()
-    assert backoff.next() <= FIRST_BACKOFF
-
-
-@pytest.mark.parametrize("status", [429, 500, 503])
-def test_a_server_that_asks_for_more_time_gets_it(status: int) -> None:
-    assert Backoff().next(Response(status, retry_after="120")) == 120
-
-
-@pytest.mark.parametrize("answer", [None, Failure("x"), Response(503), Response(503, retry_after="0")])
-def test_a_server_that_asks_for_no_time_gets_the_usual(answer: Answer | None) -> None:
-    assert FIRST_BACKOFF / 2 <= Backoff().next(answer) <= FIRST_BACKOFF
-
-
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [
-        ("0", 0),
-        ("1", 1),
-        (" 120 ", 120),
-        ("007", 7),
-        ("3600", 3600),
-        ("3601", LONGEST_RETRY_AFTER),
-        ("9" * 10_000, LONGEST_RETRY_AFTER),
-        (None, None),
-        ("", None),
-        (" ", None),
-        ("-1", None),
-        ("1.5", None),
-        ("1e3", None),
-        ("soon", None),
-        ("٣", None),
-        ("²", None),
-        ("Wed, 99 Foo 2015 07:28:00 GMT", None),
-        ("Wed, 21 Oct 2015 07:28:00 +9999", None),
-        ("Wed, 21 Oct 2015 07:28:00 GMT", 0),
-        ("Fri, 31 Dec 9999 23:59:59 GMT", LONGEST_RETRY_AFTER),
-    ],
-)
-def test_retry_after_is_read_in_seconds_and_bounded(header: str | None, seconds: float | None) -> None:
-    assert parse_retry_after(header) == seconds
-
-
-def test_retry_after_may_be_a_date() -> None:
-    at = datetime.now(UTC) + timedelta(seconds=90)
-    for header in (format_datetime(at, usegmt=True), at.strftime("%A, %d-%b-%y %H:%M:%S GMT")):
-        seconds = parse_retry_after(header)
-        assert seconds is not None
-        assert 80 < seconds <= 90
-
-
-@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the time zone of the process cannot be set here")
-@pytest.mark.parametrize("zone", ["UTC-9", "UTC+5"])
-def test_the_oldest_form_of_a_date_is_utc_too(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    header = (datetime.now(UTC) + timedelta(seconds=90)).strftime("%a %b %d %H:%M:%S %Y")
-    with monkeypatch.context() as patch:
-        patch.setenv("TZ", zone)
-        time.tzset()
-        seconds = parse_retry_after(header)
-    time.tzset()
-    assert seconds is not None
-    assert 80 < seconds <= 90
-
-
-# --- one fetch -------------------------------------------------------------------------------------------------------
 
 
 def test_a_request_asks_for_json_and_without_an_etag_at_first() -> None:
@@ -638,184 +525,3 @@ def test_the_poller_ends_when_the_feed_is_closed() -> None:
     feed.close()
     with pytest.raises(StopIteration):
         flow.send(None)
-
-
-# --- the flow that sends ---------------------------------------------------------------------------------------------
-
-
-def event(key: str) -> Conversion:
-    return Conversion(0.0, "u", {}, key, {}, None, None)
-
-
-class Sender:
-    """An outbox and the flow over it."""
-
-    def __init__(self, *keys: str, until_empty: bool = False, outbox: Outbox | None = None) -> None:
-        self.outbox = outbox or Outbox(100, 10, ExposureFilter())
-        self.mine = True
-        self.put(*keys)
-        self.outbox.idle = False
-        ingest = Ingest("http://127.0.0.1:9/v1/flag-events", KEY)
-        self.flow: Flow = deliver(self.outbox, ingest, lambda: self.mine, until_empty=until_empty)
-
-    def put(self, *keys: str) -> None:
-        for key in keys:
-            self.outbox.put(event(key))
-
-    def answer(self, answer: Answer | None = None) -> str | Sleep | None:
-        """Give an answer; return the keys of the next post, the next wait, or None at the end."""
-        try:
-            action = self.flow.send(answer)
-        except StopIteration:
-            return None
-        if isinstance(action, Sleep):
-            return action
-        assert action.request.body is not None
-        return "".join(item["eventKey"] for item in json.loads(action.request.body)["events"])
-
-
-@pytest.fixture
-def waits() -> Iterator[list[float]]:
-    """Waits after failures, to be compared with what they should be at most."""
-    seen: list[float] = []
-    yield seen
-    for failures, seconds in enumerate(seen):
-        base = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2**failures)
-        assert base / 2 <= seconds <= base
-
-
-def test_a_post_carries_the_key_and_the_events() -> None:
-    request = Ingest("http://127.0.0.1:9/v1/flag-events", KEY).request(b"{}")
-    assert (request.method, request.url, request.body) == ("POST", "http://127.0.0.1:9/v1/flag-events", b"{}")
-    assert request.headers == {"Content-Type": "application/json", "X-SDK-Key": SDK_KEY}
-
-
-def test_the_sender_posts_what_waits_then_sleeps_idle_until_it_is_woken() -> None:
-    sender = Sender("a", "b")
-    assert sender.answer() == "ab"
-    sender.put("c")
-    assert sender.answer(Response(200)) == "c"
-    assert not sender.outbox.idle
-    assert sender.answer(Response(200)) == Sleep(None)
-    assert sender.outbox.idle
-    sender.put("d")
-    assert sender.answer() == "d"
-    assert not sender.outbox.idle
-
-
-def test_a_failure_is_waited_out_with_growing_waits_and_a_success_begins_anew(waits: list[float]) -> None:
-    sender = Sender("a")
-    assert sender.answer() == "a"
-    for answer in (Failure("x"), Response(500), Response(429), Response(408)):
-        pause = sender.answer(answer)
-        assert isinstance(pause, Sleep)
-        assert pause.seconds is not None
-        waits.append(pause.seconds)
-        sender.outbox.hurry = True  # somebody flushes: the wait is over
-        assert sender.answer() == "a"
-    assert not sender.outbox.idle
-    assert sender.answer(Response(200)) == Sleep(None)
-    sender.put("b")
-    assert sender.answer() == "b"
-    pause = sender.answer(Failure("x"))
-    assert isinstance(pause, Sleep)
-    assert pause.seconds is not None
-    assert pause.seconds <= FIRST_BACKOFF
-
-
-def test_the_sender_waits_as_long_as_the_server_asks_for() -> None:
-    sender = Sender("a")
-    sender.answer()
-    pause = sender.answer(Response(429, retry_after="45"))
-    assert isinstance(pause, Sleep)
-    assert pause.seconds is not None
-    assert 44 < pause.seconds <= 45
-
-
-def test_a_wake_up_for_another_reason_does_not_cut_the_wait_short() -> None:
-    sender = Sender("a")
-    sender.answer()
-    sender.answer(Response(429, retry_after="45"))
-    sender.put("b")
-    assert isinstance(sender.answer(), Sleep)
-    sender.outbox.hurry = True
-    assert sender.answer() == "ab"
-
-
-@pytest.mark.parametrize(("status", "following"), [(413, "a"), (400, "a"), (401, "c")])
-def test_after_a_refusal_the_sender_goes_on_at_once(status: int, following: str) -> None:
-    sender = Sender("a", "b")
-    sender.answer()
-    sender.put("c")
-    assert sender.answer(Response(status)) == following
-
-
-def test_a_sender_that_empties_ends_instead_of_sleeping() -> None:
-    sender = Sender("a", until_empty=True)
-    assert [sender.answer(), sender.answer(Response(200))] == ["a", None]
-    assert sender.outbox.idle
-
-
-def test_a_sender_with_nothing_to_do_ends_when_the_outbox_is_closed() -> None:
-    sender = Sender("a")
-    sender.answer()
-    sender.outbox.closed = True
-    assert sender.answer(Response(200)) is None
-    assert sender.outbox.sent == 1
-
-
-def test_a_sender_that_was_replaced_takes_note_of_the_answer_and_ends() -> None:
-    sender = Sender("a")
-    sender.answer()
-    sender.put("b")
-    sender.mine = False
-    assert sender.answer(Response(200)) is None
-    assert (sender.outbox.sent, sender.outbox.queued, sender.outbox.idle) == (1, 1, True)
-
-
-def test_a_sender_that_is_thrown_away_leaves_the_outbox_idle() -> None:
-    sender = Sender("a")
-    sender.answer()
-    sender.flow.close()
-    assert sender.outbox.idle
-
-
-class Broken(Conversion):
-    __slots__ = ()
-
-    def payload(self, warnings: Warnings) -> dict[str, Any]:
-        raise RuntimeError("no payload")
-
-
-def test_an_event_that_cannot_be_encoded_is_lost_alone(caplog: pytest.LogCaptureFixture) -> None:
-    sender = Sender("a")
-    sender.outbox.put(Broken(0.0, "u", {}, "b", {}, None, None))
-    sender.put("c")
-    assert [sender.answer(), sender.answer(Response(200)), sender.answer(Response(200))] == ["a", "c", Sleep(None)]
-    assert (sender.outbox.sent, sender.outbox.lost) == (2, 1)
-    assert "a batch of events cannot be encoded" in messages(caplog)
-
-
-class SlippingOutbox(Outbox):
-    """Where an event comes in just after the sender found nothing."""
-
-    slips = ("x", "y")
-
-    def take(self) -> Any:
-        batch = super().take()
-        if batch is None and self.slips:
-            self.put(event(self.slips[0]))
-            self.slips = self.slips[1:]
-        return batch
-
-
-def test_an_event_that_slips_in_before_the_sender_sleeps_is_not_left_behind() -> None:
-    sender = Sender("a", outbox=SlippingOutbox(100, 10, ExposureFilter()))
-    actions = [sender.answer(), *(sender.answer(Response(200)) for _ in range(3))]
-    assert actions == ["a", "x", "y", Sleep(None)]
-
-
-def test_a_sender_does_not_spin_while_another_one_has_the_batch() -> None:
-    sender = Sender("a")
-    assert sender.outbox.take() is not None
-    assert sender.answer() == Sleep(None)

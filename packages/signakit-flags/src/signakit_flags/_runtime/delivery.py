@@ -1,0 +1,101 @@
+"""Delivering events: batches from the outbox to the service, one at a time, with waits after failures (PROTOCOL 7).
+
+The flow ``deliver`` does it (see ``flow``). ``_events.outbox`` decides what an answer means for a batch.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from .._log import logger
+from .backoff import Backoff
+from .flow import Failure, Flow, Request, Send, Sleep
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .._events.outbox import Outbox
+    from .._sdk_key import SdkKey
+
+_FORBIDDEN = 403
+"""The status that stands for a request that must not be made: as if the server had refused it."""
+
+
+@dataclass(slots=True)
+class Ingest:
+    """The endpoint that takes events.
+
+    Attributes:
+        url: Its address.
+        key: The key of the project that the events belong to.
+        backoff: The waits after failures.
+        due: When the next post may be made, in seconds of ``time.monotonic()``.
+    """
+
+    url: str
+    key: SdkKey
+    backoff: Backoff = field(default_factory=Backoff)
+    due: float = 0.0
+
+    def request(self, body: bytes) -> Request:
+        """Return the post of one batch."""
+        return Request("POST", self.url, {"Content-Type": "application/json", "X-SDK-Key": self.key.text}, body)
+
+
+def deliver(outbox: Outbox, ingest: Ingest, is_mine: Callable[[], bool], *, until_empty: bool = False) -> Flow:
+    """Return the flow that sends what is in the outbox, for as long as ``is_mine()`` is true.
+
+    ``outbox.hurry`` cuts a wait after a failure short: ``flush`` and ``close`` want an attempt now.
+
+    Args:
+        outbox: The events.
+        ingest: The endpoint to post them to.
+        is_mine: Returns whether this flow is still the one that sends.
+        until_empty: End, instead of sleeping, once there is nothing to send.
+    """
+    try:
+        yield from _deliver(outbox, ingest, is_mine, until_empty=until_empty)
+    finally:
+        outbox.idle = True
+
+
+def _deliver(outbox: Outbox, ingest: Ingest, is_mine: Callable[[], bool], *, until_empty: bool) -> Flow:
+    while is_mine():
+        # Kept with the endpoint and not with this flow: a new driver must not start the wait again.
+        while is_mine() and not outbox.hurry and outbox.queued and (rest := ingest.due - time.monotonic()) > 0:
+            # Only a hurry cuts the wait short: a wake-up may have another reason, or come late.
+            outbox.idle = False
+            yield Sleep(rest)
+        if not is_mine():
+            return
+        outbox.idle = False
+        batch = outbox.take()
+        if batch is None:
+            if until_empty or (outbox.closed and not outbox.queued):
+                return
+            outbox.idle = True
+            if outbox.queued and not outbox.in_flight:
+                continue  # an event slipped in between the two looks
+            yield Sleep(None)
+            continue
+        try:
+            body = batch.encode(outbox.warnings)
+        except Exception:
+            # Unexpected, so a bug of ours. Handled like a batch that the server refused, which finds the bad event.
+            logger.exception("a batch of events cannot be encoded")
+            outbox.settle(batch, 400, "it cannot be encoded")
+            continue
+        outbox.hurry = False
+        answer = yield Send(ingest.request(body))
+        assert answer is not None
+        if isinstance(answer, Failure):
+            go_on = outbox.settle(batch, _FORBIDDEN if answer.final else None, answer.reason)
+        else:
+            go_on = outbox.settle(batch, answer.status, f"the server answered HTTP {answer.status}")
+        if go_on:
+            ingest.backoff.reset()
+            ingest.due = 0.0
+        else:
+            ingest.due = time.monotonic() + ingest.backoff.next(answer)

@@ -1,0 +1,91 @@
+"""Network access as values: what a flow asks for, and what it gets back.
+
+A flow is a generator. It yields ``Send`` or ``Sleep`` and receives the answer to each ``Send``. So fetching configs and
+delivering events are written once, without a network, and the drivers are short loops that run any flow: ``run`` on
+threads, ``LoopWorker`` on an event loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+MAX_ETAG = 1_024
+
+# Not frozen: these values stay inside the package, and each frozen dataclass costs every import 0.6 ms more.
+
+
+@dataclass(slots=True)
+class Request:
+    """A request to make."""
+
+    method: Literal["GET", "POST"]
+    url: str
+    headers: dict[str, str]
+    body: bytes | None = None
+
+
+@dataclass(slots=True)
+class Response:
+    """A complete answer. ``body`` is empty where it was not wanted."""
+
+    status: int
+    etag: str | None = None
+    retry_after: str | None = None
+    body: bytes = b""
+
+
+@dataclass(slots=True)
+class Failure:
+    """The reason why no complete answer came. ``final`` means that a retry cannot succeed either."""
+
+    reason: str
+    final: bool = False
+
+
+Answer: TypeAlias = Response | Failure
+
+
+@dataclass(slots=True)
+class Send:
+    """Make the request and send its answer back into the flow."""
+
+    request: Request
+
+
+@dataclass(slots=True)
+class Sleep:
+    """Wait for ``seconds``, or until woken; None waits until woken."""
+
+    seconds: float | None
+
+
+Action: TypeAlias = Send | Sleep
+Flow: TypeAlias = Generator[Action, Answer | None, None]
+
+
+def run(flow: Flow, send: Callable[[Request], Answer], sleep: Callable[[float | None], None]) -> None:
+    """Run a flow to its end in the calling thread.
+
+    Args:
+        flow: What to run.
+        send: Makes a request and returns the answer. Must not raise.
+        sleep: Waits for a number of seconds at most, and may return early.
+    """
+    answer: Answer | None = None
+    while True:
+        try:
+            action = flow.send(answer)
+        except StopIteration:
+            return
+        answer = None
+        if isinstance(action, Send):
+            answer = send(action.request)
+        else:
+            sleep(action.seconds)
+
+
+def usable_etag(etag: str | None) -> str | None:
+    """Return ``etag`` if it can be sent back as a header, else None."""
+    return etag if etag and len(etag) <= MAX_ETAG and etag.isascii() and etag.isprintable() else None

@@ -1,0 +1,77 @@
+"""The phases of a client's life: which there are, and what moves a client from one to the next.
+
+========  ========  ==========================================================  ==========================
+from      to        when                                                        by
+========  ========  ==========================================================  ==========================
+OPEN      CLOSING   ``close()``, ``aclose()`` or the exit of the process; of    ``Life.begin_closing``
+                    several calls at once one wins
+CLOSING   STOPPING  the queue is empty, or the time for it is over              the call that won
+STOPPING  CLOSED    the driver has stopped; what is still queued is given up    the call that won
+CLOSING,  OPEN      a signal handler or a cancellation broke the call off: the  ``Life.reopen``
+STOPPING            queue takes nothing more, and the exit sends what it holds
+CLOSING,  OPEN      the process was forked meanwhile, and the child called      ``Life.forget_after_fork``
+STOPPING            nothing: its queue takes events again
+========  ========  ==========================================================  ==========================
+
+========  ============  ======================  =================
+phase     takes events  sends what is queued    changes drivers
+========  ============  ======================  =================
+OPEN      yes           yes                     yes
+CLOSING   no            yes                     yes
+STOPPING  no            the request in flight   no
+CLOSED    no            no                      no
+========  ============  ======================  =================
+
+``released`` is apart from the phases: the application holds no reference to the client any more. Polling ends, and the
+driver stops once the queue is empty.
+"""
+
+from __future__ import annotations
+
+import threading
+from enum import IntEnum
+
+
+class Phase(IntEnum):
+    """A phase of a client's life; later phases are greater."""
+
+    OPEN = 0
+    CLOSING = 1
+    STOPPING = 2
+    CLOSED = 3
+
+
+class Life:
+    """The phase of one client. The engine moves it on; the handover reads it.
+
+    Attributes:
+        phase: The phase.
+        released: True once the application holds no reference to the client.
+    """
+
+    __slots__ = ("_lock", "phase", "released")
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()  # reentrant: close() may come from a signal handler
+        self.phase: Phase = Phase.OPEN
+        self.released: bool = False
+
+    def begin_closing(self) -> bool:
+        """Move from OPEN to CLOSING; False when another call has done so."""
+        with self._lock:
+            if self.phase is not Phase.OPEN:
+                return False
+            self.phase = Phase.CLOSING
+        return True
+
+    def reopen(self) -> None:
+        """Go back to OPEN, so that the exit closes the client once more."""
+        self.phase = Phase.OPEN
+
+    def forget_after_fork(self) -> bool:
+        """Start with a new lock. Returns whether the parent was about to close the client, which the child is not."""
+        self._lock = threading.RLock()
+        was_closing = Phase.OPEN < self.phase < Phase.CLOSED
+        if was_closing:
+            self.phase = Phase.OPEN
+        return was_closing

@@ -1,0 +1,102 @@
+"""Waits between attempts, and the Retry-After header."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+
+from signakit_flags._runtime.backoff import (
+    FIRST_BACKOFF,
+    LONGEST_BACKOFF,
+    LONGEST_RETRY_AFTER,
+    Backoff,
+    parse_retry_after,
+)
+from signakit_flags._runtime.flow import Answer, Failure, Response
+
+
+def test_waits_double_with_jitter_up_to_a_limit() -> None:
+    columns = list(
+        zip(*([backoff.next() for _ in range(12)] for backoff in (Backoff() for _ in range(200))), strict=True)
+    )
+    for failures, delays in enumerate(columns):
+        base = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2**failures)
+        assert base / 2 <= min(delays) < max(delays) <= base
+        assert max(delays) - min(delays) > base / 4, "processes that fail together must drift apart"
+    assert max(columns[-1]) <= LONGEST_BACKOFF
+
+
+def test_waits_stay_finite_after_any_number_of_failures() -> None:
+    backoff = Backoff()
+    assert all(0 < backoff.next() <= LONGEST_BACKOFF for _ in range(5000))
+
+
+def test_a_success_begins_anew() -> None:
+    backoff = Backoff()
+    for _ in range(8):
+        backoff.next()
+    backoff.reset()
+    assert backoff.next() <= FIRST_BACKOFF
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_server_that_asks_for_more_time_gets_it(status: int) -> None:
+    assert Backoff().next(Response(status, retry_after="120")) == 120
+
+
+@pytest.mark.parametrize("answer", [None, Failure("x"), Response(503), Response(503, retry_after="0")])
+def test_a_server_that_asks_for_no_time_gets_the_usual(answer: Answer | None) -> None:
+    assert FIRST_BACKOFF / 2 <= Backoff().next(answer) <= FIRST_BACKOFF
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("0", 0),
+        ("1", 1),
+        (" 120 ", 120),
+        ("007", 7),
+        ("3600", 3600),
+        ("3601", LONGEST_RETRY_AFTER),
+        ("9" * 10_000, LONGEST_RETRY_AFTER),
+        (None, None),
+        ("", None),
+        (" ", None),
+        ("-1", None),
+        ("1.5", None),
+        ("1e3", None),
+        ("soon", None),
+        ("٣", None),
+        ("²", None),
+        ("Wed, 99 Foo 2015 07:28:00 GMT", None),
+        ("Wed, 21 Oct 2015 07:28:00 +9999", None),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", LONGEST_RETRY_AFTER),
+    ],
+)
+def test_retry_after_is_read_in_seconds_and_bounded(header: str | None, seconds: float | None) -> None:
+    assert parse_retry_after(header) == seconds
+
+
+def test_retry_after_may_be_a_date() -> None:
+    at = datetime.now(UTC) + timedelta(seconds=90)
+    for header in (format_datetime(at, usegmt=True), at.strftime("%A, %d-%b-%y %H:%M:%S GMT")):
+        seconds = parse_retry_after(header)
+        assert seconds is not None
+        assert 80 < seconds <= 90
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the time zone of the process cannot be set here")
+@pytest.mark.parametrize("zone", ["UTC-9", "UTC+5"])
+def test_the_oldest_form_of_a_date_is_utc_too(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    header = (datetime.now(UTC) + timedelta(seconds=90)).strftime("%a %b %d %H:%M:%S %Y")
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", zone)
+        time.tzset()
+        seconds = parse_retry_after(header)
+    time.tzset()
+    assert seconds is not None
+    assert 80 < seconds <= 90

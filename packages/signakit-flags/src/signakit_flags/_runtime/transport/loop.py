@@ -1,0 +1,80 @@
+"""Requests from one event loop."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from ... import _hook
+from .bodies import body_of
+from .environment import async_client, import_for_loops
+from .messages import RequestBuilder, failure_of, response_of
+from .network_refusal import async_trace
+
+if TYPE_CHECKING:
+    import httpx
+
+    from ..flow import Answer, Request
+
+_STALE = 2
+"""Connections that poller and sender may have left in the pool of an injected client, on a loop that has ended."""
+
+
+class AsyncTransport:
+    """Requests from one event loop."""
+
+    def __init__(self, injected: httpx.AsyncClient | None, *, timeout: float, max_config_size: int) -> None:
+        self._injected = injected
+        self._builder = RequestBuilder(injected)
+        self._timeout = timeout
+        self._max_config_size = max_config_size
+        self._own: httpx.AsyncClient | None = None
+
+    @staticmethod
+    def prepare() -> None:
+        """Import, in the calling thread, all that a first request needs."""
+        import_for_loops()
+
+    async def send(self, request: Request) -> Answer:
+        """Make a request within the client's ``timeout``. Raises nothing but ``CancelledError``."""
+        import asyncio
+
+        try:
+            async with asyncio.timeout(self._timeout):
+                for _ in range(0 if self._injected is None else _STALE):
+                    # A client that was used on another loop, as by tests with a loop each, still has connections of
+                    # that loop. A request that takes one fails with "Event loop is closed", and the connection is gone.
+                    with suppress(RuntimeError):
+                        return await self._send(request)
+                return await self._send(request)
+        except Exception as error:  # noqa: BLE001  # an injected client may raise anything
+            return failure_of(error, self._timeout)
+
+    async def _send(self, request: Request) -> Answer:
+        client = self._client()
+        built = self._builder.build(request, self._timeout)
+        if _hook.refuse_network is not None:
+            built.extensions["trace"] = async_trace(built.url.host)
+        response = await client.send(built, stream=True, follow_redirects=False)
+        try:
+            body = body_of(response, request, self._max_config_size)
+            if body.wanted:
+                async for chunk in response.aiter_raw():
+                    if not body.add(chunk):
+                        break
+            return response_of(response, body.finish())
+        finally:
+            await response.aclose()
+
+    def _client(self) -> httpx.AsyncClient:
+        if self._injected is not None:
+            return self._injected
+        if self._own is None:
+            self._own = async_client()
+        return self._own
+
+    async def aclose(self) -> None:
+        """Close our own connections; an injected client is left alone."""
+        own, self._own = self._own, None
+        if own is not None:
+            await own.aclose()

@@ -1,0 +1,74 @@
+"""Requests of httpx out of ours, and answers of ours out of what came of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..._version import __version__
+from ..flow import Failure, Response, usable_etag
+from .bodies import RefusedError
+from .network_refusal import ForbiddenError
+
+if TYPE_CHECKING:
+    import httpx
+
+    from ..flow import Request
+
+_USER_AGENT = f"signakit-flags-python/{__version__}"
+_MAX_REASON = 200
+
+
+class RequestBuilder:
+    """Makes requests of httpx out of ours.
+
+    For a client that was injected it asks that client, whose headers, cookies and parameters belong into them. For one
+    of our own it knows all there is to add, which costs a third.
+    """
+
+    def __init__(self, injected: httpx.Client | httpx.AsyncClient | None) -> None:
+        self._injected = injected
+        self._urls: dict[str, httpx.URL] = {}  # those of the config and of the events, parsed once
+
+    def build(self, request: Request, timeout: float) -> httpx.Request:
+        """Return a request."""
+        # Only gzip: the one encoding whose expansion we bound.
+        headers = {"User-Agent": _USER_AGENT, "Accept-Encoding": "gzip", **request.headers}
+        if self._injected is not None:
+            return self._injected.build_request(
+                request.method, request.url, headers=headers, content=request.body, timeout=timeout
+            )
+        import httpx
+
+        url = self._urls.get(request.url)
+        if url is None:
+            url = self._urls[request.url] = httpx.URL(request.url)
+        return httpx.Request(
+            request.method,
+            url,
+            headers={"Accept": "*/*", **headers},
+            content=request.body,
+            extensions={"timeout": dict.fromkeys(("connect", "read", "write", "pool"), timeout)},
+        )
+
+
+def response_of(response: httpx.Response, body: bytes) -> Response:
+    """Return our answer for a complete one of httpx."""
+    etag = usable_etag(response.headers.get("etag"))
+    return Response(response.status_code, etag, response.headers.get("retry-after"), body)
+
+
+def failure_of(error: BaseException, timeout: float) -> Failure:
+    """Return our answer for an exception in a request that had ``timeout`` seconds."""
+    if isinstance(error, ForbiddenError):
+        return Failure(str(error), final=True)
+    return Failure(_reason(error, timeout))
+
+
+def _reason(error: BaseException, timeout: float) -> str:
+    import httpx
+
+    if isinstance(error, (httpx.TimeoutException, TimeoutError)):
+        return f"no answer within {timeout:g} s"
+    if isinstance(error, RefusedError):
+        return str(error)
+    return f"{type(error).__name__}: {error}"[:_MAX_REASON]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from . import _hook
 from ._evaluation.bots import is_bot
 from ._log import logger
+from ._names import DEVELOPMENT, USER_AGENT
 from ._runtime import process
 from ._runtime.engine import Engine, loop_is_running
 from ._runtime.protocol import ConfigFeed, Ingest
@@ -30,8 +31,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_USER_AGENT = "$userAgent"
-_NO_KEY = SdkKey("", "development", "", "")  # of offline clients
+_NO_KEY = SdkKey("", DEVELOPMENT, "", "")  # of offline clients
 
 
 class SignaKitClient:
@@ -224,8 +224,8 @@ class SignaKitClient:
             own = dict(attributes)
         else:
             raise TypeError(f"attributes must be a mapping, not {type(attributes).__name__}")
-        if _USER_AGENT in own:
-            user_agent = own.pop(_USER_AGENT)
+        if USER_AGENT in own:
+            user_agent = own.pop(USER_AGENT)
             is_bot = isinstance(user_agent, str) and self._is_bot(user_agent)
         return SignaKitUserContext(engine, user_id, own, is_bot)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from .._names import BUCKETS
 from .._types import Explanation, Step, short
-from .bucketing import BUCKETS, bucket
+from .bucketing import bucket
 from .config import NO_VALUE
 
 if TYPE_CHECKING:

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from mmh3 import mmh3_32_uintdigest as murmur3_32
 
 from .._frozen import CONTAINERS, ReadOnlyDict, TooDeepError, check_depth, freeze
+from .._names import ARCHIVED, BUCKETS, OFF, TARGETED
 from .._types import Decision, plain_text
 from .audience import OPERATORS, CompiledAudiences
-from .bucketing import BUCKETS, bucket
+from .bucketing import bucket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from .config import Allocation, Config, Flag, Rule
 
 _Share: TypeAlias = "Callable[[Any], Any]"
-
-OFF = "off"
 
 
 class Outcome:
@@ -263,7 +262,7 @@ def compile_ruleset(config: Config) -> Ruleset:
         # Of several flags with one key the first counts, in decide and decide_all alike (PROTOCOL section 8).
         if flag.key in flags or flag.key in archived:
             continue
-        if flag.status == "archived":
+        if flag.status == ARCHIVED:
             archived.add(flag.key)
             continue
         try:
@@ -320,7 +319,7 @@ def _outcomes(
     def outcome_of(variation: str) -> Outcome:
         if variation not in made:
             decision = Decision(flag_key, variation, variation != OFF, rule_key, rule_type, variables(variation))
-            made[variation] = Outcome(decision, exposes=rule_type != "targeted")
+            made[variation] = Outcome(decision, exposes=rule_type != TARGETED)
         return made[variation]
 
     return outcome_of

@@ -15,12 +15,12 @@ from math import inf, isfinite, nan
 from typing import TYPE_CHECKING, Any
 
 from .._log import logger
+from .._names import BEYOND_DOUBLES, EXPOSURE
 from .._types import plain_text, short
 
 if TYPE_CHECKING:
     from .exposure_filter import ExposureKey
 
-EXPOSURE = "$exposure"
 MAX_EVENT_KEY = 100
 MAX_USER_ID = 256
 MAX_ATTRIBUTES = 50
@@ -29,7 +29,6 @@ MAX_ATTRIBUTE_TEXT = 1_000
 MAX_ATTRIBUTE_ITEMS = 100
 MAX_METADATA_BYTES = 5_000
 _MAX_DEPTH = 64
-_HUGE = 2**1023
 
 
 @dataclass(slots=True, eq=False)
@@ -285,7 +284,11 @@ def _is_sent_as_it_is(attributes: dict[Any, Any]) -> bool:
         if kind is str:
             if len(value) > MAX_ATTRIBUTE_TEXT:
                 return False
-        elif not (kind is bool or (kind is int and -_HUGE < value < _HUGE) or (kind is float and isfinite(value))):
+        elif not (
+            kind is bool
+            or (kind is int and -BEYOND_DOUBLES < value < BEYOND_DOUBLES)
+            or (kind is float and isfinite(value))
+        ):
             return False
     return True
 
@@ -328,7 +331,7 @@ def json_number(value: Any, warnings: Warnings) -> int | float | None:
     # By methods of the plain types: those of a subclass may raise.
     if isinstance(value, int):
         whole = int.__int__(value)
-        if -_HUGE < whole < _HUGE:
+        if -BEYOND_DOUBLES < whole < BEYOND_DOUBLES:
             return whole
         number = inf  # 300 digits and more: no other reader would take it
     elif isinstance(value, float):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .._frozen import ReadOnlyDict, freeze
+from .._names import OFF
 from .._types import Decision, Explanation, Step
 from ._layers import in_force
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from ._layers import InForce
     from ._overrides import Override
 
-OFF = "off"
 ON = "on"
 
 _DRIVERS = ("python-httpx", "python-requests/", "python-urllib/", "headlesschrome/")

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from .. import SignaKitUserContext
-    from .._types import Attributes
+    from .. import Attributes, SignaKitUserContext
     from ._overrides import Forced, Override
 
 

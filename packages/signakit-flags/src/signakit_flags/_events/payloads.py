@@ -350,28 +350,37 @@ def json_number(value: Any, warnings: Warnings) -> int | float | None:
 _FIRST, _LAST = -30_610_224_000, 253_402_300_799
 """The first and the last second whose year has four digits."""
 
-_last_timestamp: tuple[int, str] = (0, "1970-01-01T00:00:00.000Z")
+
+class _Timestamps:
+    """Writes timestamps, and keeps the last one: events of a batch share a second, and often a millisecond.
+
+    ``_last`` is read and written as one tuple, so that threads cannot mix two of them.
+    """
+
+    __slots__ = ("_last",)
+
+    def __init__(self) -> None:
+        self._last = 0, "1970-01-01T00:00:00.000Z"
+
+    def format(self, at: float) -> str:
+        """Return ``YYYY-MM-DDTHH:MM:SS.mmmZ``, in UTC, of ``at`` seconds since the epoch."""
+        try:
+            milliseconds = int(at * 1000)
+        except (OverflowError, ValueError):  # a clock at infinity or at NaN: the event is worth more than its time
+            milliseconds = _LAST * 1000 if at > 0 else _FIRST * 1000 if at < 0 else 0
+        last, text = self._last
+        if last != milliseconds:
+            seconds, rest = divmod(milliseconds, 1000)
+            if last // 1000 == seconds:
+                text = f"{text[:-5]}.{rest:03d}Z"
+            else:
+                moment = time.gmtime(min(max(seconds, _FIRST), _LAST))
+                text = f"{time.strftime('%Y-%m-%dT%H:%M:%S', moment)}.{rest:03d}Z"
+            self._last = milliseconds, text
+        return text
 
 
-def format_timestamp(at: float) -> str:
-    """Return ``YYYY-MM-DDTHH:MM:SS.mmmZ``, in UTC, of seconds since the epoch."""
-    # Events of one batch mostly share a second, and often a millisecond. Read and written as one tuple, so that threads
-    # cannot mix two of them.
-    global _last_timestamp  # noqa: PLW0603  # a cache of one value
-    try:
-        milliseconds = int(at * 1000)
-    except (OverflowError, ValueError):  # a clock at infinity, or one that shows no number: the event is worth more
-        milliseconds = _LAST * 1000 if at > 0 else _FIRST * 1000 if at < 0 else 0
-    last, text = _last_timestamp
-    if last != milliseconds:
-        seconds, rest = divmod(milliseconds, 1000)
-        if last // 1000 == seconds:
-            text = f"{text[:-5]}.{rest:03d}Z"
-        else:
-            moment = time.gmtime(min(max(seconds, _FIRST), _LAST))
-            text = f"{time.strftime('%Y-%m-%dT%H:%M:%S', moment)}.{rest:03d}Z"
-        _last_timestamp = milliseconds, text
-    return text
+format_timestamp = _Timestamps().format
 
 
 def _text(value: str) -> str:

@@ -63,8 +63,8 @@ def never_seen(user_agents: list[str]) -> float:
     """Return the microseconds for a User-Agent that no verdict is kept for; the best of some rounds."""
     best = float("inf")
     for _ in range(ROUNDS):
-        bots._recent.clear()  # noqa: SLF001  # the caches are what is to be avoided
-        bots._older.clear()  # noqa: SLF001
+        bots._state.recent.clear()  # noqa: SLF001  # the caches are what is to be avoided
+        bots._state.older.clear()  # noqa: SLF001
         best = min(best, elapsed(user_agents))
     return best
 

@@ -11,8 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from signakit_flags import SignaKitClient
-from signakit_flags import _client as client_module
+from signakit_flags import SignaKitClient, _settings
 from signakit_flags._events import exposure_filter, payloads
 
 if TYPE_CHECKING:
@@ -98,7 +97,7 @@ def test_the_table_of_options_is_the_signature() -> None:
 
 def test_the_table_of_environment_variables_is_complete() -> None:
     documented = {name.strip("`") for name, *_ in rows(ROOT / "docs/getting-started.md", "Environment variables")}
-    read = set(re.findall(r"environ\.get\(\"(\w+)\"", inspect.getsource(client_module)))
+    read = set(re.findall(r"environ\.get\(\"(\w+)\"", inspect.getsource(_settings)))
     assert documented == read
 
 

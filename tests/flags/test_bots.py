@@ -263,28 +263,28 @@ class TestThePackagesPatterns:
 @pytest.fixture
 def fresh(monkeypatch):
     """No verdict is kept yet."""
-    monkeypatch.setattr(bots, "_recent", {})
-    monkeypatch.setattr(bots, "_older", {})
+    monkeypatch.setattr(bots._state, "recent", {})
+    monkeypatch.setattr(bots._state, "older", {})
 
 
 @pytest.mark.usefixtures("fresh")
 class TestKeptVerdicts:
     def kept(self):
-        return bots._recent.keys() | bots._older.keys()
+        return bots._state.recent.keys() | bots._state.older.keys()
 
     def test_a_verdict_is_not_asked_for_twice(self, monkeypatch):
         assert is_bot("curl/8.5.0")
-        monkeypatch.setattr(bots, "_judge", lambda user_agent: pytest.fail("asked again"))
+        monkeypatch.setattr(bots._state, "judge", lambda user_agent: pytest.fail("asked again"))
         assert is_bot("curl/8.5.0")
 
     def test_their_number_is_bounded(self):
         for number in range(10_000):
             is_bot(f"{CHROME} Some/{number}")
-            assert len(bots._recent) + len(bots._older) <= 2 * bots._KEPT_ENTRIES
+            assert len(bots._state.recent) + len(bots._state.older) <= 2 * bots._KEPT_ENTRIES
 
     def test_one_that_comes_again_and_again_is_judged_once(self, monkeypatch):
         judged = []
-        monkeypatch.setattr(bots, "_judge", lambda user_agent: bool(judged.append(user_agent)))
+        monkeypatch.setattr(bots._state, "judge", lambda user_agent: bool(judged.append(user_agent)))
         for number in range(5 * bots._KEPT_ENTRIES):
             is_bot(CHROME)
             is_bot(f"{CHROME} Some/{number}")
@@ -320,7 +320,7 @@ def test_repetition_does_not_stall_it(piece):
 
 
 def test_many_threads_that_come_first_together_get_the_same_answers(fresh, monkeypatch):
-    monkeypatch.setattr(bots, "_judge", None)
+    monkeypatch.setattr(bots._state, "judge", None)
     people, programs = [*BROWSERS, *APPS], [*CRAWLERS, *LIBRARIES, *MACHINES]
     strings = [f"{text} Some/{number}" for number in range(40) for text in programs] + people * 40
     wanted = [True] * (40 * len(programs)) + [False] * (40 * len(people))
@@ -346,7 +346,7 @@ import importlib.util, sys
 spec = importlib.util.spec_from_file_location("bots", {bots.__file__!r})
 bots = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(bots)
-print(bots._judge, {HEAVY} & set(sys.modules))
+print(bots._state.judge, {HEAVY} & set(sys.modules))
 """
     assert run(code, "-IS").split() == ["None", "set()"]  # no site-packages: their start-up files import what they like
 

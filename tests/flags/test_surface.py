@@ -19,8 +19,10 @@ from signakit_flags import (
     Decision,
     Explanation,
     OnReadyResult,
+    SdkKey,
     SignaKitClient,
     SignaKitUserContext,
+    Step,
     TrackEventOptions,
     create_instance,
     is_bot,
@@ -31,13 +33,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PUBLIC = [
+    "Attributes",
     "ClientStatus",
     "Decision",
     "Decisions",
     "Explanation",
     "OnReadyResult",
+    "SdkKey",
     "SignaKitClient",
     "SignaKitUserContext",
+    "Step",
     "TrackEventOptions",
     "UserAttributes",
     "VariableValue",
@@ -183,6 +188,14 @@ def test_parameters_and_defaults_are_the_fixed_ones(function: Callable[..., Any]
             ),
         ),
         (Explanation, dict.fromkeys(("flag_key", "user_id", "decision", "steps"), NO_DEFAULT)),
+        (
+            Step,
+            {
+                **dict.fromkeys(("kind", "passed", "detail"), NO_DEFAULT),
+                **dict.fromkeys(("rule", "bucket", "threshold")),
+            },
+        ),
+        (SdkKey, dict.fromkeys(("text", "environment", "org_id", "project_id"), NO_DEFAULT)),
     ],
 )
 def test_values_are_frozen_slotted_dataclasses_with_the_fixed_fields(kind: type, expected: dict[str, Any]) -> None:

@@ -6,8 +6,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, assert_type
 
 from signakit_flags import (
+    Attributes,
     ClientStatus,
     OnReadyResult,
+    SdkKey,
     SignaKitClient,
     SignaKitUserContext,
     UserAttributes,
@@ -110,6 +112,10 @@ def users(client: SignaKitClient, attributes: UserAttributes) -> None:
     client.create_user_context("u", tags)
 
 
+def users_of_any_mapping(client: SignaKitClient, attributes: Attributes) -> None:
+    client.create_user_context("u", attributes)
+
+
 def looking_in(client: SignaKitClient) -> None:
     status = client.status()
     assert_type(status, ClientStatus)
@@ -129,6 +135,7 @@ def the_rest() -> None:
     assert_type(is_bot("curl/8.0"), bool)
     assert_type(__version__, str)
     key = parse_sdk_key("sk_dev_org_1_x")
+    assert_type(key, SdkKey)
     assert_type(key.environment, str)
     assert_type(key.org_id, str)
     assert_type(key.project_id, str)

@@ -11,6 +11,7 @@ from signakit_flags import (
     Decisions,
     Explanation,
     SignaKitUserContext,
+    Step,
     TrackEventOptions,
     VariableValue,
 )
@@ -77,6 +78,7 @@ def explanations(context: SignaKitUserContext) -> None:
     assert_type(explanation.flag_key, str)
     assert_type(explanation.user_id, str)
     assert_type(explanation.decision, Decision | None)
+    assert_type(explanation.steps, tuple[Step, ...])
     for step in explanation.steps:
         assert_type(step.passed, bool)
         assert_type(step.detail, str)

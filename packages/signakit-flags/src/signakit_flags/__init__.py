@@ -5,13 +5,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ._client import SignaKitClient, create_instance
     from ._evaluation.bots import is_bot
-    from ._sdk_key import parse_sdk_key
+    from ._sdk_key import SdkKey, parse_sdk_key
     from ._types import (
+        Attributes,
         ClientStatus,
         Decision,
         Decisions,
         Explanation,
         OnReadyResult,
+        Step,
         TrackEventOptions,
         UserAttributes,
         VariableValue,
@@ -22,6 +24,7 @@ else:
     # Imported when they are asked for: the pytest plugin lives in this package, and is imported by every test run of
     # whoever has it installed, also by those that use nothing of it.
     _MODULES = {
+        "SdkKey": "_sdk_key",
         "SignaKitClient": "_client",
         "create_instance": "_client",
         "is_bot": "_evaluation.bots",
@@ -44,13 +47,16 @@ else:
 
 
 __all__ = [
+    "Attributes",
     "ClientStatus",
     "Decision",
     "Decisions",
     "Explanation",
     "OnReadyResult",
+    "SdkKey",
     "SignaKitClient",
     "SignaKitUserContext",
+    "Step",
     "TrackEventOptions",
     "UserAttributes",
     "VariableValue",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -10,16 +9,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from . import _hook
 from ._evaluation.bots import is_bot
 from ._log import logger
+from ._names import DEVELOPMENT, USER_AGENT
 from ._runtime import process
 from ._runtime.config_feed import ConfigFeed
 from ._runtime.delivery import Ingest
 from ._runtime.engine import Engine
 from ._runtime.waiting import loop_is_running
 from ._sdk_key import SdkKey, parse_sdk_key, redact
-from ._types import plain_text, short
+from ._settings import check_number, check_sizes, urls
+from ._types import plain_text
 from ._user_context import SignaKitUserContext
 
 if TYPE_CHECKING:
+    import os
     from types import TracebackType
     from typing import Never, Self
 
@@ -31,10 +33,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-DEFAULT_CDN_URL = "https://d30l2rkped5b4m.cloudfront.net"
-DEFAULT_EVENTS_URL = "https://60amq9ozsf.execute-api.us-east-2.amazonaws.com/v1/flag-events"
-_EMULATOR_EVENTS_PATH = "/v1/flag-events"
-_USER_AGENT = "$userAgent"
+_NO_KEY = SdkKey("", DEVELOPMENT, "", "")  # of offline clients
 
 
 class SignaKitClient:
@@ -84,16 +83,10 @@ class SignaKitClient:
         bot_detector: Callable[[str], bool] | None = None,
     ) -> None:
         key = parse_sdk_key(sdk_key)
-        _check_number("polling_interval", polling_interval, at_least=0)
-        _check_number("timeout", timeout, above=0)
-        for name, size in (
-            ("max_batch_size", max_batch_size),
-            ("max_queue_size", max_queue_size),
-            ("max_config_size", max_config_size),
-        ):
-            _check_number(name, size, at_least=1, whole=True)
-        cdn, events = _urls(cdn_url, events_url)
-        self._describe = redact(key.text)
+        check_number("polling_interval", polling_interval, at_least=0)
+        check_number("timeout", timeout, above=0)
+        check_sizes(max_batch_size=max_batch_size, max_queue_size=max_queue_size, max_config_size=max_config_size)
+        cdn, events = urls(cdn_url, events_url)
         store: KeyedStore | None = None
         if snapshot_path is not None or snapshot_store is not None:
             from ._runtime import snapshot_store as stores  # only where it is wanted
@@ -122,10 +115,11 @@ class SignaKitClient:
             async_client=async_client,
             sync_client=sync_client,
         )
-        self._start(engine, bot_detector)
+        self._start(engine, redact(key.text), bot_detector)
 
-    def _start(self, engine: Engine, bot_detector: Callable[[str], bool] | None) -> None:
+    def _start(self, engine: Engine, description: str, bot_detector: Callable[[str], bool] | None) -> None:
         self._engine = engine
+        self._description = description
         self._bot_detector = bot_detector
         self._said_not_ready = False
         # A client that nobody holds any more stops polling, and ends once its events are sent.
@@ -160,8 +154,9 @@ class SignaKitClient:
         elif isinstance(config, (bytes, bytearray, memoryview)):
             body = bytes(config)
         else:
-            with open(config, "rb") as file:  # noqa: PTH123  # pathlib would cost every import 5 ms
-                body = file.read()
+            from pathlib import Path  # would cost every import 5 ms
+
+            body = Path(config).read_bytes()
         limit = max(1, len(body))
         feed = ConfigFeed(url="", key=_NO_KEY, max_size=limit, polling_interval=0)
         feed.load_static(body)
@@ -176,13 +171,12 @@ class SignaKitClient:
             sync_client=None,
             record_events=record_events,
         )
-        client = cls.__new__(cls)
-        client._describe = "offline"  # noqa: SLF001  # an alternative constructor
-        client._start(engine, bot_detector)  # noqa: SLF001  # as above
-        return client
+        self = cls.__new__(cls)
+        self._start(engine, "offline", bot_detector)
+        return self
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._describe} {'ready' if self.is_ready else 'not ready'}>"
+        return f"<{type(self).__name__} {self._description} {'ready' if self.is_ready else 'not ready'}>"
 
     def __reduce__(self) -> Never:
         # A copy would share some of the state and not the rest, and stop when the original goes.
@@ -200,15 +194,15 @@ class SignaKitClient:
 
         Args:
             user_id: Stable and unique; the same id always gets the same variation. Any text, the empty one included.
-            attributes: Matched against audience rules; copied, one level deep. ``"$userAgent"`` takes the
-                request's User-Agent: a bot's
-                gets ``off`` for every flag and sends no events. A value of an unsupported type never matches.
+            attributes: Matched against audience rules; copied, one level deep. ``"$userAgent"`` takes the request's
+                User-Agent: a bot's gets ``off`` for every flag and sends no events. A value of an unsupported type
+                never matches.
 
         Returns:
             The context; None while the client is not ready, which is logged at ERROR once.
 
         Raises:
-            TypeError: ``user_id`` is no text, or ``attributes`` no mapping.
+            TypeError: ``user_id`` is not text, or ``attributes`` is not a mapping.
         """
         if type(user_id) is not str:
             if not isinstance(user_id, str):
@@ -223,8 +217,9 @@ class SignaKitClient:
         if engine.feed.snapshot is None and _hook.in_scope() is None:
             self._say_not_ready()
             return None
+        is_bot = False
         if attributes is None:
-            return SignaKitUserContext(engine, user_id, {}, False)  # noqa: FBT003
+            return SignaKitUserContext(engine, user_id, {}, is_bot)
         # A look at the type costs a quarter of asking an abstract class, and nearly everyone passes a dict.
         if type(attributes) is dict:
             own = attributes.copy()
@@ -232,9 +227,8 @@ class SignaKitClient:
             own = dict(attributes)
         else:
             raise TypeError(f"attributes must be a mapping, not {type(attributes).__name__}")
-        is_bot = False
-        if _USER_AGENT in own:
-            user_agent = own.pop(_USER_AGENT)
+        if USER_AGENT in own:
+            user_agent = own.pop(USER_AGENT)
             is_bot = isinstance(user_agent, str) and self._is_bot(user_agent)
         return SignaKitUserContext(engine, user_id, own, is_bot)
 
@@ -369,8 +363,9 @@ def create_instance(sdk_key: str | None, **kwargs: Any) -> SignaKitClient | None
     try:
         return SignaKitClient(sdk_key, **kwargs)
     except ValueError as error:
-        logger.error("no SignaKit client: %s", error)  # noqa: TRY400  # a wrong setting needs no traceback
-        return None
+        reason = str(error)
+    logger.error("no SignaKit client: %s", reason)  # without a traceback: the message says what to change
+    return None
 
 
 async def _in_thread(function: Callable[..., T], *arguments: Any) -> T:
@@ -378,63 +373,3 @@ async def _in_thread(function: Callable[..., T], *arguments: Any) -> T:
     from anyio.to_thread import run_sync  # comes with httpx
 
     return await run_sync(function, *arguments)
-
-
-_HUGE = 1e15
-_HUGE_SECONDS = 1e6  # eleven days; beyond 4e6 some systems cannot wait
-_NO_KEY = SdkKey("", "development", "", "")
-
-
-def _urls(cdn_url: str | None, events_url: str | None) -> tuple[str, str]:
-    emulator = os.environ.get("SIGNAKIT_EMULATOR_URL", "").strip().rstrip("/")
-    cdn = _first_url(
-        ("cdn_url", cdn_url),
-        ("SIGNAKIT_CDN_URL", os.environ.get("SIGNAKIT_CDN_URL")),
-        ("SIGNAKIT_EMULATOR_URL", emulator),
-        ("the default", DEFAULT_CDN_URL),
-    )
-    events = _first_url(
-        ("events_url", events_url),
-        ("SIGNAKIT_EVENTS_URL", os.environ.get("SIGNAKIT_EVENTS_URL")),
-        ("SIGNAKIT_EMULATOR_URL", emulator and emulator + _EMULATOR_EVENTS_PATH),
-        ("the default", DEFAULT_EVENTS_URL),
-    )
-    return cdn.rstrip("/"), events
-
-
-def _first_url(*choices: tuple[str, str | None]) -> str:
-    """Return the first URL that is given, checked; an error names where it came from."""
-    name, url = next((name, url) for name, url in choices if url and str(url).strip())
-    _check_url(name, url)
-    return url.strip()
-
-
-def _check_url(name: str, url: object) -> None:
-    from urllib.parse import urlsplit  # would cost every import 4 ms
-
-    try:
-        parts = urlsplit(str(url).strip())
-        # Checked on the text: urlsplit drops tabs and line breaks.
-        printable = all("!" <= character <= "~" for character in str(url).strip())
-        fine = isinstance(url, str) and printable and parts.scheme in {"http", "https"} and bool(parts.hostname)
-        # `port` raises for what is none. The config's path is appended to the CDN's URL, so nothing may follow that.
-        fine = fine and parts.port != 0
-        if name not in {"events_url", "SIGNAKIT_EVENTS_URL"}:
-            fine = fine and not parts.query and not parts.fragment
-    except ValueError:
-        fine = False
-    if not fine:
-        raise ValueError(f"{name} must be an http(s) URL, not {url!r}")
-
-
-def _check_number(
-    name: str, value: object, *, at_least: float | None = None, above: float | None = None, whole: bool = False
-) -> None:
-    kinds = int if whole else (int, float)
-    huge = _HUGE if whole else _HUGE_SECONDS
-    if isinstance(value, bool) or not isinstance(value, kinds) or not -huge < value < huge:
-        raise ValueError(f"{name} must be a finite {'whole ' if whole else ''}number, not {short(value)}")
-    if at_least is not None and value < at_least:
-        raise ValueError(f"{name} must be at least {at_least}, not {value!r}")
-    if above is not None and value <= above:
-        raise ValueError(f"{name} must be more than {above}, not {value!r}")

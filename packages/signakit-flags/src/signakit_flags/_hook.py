@@ -1,8 +1,10 @@
-"""Where ``signakit_flags.testing`` reaches in. Empty but in tests: nothing here imports it.
+"""Where ``signakit_flags.testing`` reaches in. Empty outside tests: nothing here imports it.
 
 State: ``hooks`` and ``refuse_network``. The testing kit puts a hook into the first while anything of it is in force
 somewhere in the process, and takes it out after that; the pytest plugin sets the second for a run. Every decision looks
 whether ``hooks`` is empty, by that name: an attribute of this module would cost a request a twentieth.
+
+Clients, contexts and engines all ask this module, so it knows them by what a hook uses of them.
 """
 
 from __future__ import annotations
@@ -12,19 +14,41 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ._client import SignaKitClient
-    from ._evaluation.ruleset import Ruleset
-    from ._runtime.engine import Engine
+    from ._evaluation.ruleset import Outcome, Ruleset
+    from ._events.outbox import Outbox
     from ._types import Decision, Decisions, Explanation
-    from ._user_context import SignaKitUserContext
+
+
+class Context(Protocol):
+    """A user context, the core's or that of a request in a framework, as a hook knows it."""
+
+    _forced: dict[str, tuple[object, Decision]]
+    """What a test forced in this context, by flag. Not set before the first of it."""
+
+    def decide(self, flag_key: str) -> Decision | None: ...
+
+    def _subject(self) -> Subject: ...
+
+
+class Engine(Protocol):
+    """The engine of a client, as a hook knows it."""
+
+    outbox: Outbox
+
+    @property
+    def posts(self) -> bool: ...
+
+    def expose(self, user_id: str, attributes: Mapping[str, Any], outcome: Outcome) -> None: ...
+
+    def expose_forced(self, user_id: str, attributes: Mapping[str, Any], decision: Decision) -> None: ...
 
 
 class Subject:
-    """Whom a question is about, and what is known for the answer.
+    """The user that a question is about, and what is known for the answer.
 
     Attributes:
         context: Keeps what was forced, for the conversions that follow.
-        user_id: None for nobody.
+        user_id: None where a request has no user.
         attributes: Those of the user, without ``$userAgent``. Not to be changed.
         is_bot: The user is a bot.
         ruleset: The config that the context keeps to, or None while there is none.
@@ -35,7 +59,7 @@ class Subject:
 
     def __init__(
         self,
-        context: SignaKitUserContext,
+        context: Context,
         user_id: str | None,
         attributes: Mapping[str, Any],
         *,
@@ -43,7 +67,7 @@ class Subject:
         ruleset: Ruleset | None = None,
         engine: Engine | None = None,
     ) -> None:
-        self.context: SignaKitUserContext = context
+        self.context: Context = context
         self.user_id: str | None = user_id
         self.attributes: Mapping[str, Any] = attributes
         self.is_bot: bool = is_bot
@@ -52,7 +76,7 @@ class Subject:
 
 
 class Hook(Protocol):
-    """What a test has in force, asked before anything is decided. None from each means: go on as if it were not there.
+    """What a test has in force, asked before anything is decided. None means: go on as if it were not there.
 
     ``in_scope`` tells whether it is in force for the calling code: a test that runs at the same time in another task
     has it, this one may not.
@@ -60,20 +84,23 @@ class Hook(Protocol):
 
     def in_scope(self) -> bool: ...
 
-    def client(self) -> SignaKitClient | None: ...
+    def client(self) -> Any:
+        """Return the ``SignaKitClient`` that serves the requests of every framework, or None.
+
+        The type is not named here: the client is made of modules that import this one.
+        """
+        ...
 
     def drives_tests(self, user_agent: str) -> bool: ...
 
-    def decide(self, context: SignaKitUserContext, flag_key: str) -> tuple[Decision | None] | None: ...
+    def decide(self, context: Context, flag_key: str) -> tuple[Decision | None] | None: ...
 
-    def decide_all(self, context: SignaKitUserContext) -> Decisions | None: ...
+    def decide_all(self, context: Context) -> Decisions | None: ...
 
-    def explain(self, context: SignaKitUserContext, flag_key: str) -> Explanation | None: ...
+    def explain(self, context: Context, flag_key: str) -> Explanation | None: ...
 
-    def track(
-        self, context: SignaKitUserContext, event_key: str, value: Any, metadata: Any, decisions: dict[str, str]
-    ) -> bool:
-        """Take a conversion, and say that it goes no further; else put right the ``decisions`` that go with it."""
+    def track(self, context: Context, event_key: str, value: Any, metadata: Any, decisions: dict[str, str]) -> bool:
+        """Take a conversion, and return whether it goes no further; else correct the ``decisions`` that go with it."""
         ...
 
 

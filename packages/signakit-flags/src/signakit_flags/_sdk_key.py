@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-_ENVIRONMENTS = {"dev": "development", "prod": "production"}
+from ._names import DEVELOPMENT, PRODUCTION
+
+_ENVIRONMENTS = {"dev": DEVELOPMENT, "prod": PRODUCTION}
 _PART = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-")
 _EXPECTED = "expected sk_{dev|prod}_{orgId}_{projectId}_{random}, each part of A-Z a-z 0-9 and -"
 

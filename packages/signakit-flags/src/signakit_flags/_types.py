@@ -10,10 +10,10 @@ AttributeValue: TypeAlias = str | int | float | bool | Sequence[str] | None
 """What one attribute may hold when it is handed in. ``None`` counts as absent (PROTOCOL section 5)."""
 
 Attributes: TypeAlias = Mapping[str, AttributeValue]
-"""Attributes as a parameter: any mapping will do; it is copied."""
+"""Attributes of a user as a parameter: any mapping will do, and None counts as absent. It is copied."""
 
 UserAttributes: TypeAlias = dict[str, str | int | float | bool | list[str]]
-"""Attributes of a user, matched against audience rules. ``"$userAgent"`` takes the request's User-Agent."""
+"""Attributes of a user in a dict of your own. ``"$userAgent"`` takes the request's User-Agent."""
 
 VariableValue: TypeAlias = str | int | float | bool | dict[str, Any] | list[Any] | None
 """Value of a flag variable: text, a number, a boolean, or JSON. ``None`` where the dashboard says ``null``."""
@@ -61,7 +61,10 @@ class OnReadyResult:
 
 @dataclass(frozen=True, slots=True)
 class TrackEventOptions:
-    """The optional parts of a tracked event.
+    """The optional parts of a tracked event, as one value. No function here takes it.
+
+    ``track`` and ``track_event`` take ``value`` and ``metadata`` by themselves. The name is there because 1.1.0 exports
+    it, so that code written for 1.1.0 can still import it.
 
     Attributes:
         value: A number such as a revenue or a score.
@@ -107,7 +110,7 @@ StepKind: TypeAlias = Literal["flag", "allowlist", "audience", "traffic", "range
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that was tried.
+    """One thing that was tried for a decision: an item of ``Explanation.steps``.
 
     Attributes:
         kind: ``"flag"`` (is there one, and does it run), ``"allowlist"``, ``"audience"`` (one condition of an

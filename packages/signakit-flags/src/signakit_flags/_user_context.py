@@ -8,6 +8,7 @@ from . import _hook
 from ._events.payloads import is_decimal
 from ._frozen import ReadOnlyDict
 from ._hook import hooks
+from ._names import BEYOND_DOUBLES, OFF
 from ._types import Decision, Decisions, Explanation, Step, VariableValue, plain_text
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-OFF = "off"
-_BEYOND_DOUBLES = 2**1023
 _NO_VARIABLES = ReadOnlyDict()
 
 
@@ -212,7 +211,7 @@ class SignaKitUserContext:
             whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
             return int(value) if whole else default  # type: ignore[arg-type]  # a number, by the line above
         if isinstance(default, float):
-            fits = isinstance(value, float) or (isinstance(value, int) and abs(value) < _BEYOND_DOUBLES)
+            fits = isinstance(value, float) or (isinstance(value, int) and abs(value) < BEYOND_DOUBLES)
             return float(value) if fits else default  # type: ignore[arg-type]  # as above
         for kind in (str, dict, list):
             if isinstance(default, kind):

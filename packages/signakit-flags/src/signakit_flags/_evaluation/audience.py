@@ -1,8 +1,8 @@
-"""Conditions, compiled by the type of their value into closures (PROTOCOL sections 5 and 8).
+"""Conditions, compiled by the type of their value into predicates (PROTOCOL sections 5 and 8).
 
-A test takes the attributes and says whether the condition holds. Values are compared with their JSON types: a bool is
-never a number, ``1`` equals ``1.0``, numeric text is text. An absent (or None) attribute never matches. Text of a
-subclass counts by its characters, as it is sent.
+A predicate takes the attributes of a user and says whether the condition holds. Values are compared with their JSON
+types: a bool is never a number, ``1`` equals ``1.0``, numeric text is text. An absent (or None) attribute never
+matches. Text of a subclass counts by its characters, as it is sent.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from .config import NO_VALUE
 if TYPE_CHECKING:
     from .config import Condition, Rule
 
-Test: TypeAlias = Callable[[Mapping[str, Any]], bool]
+Predicate: TypeAlias = Callable[[Mapping[str, Any]], bool]
+"""Says whether the user who has these attributes is meant."""
 
 Operator: TypeAlias = Literal[
     "equals",
@@ -35,15 +36,20 @@ OPERATORS = frozenset(get_args(Operator))
 
 
 class CompiledCondition:
-    """One condition with its compiled test; the rest is there for ``explain()``."""
+    """One condition, compiled.
 
-    __slots__ = ("attribute", "operator", "test", "value")
+    Attributes:
+        holds: Says whether the condition holds for attributes.
+        attribute, operator, value: What the config says, for ``explain()``. The value may be ``NO_VALUE``.
+    """
+
+    __slots__ = ("attribute", "holds", "operator", "value")
 
     def __init__(self, condition: Condition) -> None:
         self.attribute: str = condition.attribute
         self.operator: str = condition.operator
-        self.value: Any = condition.value  # NO_VALUE where it has none
-        self.test: Test = compile_condition(condition)
+        self.value: Any = condition.value
+        self.holds: Predicate = compile_condition(condition)
 
 
 class CompiledAudiences:
@@ -53,7 +59,7 @@ class CompiledAudiences:
         groups: The conditions of each audience, for ``explain()``.
         any_of: True when one matching audience is enough.
         texts: (attribute, texts): the attribute must be one of the texts. Most conditions are of this kind, and to look
-            them up in a loop costs a third of calling a test for each.
+            them up in a loop costs a third of calling a predicate for each.
         rest: The other conditions; None where there are none.
     """
 
@@ -67,15 +73,15 @@ class CompiledAudiences:
         # An unknown match type means all (PROTOCOL section 8).
         self.any_of: bool = rule.audience_match_type == "any"
         self.texts: tuple[tuple[str, frozenset[str]], ...] = ()
-        self.rest: Test | None = None
+        self.rest: Predicate | None = None
         if self.any_of and len(self.groups) > 1:
             if () not in self.groups:
-                self.rest = _any_of([_all_of([condition.test for condition in group]) for group in self.groups])
+                self.rest = _any_of([_all_of([condition.holds for condition in group]) for group in self.groups])
             return
         conditions = [condition for group in self.groups for condition in group]
         texts = [(condition.attribute, _texts_of(condition)) for condition in conditions]
         self.texts = tuple((attribute, wanted) for attribute, wanted in texts if wanted is not None)
-        rest = [condition.test for condition in conditions if _texts_of(condition) is None]
+        rest = [condition.holds for condition in conditions if _texts_of(condition) is None]
         self.rest = _all_of(rest) if rest else None
 
     def match(self, attributes: Mapping[str, Any]) -> bool:
@@ -101,18 +107,18 @@ def _texts_of(condition: CompiledCondition) -> frozenset[str] | None:
     return None
 
 
-def _all_of(tests: Sequence[Test]) -> Test:
-    if len(tests) == 1:
-        return tests[0]
-    return lambda attributes: all(test(attributes) for test in tests)
+def _all_of(predicates: Sequence[Predicate]) -> Predicate:
+    if len(predicates) == 1:
+        return predicates[0]
+    return lambda attributes: all(holds(attributes) for holds in predicates)
 
 
-def _any_of(tests: Sequence[Test]) -> Test:
-    return lambda attributes: any(test(attributes) for test in tests)
+def _any_of(predicates: Sequence[Predicate]) -> Predicate:
+    return lambda attributes: any(holds(attributes) for holds in predicates)
 
 
-def compile_condition(condition: Condition) -> Test:
-    """Return the test of one condition."""
+def compile_condition(condition: Condition) -> Predicate:
+    """Return what says whether one condition holds."""
     name, value = condition.attribute, condition.value
     if value is NO_VALUE or condition.operator not in OPERATORS:
         return _never
@@ -137,8 +143,8 @@ def _never(_attributes: Mapping[str, Any]) -> bool:
     return False
 
 
-def _present_and_not(name: str, test: Test) -> Test:
-    return lambda attributes: attributes.get(name) is not None and not test(attributes)
+def _present_and_not(name: str, predicate: Predicate) -> Predicate:
+    return lambda attributes: attributes.get(name) is not None and not predicate(attributes)
 
 
 def _text_of(value: object) -> str | None:
@@ -157,7 +163,7 @@ def is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _equals(name: str, value: Any) -> Test:
+def _equals(name: str, value: Any) -> Predicate:
     if isinstance(value, str):
         return lambda attributes: _is_text(attributes.get(name), value)
     if isinstance(value, bool):
@@ -193,7 +199,7 @@ def same_json(left: Any, right: Any) -> bool:
     return left is None and right is None
 
 
-def _in(name: str, value: Any) -> Test:
+def _in(name: str, value: Any) -> Predicate:
     if not isinstance(value, list):
         return _never
     texts = frozenset(item for item in value if isinstance(item, str))
@@ -201,7 +207,7 @@ def _in(name: str, value: Any) -> Test:
     if not others:
         return lambda attributes: _text_of(attributes.get(name)) in texts
 
-    def test(attributes: Mapping[str, Any]) -> bool:
+    def holds(attributes: Mapping[str, Any]) -> bool:
         actual = attributes.get(name)
         if actual is None:
             return False
@@ -209,14 +215,14 @@ def _in(name: str, value: Any) -> Test:
             return _text_of(actual) in texts
         return any(same_json(actual, item) for item in others)
 
-    return test
+    return holds
 
 
-def _contains(name: str, value: Any) -> Test:
+def _contains(name: str, value: Any) -> Predicate:
     if not isinstance(value, str):
         return _never
 
-    def test(attributes: Mapping[str, Any]) -> bool:
+    def holds(attributes: Mapping[str, Any]) -> bool:
         actual = attributes.get(name)
         text = _text_of(actual)
         if text is not None:
@@ -225,10 +231,10 @@ def _contains(name: str, value: Any) -> Test:
             return any(_is_text(item, value) for item in actual)
         return False
 
-    return test
+    return holds
 
 
-def _compare(name: str, operator: str, value: Any) -> Test:
+def _compare(name: str, operator: str, value: Any) -> Predicate:
     if not is_number(value):
         return _never
     match operator:

@@ -13,11 +13,11 @@ The package's regular expressions are never run: nearly all are plain text and a
 (the marks find what they mean). One big expression of 1,500 alternatives takes milliseconds a string; and a new release
 of the package cannot bring one that backtracks.
 
-The state is module-level and under no lock, so that a fork at any moment is harmless:
+The state is one object of the module, `_state`, and under no lock, so that a fork at any moment is harmless:
 
-* `_judge` is built at the first call and assigned once. Two threads that come first together both build it.
-* `_recent` and `_older` are two generations of verdicts. Any thread may add to `_recent`; the one that finds it full
-  makes it `_older` and starts a new one. A race there forgets verdicts, it never makes a wrong one.
+* `judge` is built at the first call and assigned once. Two threads that come first together both build it.
+* `recent` and `older` are two generations of verdicts. Any thread may add to `recent`; the one that finds it full
+  makes it `older` and starts a new one. A race there forgets verdicts, it never makes a wrong one.
 * Nothing is imported by the first call: an import is a lock too, and a child forked in its midst waits forever. So the
   package's JSON is read with `re`, not with json or msgspec, which must not be imported along with this module.
 """
@@ -168,9 +168,19 @@ _STRING = r'"(?:[^"\\]++|\\.)*+"'
 _ENTRY = rf'\{{(?:[^{{}}"]++|{_STRING})*+\}}'
 _FIELD = rf'"(pattern|instances|tags)"\s*:\s*({_STRING}|\[(?:[^\]"]++|{_STRING})*+\])'
 
-_judge: Callable[[str], bool] | None = None
-_recent: dict[str, bool] = {}
-_older: dict[str, bool] = {}
+
+class _State:
+    """The state of the module; its rules stand in the module's docstring."""
+
+    __slots__ = ("judge", "older", "recent")
+
+    def __init__(self) -> None:
+        self.judge: Callable[[str], bool] | None = None
+        self.recent: dict[str, bool] = {}
+        self.older: dict[str, bool] = {}
+
+
+_state = _State()
 
 
 def is_bot(user_agent: str) -> bool:
@@ -191,29 +201,27 @@ def is_bot(user_agent: str) -> bool:
     """
     if len(user_agent) > _KEPT_LENGTH:
         return _detector()(user_agent[:_LOOKED_AT])
-    verdict = _recent.get(user_agent)
+    verdict = _state.recent.get(user_agent)
     if verdict is None:
         verdict = _remember(user_agent)
     return verdict
 
 
 def _remember(user_agent: str) -> bool:
-    """Give the verdict on a User-Agent that is not in `_recent`, and keep it there."""
-    global _older, _recent  # the state of this module, see its docstring
-    verdict = _older.get(user_agent)
+    """Return the verdict on a User-Agent that is not in `recent`, and keep it there."""
+    verdict = _state.older.get(user_agent)
     if verdict is None:
         verdict = _detector()(user_agent)
-    if len(_recent) >= _KEPT_ENTRIES:
-        _older, _recent = _recent, {}
-    _recent[user_agent] = verdict
+    if len(_state.recent) >= _KEPT_ENTRIES:
+        _state.older, _state.recent = _state.recent, {}
+    _state.recent[user_agent] = verdict
     return verdict
 
 
 def _detector() -> Callable[[str], bool]:
-    global _judge  # noqa: PLW0603  # the state of this module, see its docstring
-    judge = _judge
+    judge = _state.judge
     if judge is None:
-        judge = _judge = _build()
+        judge = _state.judge = _build()
     return judge
 
 

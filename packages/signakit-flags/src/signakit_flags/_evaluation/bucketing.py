@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mmh3 import mmh3_32_uintdigest as murmur3_32
 
-BUCKETS = 10_000
+from .._names import BUCKETS
 
 
 def bucket(prefix: str, user_id: str) -> int:

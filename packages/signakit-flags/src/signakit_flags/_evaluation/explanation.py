@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from .._names import BUCKETS
 from .._types import Explanation, Step, short
-from .bucketing import BUCKETS, bucket
+from .bucketing import bucket
 from .config import NO_VALUE
 
 if TYPE_CHECKING:
@@ -20,15 +21,15 @@ def explain(ruleset: Ruleset, flag_key: str, user_id: str, attributes: Mapping[s
     flag = ruleset.flag(flag_key)
     if flag is None:
         detail = "archived" if flag_key in ruleset.archived else "no such flag in the config"
-        return Explanation(flag_key, user_id, None, (Step("flag", False, detail),))  # noqa: FBT003
+        return Explanation(flag_key, user_id, None, (Step("flag", passed=False, detail=detail),))
     steps = tuple(_steps(flag, user_id, attributes))
     return Explanation(flag_key, user_id, flag.outcome(user_id, attributes).decision, steps)
 
 
 def _steps(flag: CompiledFlag, user_id: str, attributes: Mapping[str, Any]) -> list[Step]:
     if not flag.running:
-        return [Step("flag", False, "not running: everyone gets off")]  # noqa: FBT003
-    steps = [Step("flag", True, "running")]  # noqa: FBT003
+        return [Step("flag", passed=False, detail="not running: everyone gets off")]
+    steps = [Step("flag", passed=True, detail="running")]
     for position, rule in enumerate(flag.rules, start=1):
         steps += _rule_steps(rule, rule.key if rule.key is not None else f"#{position}", user_id, attributes)
         if steps[-1].passed:
@@ -50,7 +51,8 @@ def _rule_steps(rule: CompiledRule, name: str, user_id: str, attributes: Mapping
         if not rule.audiences.match(attributes):
             # The last condition shown may have held while the audiences as a whole did not.
             how = "one" if rule.audiences.any_of else "every one"
-            steps.append(Step("audience", False, f"needs {how} of {len(rule.audiences.groups)}", name))  # noqa: FBT003
+            needed = f"needs {how} of {len(rule.audiences.groups)}"
+            steps.append(Step("audience", passed=False, detail=needed, rule=name))
             return steps
     number = bucket(rule.prefix, user_id)
     takes_part = number < rule.threshold
@@ -66,7 +68,7 @@ def _audience_steps(audiences: CompiledAudiences, name: str, attributes: Mapping
     for number, group in enumerate(audiences.groups, start=1):
         for condition in group:
             detail = f"{number}: {_condition_detail(condition, attributes)}"
-            steps.append(Step("audience", condition.test(attributes), detail, name))
+            steps.append(Step("audience", condition.holds(attributes), detail, name))
     return steps
 
 
@@ -82,5 +84,5 @@ def _split_step(kind: Literal["range", "default"], split: Split, user_id: str, r
     for start, end, outcome in split.ranges:
         if start <= number <= end:
             detail = f"bucket {number} in {start}..{end}: {outcome.decision.variation_key}"
-            return Step(kind, True, detail, rule, number)  # noqa: FBT003
-    return Step(kind, False, f"bucket {number} in no range", rule, number)  # noqa: FBT003
+            return Step(kind, passed=True, detail=detail, rule=rule, bucket=number)
+    return Step(kind, passed=False, detail=f"bucket {number} in no range", rule=rule, bucket=number)

@@ -15,12 +15,12 @@ from math import inf, isfinite, nan
 from typing import TYPE_CHECKING, Any
 
 from .._log import logger
+from .._names import BEYOND_DOUBLES, EXPOSURE
 from .._types import plain_text, short
 
 if TYPE_CHECKING:
     from .exposure_filter import ExposureKey
 
-EXPOSURE = "$exposure"
 MAX_EVENT_KEY = 100
 MAX_USER_ID = 256
 MAX_ATTRIBUTES = 50
@@ -29,7 +29,6 @@ MAX_ATTRIBUTE_TEXT = 1_000
 MAX_ATTRIBUTE_ITEMS = 100
 MAX_METADATA_BYTES = 5_000
 _MAX_DEPTH = 64
-_HUGE = 2**1023
 
 
 @dataclass(slots=True, eq=False)
@@ -285,7 +284,11 @@ def _is_sent_as_it_is(attributes: dict[Any, Any]) -> bool:
         if kind is str:
             if len(value) > MAX_ATTRIBUTE_TEXT:
                 return False
-        elif not (kind is bool or (kind is int and -_HUGE < value < _HUGE) or (kind is float and isfinite(value))):
+        elif not (
+            kind is bool
+            or (kind is int and -BEYOND_DOUBLES < value < BEYOND_DOUBLES)
+            or (kind is float and isfinite(value))
+        ):
             return False
     return True
 
@@ -328,7 +331,7 @@ def json_number(value: Any, warnings: Warnings) -> int | float | None:
     # By methods of the plain types: those of a subclass may raise.
     if isinstance(value, int):
         whole = int.__int__(value)
-        if -_HUGE < whole < _HUGE:
+        if -BEYOND_DOUBLES < whole < BEYOND_DOUBLES:
             return whole
         number = inf  # 300 digits and more: no other reader would take it
     elif isinstance(value, float):
@@ -347,28 +350,37 @@ def json_number(value: Any, warnings: Warnings) -> int | float | None:
 _FIRST, _LAST = -30_610_224_000, 253_402_300_799
 """The first and the last second whose year has four digits."""
 
-_last_timestamp: tuple[int, str] = (0, "1970-01-01T00:00:00.000Z")
+
+class _Timestamps:
+    """Writes timestamps, and keeps the last one: events of a batch share a second, and often a millisecond.
+
+    ``_last`` is read and written as one tuple, so that threads cannot mix two of them.
+    """
+
+    __slots__ = ("_last",)
+
+    def __init__(self) -> None:
+        self._last = 0, "1970-01-01T00:00:00.000Z"
+
+    def format(self, at: float) -> str:
+        """Return ``YYYY-MM-DDTHH:MM:SS.mmmZ``, in UTC, of ``at`` seconds since the epoch."""
+        try:
+            milliseconds = int(at * 1000)
+        except (OverflowError, ValueError):  # a clock at infinity or at NaN: the event is worth more than its time
+            milliseconds = _LAST * 1000 if at > 0 else _FIRST * 1000 if at < 0 else 0
+        last, text = self._last
+        if last != milliseconds:
+            seconds, rest = divmod(milliseconds, 1000)
+            if last // 1000 == seconds:
+                text = f"{text[:-5]}.{rest:03d}Z"
+            else:
+                moment = time.gmtime(min(max(seconds, _FIRST), _LAST))
+                text = f"{time.strftime('%Y-%m-%dT%H:%M:%S', moment)}.{rest:03d}Z"
+            self._last = milliseconds, text
+        return text
 
 
-def format_timestamp(at: float) -> str:
-    """Return ``YYYY-MM-DDTHH:MM:SS.mmmZ``, in UTC, of seconds since the epoch."""
-    # Events of one batch mostly share a second, and often a millisecond. Read and written as one tuple, so that threads
-    # cannot mix two of them.
-    global _last_timestamp  # noqa: PLW0603  # a cache of one value
-    try:
-        milliseconds = int(at * 1000)
-    except (OverflowError, ValueError):  # a clock at infinity, or one that shows no number: the event is worth more
-        milliseconds = _LAST * 1000 if at > 0 else _FIRST * 1000 if at < 0 else 0
-    last, text = _last_timestamp
-    if last != milliseconds:
-        seconds, rest = divmod(milliseconds, 1000)
-        if last // 1000 == seconds:
-            text = f"{text[:-5]}.{rest:03d}Z"
-        else:
-            moment = time.gmtime(min(max(seconds, _FIRST), _LAST))
-            text = f"{time.strftime('%Y-%m-%dT%H:%M:%S', moment)}.{rest:03d}Z"
-        _last_timestamp = milliseconds, text
-    return text
+format_timestamp = _Timestamps().format
 
 
 def _text(value: str) -> str:

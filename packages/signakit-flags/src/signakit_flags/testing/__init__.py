@@ -13,8 +13,9 @@ one. With pytest, the fixture ``signakit`` and the marker ``@pytest.mark.signaki
 """
 
 from ._builder import FlagConfig, config, flag
+from ._forced import Override
 from ._kit import Kit, SignaKitMixin
-from ._overrides import Override, override_flags
+from ._overrides import override_flags
 from ._recording import Conversion, Exposure, Recording, recorded
 from ._serving import use_client
 

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from .._names import AB_TEST, ARCHIVED, BUCKETS, DEVELOPMENT, MULTI_ARMED_BANDIT, OFF, TARGETED
 from .._types import short
 
 if TYPE_CHECKING:
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
 
     from .. import VariableValue
     from .._evaluation.audience import Operator
-
-_BUCKETS = 10_000
 
 Value: TypeAlias = str | float | bool | list[str]
 """What an attribute is compared with."""
@@ -43,7 +42,7 @@ class FlagConfig:
         Raises:
             ValueError: They are not 100 together.
         """
-        return self._rule("ab-test", {**(percentages or {}), **more})
+        return self._rule(AB_TEST, {**(percentages or {}), **more})
 
     def bandit(self, percentages: Mapping[str, float] | None = None, /, **more: float) -> Self:
         """Add a rule of a multi-armed bandit, as it divides at the moment; otherwise as ``split``.
@@ -51,11 +50,11 @@ class FlagConfig:
         Raises:
             ValueError: They are not 100 together.
         """
-        return self._rule("multi-armed-bandit", {**(percentages or {}), **more})
+        return self._rule(MULTI_ARMED_BANDIT, {**(percentages or {}), **more})
 
     def target(self, variation: str) -> Self:
         """Add a targeted rule, which gives one variation and exposes nothing: ``target("on").when(country="DE")``."""
-        return self._rule("targeted", {variation: 100})
+        return self._rule(TARGETED, {variation: 100})
 
     def when(self, **attributes: Value) -> Self:
         """Let the last rule be for those alone who have these attributes, all of them: ``when(plan="pro")``.
@@ -137,7 +136,7 @@ class FlagConfig:
 
     def archived(self) -> Self:
         """Archive it: there is no decision."""
-        return self._with(status="archived")
+        return self._with(status=ARCHIVED)
 
     # --- inside -----------------------------------------------------------------------------------------------
 
@@ -193,8 +192,8 @@ def flag(key: str, *, salt: str | None = None) -> FlagConfig:
             "salt": key if salt is None else salt,
             "status": "active",
             "running": True,
-            "variations": [{"key": "off"}],
-            "allocation": _allocation({"off": 100}),
+            "variations": [{"key": OFF}],
+            "allocation": _allocation({OFF: 100}),
         }
     )
 
@@ -207,7 +206,7 @@ def config(*flags: FlagConfig) -> dict[str, Any]:
     """
     data: dict[str, Any] = {
         "projectId": "tests",
-        "environmentKey": "development",
+        "environmentKey": DEVELOPMENT,
         "version": 1,
         "flags": [item.data for item in flags],
     }
@@ -235,7 +234,7 @@ def _allocation(percentages: Mapping[str, float]) -> dict[str, Any]:
     reached, start = 0.0, 0
     for variation, percentage in percentages.items():
         reached += percentage
-        end = round(reached / 100 * _BUCKETS)
+        end = round(reached / 100 * BUCKETS)
         if end > start:
             ranges.append({"variation": variation, "start": start, "end": end - 1})
         start = end

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .. import SignaKitClient
-from ._layers import Layer, begin, check_scope, end
-from ._overrides import describe, parse
+from ._forced import describe, parse
+from ._layers import Layer
 from ._recording import Recording
+from ._scopes import begin, check_scope, end
 
 if TYPE_CHECKING:
     import os
@@ -16,9 +17,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from .. import SignaKitUserContext
-    from .._types import Attributes
-    from ._overrides import Forced, Override
+    from .. import Attributes, SignaKitUserContext
+    from ._forced import Forced, Override
 
 
 class Kit(Recording):

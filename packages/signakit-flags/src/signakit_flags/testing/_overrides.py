@@ -2,47 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ._decorating import decorate
-from ._layers import Layer, begin, check_scope, end, last_of
+from ._forced import describe, parse
+from ._layers import Layer
+from ._scopes import begin, check_scope, end, last_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import TracebackType
     from typing import Any, Self
 
-    from .. import VariableValue
+    from ._forced import Forced
 
 DecoratedT = TypeVar("DecoratedT", bound="Any")
-
-
-@dataclass(frozen=True, slots=True)
-class Override:
-    """What everybody gets for a flag, where a variation alone does not say enough.
-
-    Attributes:
-        variation: The variation's key, as ``Decision.variation_key``. True is ``"on"`` or, for a flag whose config
-            knows no such variation, the first one that is not ``"off"``; False is ``"off"``.
-        variables: Values of variables, whether or not the flag defines them. Those that are not named here have the
-            value that the variation has in the config, else the flag's default.
-    """
-
-    variation: str | bool
-    variables: Mapping[str, VariableValue] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        variation: object = self.variation
-        if not isinstance(variation, (str, bool)):
-            raise TypeError(f"a variation must be a str or a bool, not {type(variation).__name__}")
-        variables: object = self.variables
-        if not isinstance(variables, Mapping) or not all(isinstance(name, str) for name in variables):
-            raise TypeError("variables must be a mapping from names to values")
-
-
-Forced: TypeAlias = "str | bool | Override | None"
-"""What a flag is forced to: a variation, on or off, an ``Override``, or None for a flag that is not there."""
 
 
 class override_flags:  # noqa: N801  # a context manager and decorator reads as a verb
@@ -116,29 +90,3 @@ class override_flags:  # noqa: N801  # a context manager and decorator reads as 
             lambda: override_flags(self._forced, scope=self._scope),
             lambda: override_flags(self._forced, scope="process"),
         )
-
-
-def parse(flags: Mapping[str, Forced]) -> dict[str, Override | None]:
-    """Return what flags are forced to, checked.
-
-    Raises:
-        TypeError: A key is no text, or a value no variation.
-    """
-    if not isinstance(flags, Mapping):
-        raise TypeError(f"flags must be a mapping from flags to variations, not {type(flags).__name__}")
-    forced: dict[str, Override | None] = {}
-    for flag_key, value in flags.items():
-        if not isinstance(flag_key, str):
-            raise TypeError(f"a flag's key must be a str, not {type(flag_key).__name__}")
-        if value is not None and not isinstance(value, (str, bool, Override)):
-            raise TypeError(
-                f"{flag_key!r} must be forced to a variation, True, False, an Override or None,"
-                f" not to a {type(value).__name__}"
-            )
-        forced[str.__str__(flag_key)] = value if value is None or isinstance(value, Override) else Override(value)
-    return forced
-
-
-def describe(flag_key: str, override: Override | None) -> str:
-    """Return an override in words."""
-    return f"{flag_key}={None if override is None else override.variation!r}"

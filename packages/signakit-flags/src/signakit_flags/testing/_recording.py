@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from ._layers import Layer, begin, check_scope, end, last_of
+from ._layers import Layer
+from ._scopes import begin, check_scope, end, last_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ._layers import Layer, begin, check_scope, end
+from ._layers import Layer
+from ._scopes import begin, check_scope, end
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

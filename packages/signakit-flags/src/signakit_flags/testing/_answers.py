@@ -1,23 +1,23 @@
-"""What the core asks while something of a test is in force; see ``signakit_flags._hook``."""
+"""Answers what the core asks while something of a test is in force; see ``signakit_flags._hook``."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .. import SignaKitUserContext
 from .._frozen import ReadOnlyDict, freeze
+from .._names import OFF
 from .._types import Decision, Explanation, Step
-from ._layers import in_force
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from .. import Decisions, SignaKitClient, SignaKitUserContext
+    from .. import Decisions, SignaKitClient
     from .._evaluation.ruleset import Ruleset
-    from .._hook import Subject
+    from .._hook import Context, Subject
+    from ._forced import Override
     from ._layers import InForce
-    from ._overrides import Override
 
-OFF = "off"
 ON = "on"
 
 _DRIVERS = ("python-httpx", "python-requests/", "python-urllib/", "headlesschrome/")
@@ -28,25 +28,32 @@ Django, Flask and Starlette name nothing that is taken for a bot.
 """
 
 
-class Questions:
-    """Answers by what is in force for whoever asks."""
+class Answers:
+    """Answers by what is in force for the code that asks.
+
+    Args:
+        in_force: Returns what is in force for the calling code; None when nothing is.
+    """
+
+    def __init__(self, in_force: Callable[[], InForce | None]) -> None:
+        self._in_force = in_force
 
     def in_scope(self) -> bool:
         """Say whether anything is in force."""
-        return in_force() is not None
+        return self._in_force() is not None
 
     def client(self) -> SignaKitClient | None:
         """Return the client that is to serve requests."""
-        found = in_force()
+        found = self._in_force()
         return None if found is None or found.client is None else found.client()
 
     def drives_tests(self, user_agent: str) -> bool:
         """Say whether a User-Agent is that of a test, which is not to be taken for a bot."""
-        return any(driver in user_agent.lower() for driver in _DRIVERS) and in_force() is not None
+        return any(driver in user_agent.lower() for driver in _DRIVERS) and self._in_force() is not None
 
-    def decide(self, context: SignaKitUserContext, flag_key: str) -> tuple[Decision | None] | None:
+    def decide(self, context: Context, flag_key: str) -> tuple[Decision | None] | None:
         """Return what is forced, or what is decided otherwise and was recorded."""
-        found = in_force()
+        found = self._in_force()
         if found is None or not isinstance(flag_key, str):
             return None
         if flag_key in found.forced:
@@ -54,9 +61,9 @@ class Questions:
             return (None if override is None else _forced(found, context, flag_key, override),)
         return _recorded(found, context, flag_key) if found.recordings else None
 
-    def decide_all(self, context: SignaKitUserContext) -> Decisions | None:
+    def decide_all(self, context: Context) -> Decisions | None:
         """Return what is decided for every flag, those that are forced and not in the config at the end."""
-        found = in_force()
+        found = self._in_force()
         if found is None:
             return None
         ruleset = context._subject().ruleset
@@ -64,9 +71,9 @@ class Questions:
         decisions = {flag_key: context.decide(flag_key) for flag_key in dict.fromkeys(keys)}
         return {flag_key: decision for flag_key, decision in decisions.items() if decision is not None}
 
-    def explain(self, context: SignaKitUserContext, flag_key: str) -> Explanation | None:
+    def explain(self, context: Context, flag_key: str) -> Explanation | None:
         """Return that a flag is forced."""
-        found = in_force()
+        found = self._in_force()
         if found is None or flag_key not in found.forced:
             return None
         override = found.forced[flag_key]
@@ -76,11 +83,9 @@ class Questions:
         step = Step("override", passed=decision is not None, detail=detail)
         return Explanation(flag_key, subject.user_id or "", decision, (step,))
 
-    def track(
-        self, context: SignaKitUserContext, event_key: str, value: Any, metadata: Any, decisions: dict[str, str]
-    ) -> bool:
+    def track(self, context: Context, event_key: str, value: Any, metadata: Any, decisions: dict[str, str]) -> bool:
         """Record a conversion, and say whether that was all; put right what it is told to have been decided."""
-        found = in_force()
+        found = self._in_force()
         if found is None:
             return False
         subject = context._subject()
@@ -101,7 +106,7 @@ class Questions:
         return False
 
 
-def _forced(found: InForce, context: SignaKitUserContext, flag_key: str, override: Override) -> Decision:
+def _forced(found: InForce, context: Context, flag_key: str, override: Override) -> Decision:
     subject = context._subject()
     keeper = subject.context
     kept: dict[str, tuple[object, Decision]] = getattr(keeper, "_forced", None) or {}
@@ -157,15 +162,17 @@ def _warn_of_unknown(subject: Subject, decision: Decision) -> None:
         )
 
 
-def _recorded(found: InForce, context: SignaKitUserContext, flag_key: str) -> tuple[Decision | None] | None:
+def _recorded(found: InForce, context: Context, flag_key: str) -> tuple[Decision | None] | None:
     """Decide a flag that is not forced, and give the exposure to the recordings instead of sending it.
 
     Whether it had been sent before does not matter: what a test sees must not depend on the tests before it.
     """
     subject = context._subject()
     ruleset, engine = subject.ruleset, subject.engine
-    if subject.context is not context or ruleset is None or engine is None:
+    if not isinstance(context, SignaKitUserContext) or subject.context is not context:
         return None  # of a framework's: it asks the core's context, and that one comes here again
+    if ruleset is None or engine is None:
+        return None
     if subject.is_bot:
         decision = context._bot_decision(flag_key)
         for recording in found.recordings:

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from signakit_dev._attributes import parse_assignments, parse_attributes
+from signakit_dev._project.attributes import parse_assignments, parse_attributes
 from signakit_dev.testing import Emulator
 from support.configs import audience, condition, config, flag, rule, whole
 from support.wire import ask

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from signakit_dev._attributes import parse_assignments
 from signakit_dev._cli.shares import configured_shares, with_rule_names
-from signakit_dev._project import SAMPLE
+from signakit_dev._project.attributes import parse_assignments
+from signakit_dev._project.sample import SAMPLE
 from signakit_flags import SignaKitClient
 from support.command import here, signakit
 from support.configs import SDK_KEY, config, flag, ranges, rule, whole

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from signakit_dev._sample import SAMPLE
+from signakit_dev._project.sample import SAMPLE
 from support.command import Command
 from support.server import wait_until
 

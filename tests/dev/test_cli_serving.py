@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from signakit_dev._project import SAMPLE
+from signakit_dev._project.sample import SAMPLE
 from signakit_dev.testing import Emulator
 from signakit_flags import SignaKitClient
 from support.command import SIGNAKIT, Command, here, signakit

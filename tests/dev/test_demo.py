@@ -17,7 +17,7 @@ import pytest
 
 from signakit_dev._demo import visitors
 from signakit_dev._demo.shops import SHOPS
-from signakit_dev._project import SAMPLE
+from signakit_dev._project.sample import SAMPLE
 from signakit_dev.testing import Emulator
 from signakit_flags import SignaKitClient
 from support.command import Command, here

@@ -9,9 +9,9 @@ from urllib.parse import quote
 
 import pytest
 
-from signakit_dev._edit import change_flag
 from signakit_dev._events import EventLog, check_event
-from signakit_dev._sample import SAMPLE
+from signakit_dev._project.edits import change_flag
+from signakit_dev._project.sample import SAMPLE
 from support.wire import Answer, ask
 
 if TYPE_CHECKING:

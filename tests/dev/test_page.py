@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 
 from signakit_dev._events import EventLog
 from signakit_dev._faults import Faults
-from signakit_dev._project import SAMPLE
+from signakit_dev._project.sample import SAMPLE
 from signakit_dev._server import Background
 from signakit_dev._store import ProjectStore
 from signakit_flags import SignaKitClient

@@ -14,15 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conformance.vectors import load
-from signakit_dev._project import (
-    SAMPLE,
+from signakit_dev._project.json_text import dump, lines_of
+from signakit_dev._project.reading import (
     Problem,
     ProjectError,
     check,
     read,
 )
-from signakit_dev._source import dump, lines_of
-from signakit_dev._words import describe_allocation, describe_condition, describe_rule
+from signakit_dev._project.sample import SAMPLE
+from signakit_dev._project.wording import describe_allocation, describe_condition, describe_rule
 from signakit_flags import SignaKitClient
 from support.configs import audience, condition, config, flag, ranges, rule, whole
 

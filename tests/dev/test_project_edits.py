@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from signakit_dev._edit import NotThere, change_flag
-from signakit_dev._project import SAMPLE, check
-from signakit_dev._source import dump, layout, patch
-from signakit_dev._words import split_of
+from signakit_dev._project.edits import NotThere, change_flag
+from signakit_dev._project.json_text import dump, layout, patch
+from signakit_dev._project.reading import check
+from signakit_dev._project.sample import SAMPLE
+from signakit_dev._project.wording import split_of
 from support.configs import config, flag, ranges, rule, whole
 
 many = settings(max_examples=60, derandomize=True, deadline=None, database=None)

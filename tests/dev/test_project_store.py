@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from signakit_dev._edit import change_flag
-from signakit_dev._project import SAMPLE, ProjectError
+from signakit_dev._project.edits import change_flag
+from signakit_dev._project.reading import ProjectError
+from signakit_dev._project.sample import SAMPLE
 from signakit_dev._store import ProjectStore
 from support.configs import config, flag, whole
 

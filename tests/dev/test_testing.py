@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from signakit_dev._project import SAMPLE
+from signakit_dev._project.sample import SAMPLE
 from signakit_dev.testing import Emulator
 from support.configs import config, flag, whole
 from support.wire import ask

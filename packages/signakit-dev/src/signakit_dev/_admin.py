@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from ._attributes import parse_assignments
-from ._edit import change_flag
 from ._faults import WHERES, fault_from
+from ._project.attributes import parse_assignments
+from ._project.edits import change_flag
 from ._refusals import BadRequest, refusing, small_body
 from ._view import decisions_view, flags_view, problems_view, state_of, update_view
 

@@ -12,11 +12,11 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from ._attributes import parse_attributes
-from ._edit import Changed, change_flag
 from ._faults import KINDS, WHERES, Fault
+from ._project.attributes import parse_attributes
+from ._project.edits import Changed, change_flag
+from ._project.sample import sdk_key_of
 from ._refusals import BadRequest, Refusal, refusing, small_body
-from ._sample import sdk_key_of
 from ._view import decisions_view, feed_rows, flags_view, percent, problems_view, refusal_rows, sentence, state_of
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ._edit import NotThere
-from ._project import ProjectError
+from ._project.edits import NotThere
+from ._project.reading import ProjectError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from ._project import Problem
+    from ._project.reading import Problem
 
     Endpoint: TypeAlias = Callable[[Request], Coroutine[Any, Any, Response]]
 

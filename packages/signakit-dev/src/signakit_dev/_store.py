@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING, Any
 
 from signakit_flags import SignaKitClient
 
-from ._project import SAMPLE, Problem, ProjectError, read
-from ._sample import named_key
-from ._source import dump, patch
+from ._project.json_text import dump, patch
+from ._project.reading import Problem, ProjectError, read
+from ._project.sample import SAMPLE, named_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -9,9 +9,9 @@ from heapq import nsmallest
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from ._edit import DEFAULT, fingerprint, position, variations_of
 from ._events import EXPOSURE
-from ._words import describe_allocation, describe_audiences, describe_rule, percent_text, split_of
+from ._project.edits import DEFAULT, fingerprint, position, variations_of
+from ._project.wording import describe_allocation, describe_audiences, describe_rule, percent_text, split_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,10 +6,10 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from ._edit import change_flag
 from ._events import EventLog
 from ._faults import Faults, fault_from
-from ._sample import sdk_key_of
+from ._project.edits import change_flag
+from ._project.sample import sdk_key_of
 from ._server import Background
 from ._store import ProjectStore
 

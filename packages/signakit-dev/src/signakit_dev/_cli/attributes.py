@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from signakit_dev._attributes import parse_assignments
+from signakit_dev._project.attributes import parse_assignments
 
 Attributes = Annotated[
     list[str] | None,

@@ -7,8 +7,8 @@ from pathlib import Path
 import typer
 
 from signakit_dev._faults import Fault, parse_fault
-from signakit_dev._project import ProjectError, read
-from signakit_dev._sample import ANY_KEY, SAMPLE, sdk_key_of
+from signakit_dev._project.reading import ProjectError, read
+from signakit_dev._project.sample import ANY_KEY, SAMPLE, sdk_key_of
 from signakit_dev._server import Options, PortTaken, RemoteNotAllowed, run
 
 from .log import told

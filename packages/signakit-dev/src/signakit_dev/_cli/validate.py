@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from signakit_dev._project import Problem, check
+from signakit_dev._project.reading import Problem, check
 
 from .output import AsJson, CommandError, command, counted, print_json, printable, show
 from .source import DEFAULT_FILE

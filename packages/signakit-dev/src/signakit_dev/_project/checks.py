@@ -15,7 +15,7 @@ from signakit_flags import parse_sdk_key
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from ._source import Path
+    from .json_text import Path
 
 Severity: TypeAlias = Literal["error", "warning"]
 

@@ -6,14 +6,13 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from ._checks import MAX_DOCUMENT_DEPTH, Findings, Severity, check_project, check_values
-from ._sample import SAMPLE
-from ._source import Path, layout, line_of, lines_of, path_text, token_offset
+from .checks import MAX_DOCUMENT_DEPTH, Findings, Severity, check_project, check_values
+from .json_text import Path, layout, line_of, lines_of, path_text, token_offset
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["SAMPLE", "Problem", "ProjectError", "Severity", "check", "read"]
+__all__ = ["Problem", "ProjectError", "Severity", "check", "read"]
 
 _BOM = b"\xef\xbb\xbf"
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from ._words import BUCKETS, split_of
+from .wording import BUCKETS, split_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

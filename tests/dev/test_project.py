@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from conformance.vectors import load
 from signakit_dev._project.json_text import dump, lines_of
 from signakit_dev._project.reading import (
-    Problem,
     ProjectError,
+    ProjectProblem,
     check,
     read,
 )
@@ -283,7 +283,7 @@ ANY_JSON = st.recursive(
 def test_any_json_is_checked_without_a_crash(value: Any) -> None:
     for text in (json.dumps(value), json.dumps({"flags": value}), json.dumps({"flags": [{"rules": value}]})):
         for problem in check(text):
-            assert isinstance(problem, Problem)
+            assert isinstance(problem, ProjectProblem)
 
 
 def test_an_error_lists_every_problem_one_a_line() -> None:

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from signakit_dev._project.edits import NotThere, change_flag
+from signakit_dev._project.allocation import split_of
+from signakit_dev._project.edits import NotInProjectError, change_flag
 from signakit_dev._project.json_text import dump, layout, patch
 from signakit_dev._project.reading import check
 from signakit_dev._project.sample import SAMPLE
-from signakit_dev._project.wording import split_of
 from support.configs import config, flag, ranges, rule, whole
 
 many = settings(max_examples=60, derandomize=True, deadline=None, database=None)
@@ -68,9 +68,9 @@ def test_a_flag_without_rules_has_only_its_own_allocation() -> None:
 @pytest.mark.parametrize(
     ("change", "error"),
     [
-        ({"key": "nothing"}, NotThere),
-        ({"rule": "nothing", "traffic": 1}, NotThere),
-        ({"split": {"ghost": 100}}, NotThere),
+        ({"key": "nothing"}, NotInProjectError),
+        ({"rule": "nothing", "traffic": 1}, NotInProjectError),
+        ({"split": {"ghost": 100}}, NotInProjectError),
         ({"split": {"control": 60, "treatment": 50}}, ValueError),
         ({"split": {"control": -10, "treatment": 110}}, ValueError),
         ({"traffic": 101}, ValueError),

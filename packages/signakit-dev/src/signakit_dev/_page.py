@@ -14,7 +14,7 @@ from starlette.staticfiles import StaticFiles
 
 from ._faults import KINDS, WHERES, Fault
 from ._project.attributes import parse_attributes
-from ._project.edits import Changed, change_flag
+from ._project.edits import EditConflictError, change_flag
 from ._project.sample import sdk_key_of
 from ._refusals import BadRequest, Refusal, refusing, small_body
 from ._view import decisions_view, feed_rows, flags_view, percent, problems_view, refusal_rows, sentence, state_of
@@ -80,7 +80,7 @@ class Page:
                     project, key, running=running, traffic=traffic, split=shares, rule=rule, seen=form.get("seen")
                 )
             )
-        except Changed as error:
+        except EditConflictError as error:
             notice = f"Not saved: {error}. It stands here as it is now. You had entered {_entered(form)}."
             return self._rendered(error=notice, superseded=True, status=409)
         return _back(form)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ._project.edits import NotThere
+from ._project.edits import NotInProjectError
 from ._project.reading import ProjectError
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from ._project.reading import Problem
+    from ._project.reading import ProjectProblem
 
     Endpoint: TypeAlias = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -38,7 +38,7 @@ class Refusal:
 
     status: int
     reason: str
-    problems: Sequence[Problem] = ()
+    problems: Sequence[ProjectProblem] = ()
 
 
 def refusing(endpoint: Endpoint, tell: Callable[[Refusal], Response]) -> Endpoint:
@@ -47,7 +47,7 @@ def refusing(endpoint: Endpoint, tell: Callable[[Refusal], Response]) -> Endpoin
     async def answer(request: Request) -> Response:
         try:
             return await endpoint(request)
-        except NotThere as error:
+        except NotInProjectError as error:
             return tell(Refusal(404, str(error)))
         except ProjectError as error:
             return tell(Refusal(409, "the project is not in order", error.problems))

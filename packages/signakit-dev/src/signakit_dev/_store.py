@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from signakit_flags import SignaKitClient
 
 from ._project.json_text import dump, patch
-from ._project.reading import Problem, ProjectError, read
+from ._project.reading import ProjectError, ProjectProblem, read
 from ._project.sample import SAMPLE, named_key
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Served:
     data: dict[str, Any]
     version: int
     generated_at: str
-    warnings: tuple[Problem, ...]
+    warnings: tuple[ProjectProblem, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class ProjectStore:
 
     def __init__(self, path: Path | None, config: Mapping[str, Any] | str | bytes | None = None) -> None:
         self.path: Path | None = path
-        self.problems: tuple[Problem, ...] = ()
+        self.problems: tuple[ProjectProblem, ...] = ()
         self.revision: int = 0
         self.instance: str = secrets.token_hex(4)
         self._lock = threading.RLock()
@@ -172,7 +172,9 @@ class ProjectStore:
                 else:
                     self._adopt(text)
             except OSError as error:
-                self._report((Problem("", f"the file cannot be read: {error.strerror or error}", None, "error"),))
+                self._report(
+                    (ProjectProblem("", f"the file cannot be read: {error.strerror or error}", None, "error"),)
+                )
             except ProjectError as error:
                 self._report(tuple(error.problems))
             changed = self.revision != before
@@ -236,7 +238,7 @@ class ProjectStore:
         if mended:
             logger.info("%s is in order again", name)
 
-    def _report(self, problems: tuple[Problem, ...]) -> None:
+    def _report(self, problems: tuple[ProjectProblem, ...]) -> None:
         if problems == self.problems:
             return
         self.problems = problems
@@ -344,4 +346,4 @@ def _plain(config: Mapping[str, Any]) -> Any:
     try:
         return json.loads(json.dumps(config))
     except (TypeError, ValueError, RecursionError) as error:
-        raise ProjectError([Problem("", f"cannot be written as JSON: {error}", None, "error")]) from error
+        raise ProjectError([ProjectProblem("", f"cannot be written as JSON: {error}", None, "error")]) from error

@@ -10,8 +10,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ._events import EXPOSURE
-from ._project.edits import DEFAULT, fingerprint, position, variations_of
-from ._project.wording import describe_allocation, describe_audiences, describe_rule, percent_text, split_of
+from ._project.allocation import split_of, variations_of
+from ._project.edits import DEFAULT, fingerprint, position
+from ._project.wording import describe_allocation, describe_audiences, describe_rule, percent_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

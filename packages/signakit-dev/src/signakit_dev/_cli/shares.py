@@ -12,13 +12,11 @@ from itertools import pairwise
 from math import ceil, floor
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from signakit_dev._project.allocation import BUCKETS, OFF
 from signakit_flags import SignaKitClient
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-BUCKETS = 10_000
-OFF = "off"
 
 Outcome: TypeAlias = tuple[str, str | None]
 """A variation, and the key of the rule that gave it; None for the default allocation."""

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from signakit_dev._project.reading import Problem, check
+from signakit_dev._project.reading import ProjectProblem, check
 
 from .output import AsJson, CommandError, command, counted, print_json, printable, show
 from .source import DEFAULT_FILE
@@ -54,7 +54,7 @@ def validate(
         raise typer.Exit(1)
 
 
-def line(file: Path, problem: Problem) -> Text:
+def line(file: Path, problem: ProjectProblem) -> Text:
     """Return a problem as compilers print it, so that an editor can jump there."""
     where = f"{file}:{problem.line}: " if problem.line is not None else f"{file}: "
     style = "red" if problem.severity == "error" else "yellow"

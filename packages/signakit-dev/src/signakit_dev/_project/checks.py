@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from signakit_flags import parse_sdk_key
 
+from .allocation import BUCKETS, OFF
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
@@ -19,8 +21,7 @@ if TYPE_CHECKING:
 
 Severity: TypeAlias = Literal["error", "warning"]
 
-OFF = "off"
-LAST_BUCKET = 9_999
+LAST_BUCKET = BUCKETS - 1
 MAX_DEPTH = 64
 """Levels that one JSON value of a flag may have; the SDK skips a flag with a deeper one."""
 MAX_DOCUMENT_DEPTH = 200

@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from .wording import BUCKETS, split_of
+from .allocation import BUCKETS, OFF, split_of, variations_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,15 +15,15 @@ DEFAULT = "default"
 """Names the flag's own allocation where a rule could be named."""
 
 
-class NotThere(LookupError):  # noqa: N818  # reads as what happened
+class NotInProjectError(LookupError):
     """The project has no such flag, the flag no such rule, or the rule no such variation."""
 
     def __str__(self) -> str:
         return str(self.args[0])
 
 
-class Changed(Exception):  # noqa: N818  # as above
-    """Somebody else changed meanwhile what was to be changed; the message says what."""
+class EditConflictError(Exception):
+    """A rule or an allocation is not what the editor saw any more; the message says which."""
 
 
 def change_flag(
@@ -51,15 +51,15 @@ def change_flag(
         seen: The fingerprint of the rule, or the own allocation, that whoever asks for this had before them.
 
     Raises:
-        NotThere: There is no such flag, rule or variation.
-        Changed: It is not any more what was seen; nothing is changed.
+        NotInProjectError: There is no such flag, rule or variation.
+        EditConflictError: It is not any more what was seen; nothing is changed.
         ValueError: A percentage is out of 0..100, the split does not make 100, or the own allocation is to get traffic.
     """
     flag = find_flag(project, key)
     target = _find_rule(flag, rule)
     if seen is not None and seen != fingerprint(flag if target is None else target):
         what = "the allocation" if target is None else f"rule {target.get('ruleKey') or rule}"
-        raise Changed(f"{what} of {key} was changed meanwhile")
+        raise EditConflictError(f"{what} of {key} was changed meanwhile")
     if traffic is not None:
         if target is None:
             raise ValueError(f"traffic is of a rule, and {key!r} is asked for its own allocation")
@@ -88,13 +88,13 @@ def find_flag(project: Mapping[str, Any], key: str) -> dict[str, Any]:
     """Return the flag of a key.
 
     Raises:
-        NotThere: There is none.
+        NotInProjectError: There is none.
     """
     flags: list[dict[str, Any]] = project["flags"]
     for flag in flags:
         if flag["key"] == key:
             return flag
-    raise NotThere(f"no flag {key!r}; there are {_listed(flag['key'] for flag in flags)}")
+    raise NotInProjectError(f"no flag {key!r}; there are {_listed(flag['key'] for flag in flags)}")
 
 
 def position(number: int) -> str:
@@ -120,21 +120,16 @@ def _find_rule(flag: Mapping[str, Any], name: str | None) -> dict[str, Any] | No
         if name == rule.get("ruleKey"):
             return rule
     names = [rule.get("ruleKey") or position(number) for number, rule in enumerate(rules, start=1)]
-    raise NotThere(f"flag {flag['key']!r} has no rule {name!r}; it has {_listed([*names, DEFAULT])}")
-
-
-def variations_of(flag: Mapping[str, Any], allocation: Mapping[str, Any]) -> list[str]:
-    """Return the variations that an allocation can deal out, in the order in which a reader expects them."""
-    listed = [variation["key"] for variation in flag.get("variations") or ()]
-    used = [item["variation"] for item in allocation["ranges"]]
-    return list(dict.fromkeys([*listed, *used]))
+    raise NotInProjectError(f"flag {flag['key']!r} has no rule {name!r}; it has {_listed([*names, DEFAULT])}")
 
 
 def _allocation(flag: Mapping[str, Any], old: dict[str, Any], split: Mapping[str, float]) -> dict[str, Any]:
     known = variations_of(flag, old)
-    unknown = split.keys() - {*known, "off"}
+    unknown = split.keys() - {*known, OFF}
     if unknown:
-        raise NotThere(f"flag {flag['key']!r} has no variation {_listed(sorted(unknown))}; it has {_listed(known)}")
+        raise NotInProjectError(
+            f"flag {flag['key']!r} has no variation {_listed(sorted(unknown))}; it has {_listed(known)}"
+        )
     shares = {variation: _percentage(variation, share) for variation, share in split.items()}
     if split_of(old) == {variation: share for variation, share in shares.items() if share}:
         return old  # its ranges may be in another order, or leave buckets out

@@ -12,13 +12,13 @@ from .json_text import Path, layout, line_of, lines_of, path_text, token_offset
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Problem", "ProjectError", "Severity", "check", "read"]
+__all__ = ["ProjectError", "ProjectProblem", "Severity", "check", "read"]
 
 _BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class ProjectProblem:
     """Something wrong with a project's JSON.
 
     Attributes:
@@ -45,12 +45,12 @@ class ProjectError(ValueError):
         problems: Every problem, warnings included.
     """
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    def __init__(self, problems: Sequence[ProjectProblem]) -> None:
         super().__init__("\n".join(map(str, problems)))
         self.problems = list(problems)
 
 
-def read(text: str | bytes) -> tuple[dict[str, Any], list[Problem]]:
+def read(text: str | bytes) -> tuple[dict[str, Any], list[ProjectProblem]]:
     """Return a project as JSON data, and the warnings about it.
 
     Raises:
@@ -62,18 +62,18 @@ def read(text: str | bytes) -> tuple[dict[str, Any], list[Problem]]:
     return data, problems
 
 
-def check(text: str | bytes) -> list[Problem]:
+def check(text: str | bytes) -> list[ProjectProblem]:
     """Return every problem of a project's JSON, in the order of the text; an empty list when it is in order."""
     return _read(text)[1]
 
 
-def _read(source: str | bytes) -> tuple[Any, list[Problem]]:
+def _read(source: str | bytes) -> tuple[Any, list[ProjectProblem]]:
     if isinstance(source, bytes):
         try:
             text = source.removeprefix(_BOM).decode()
         except UnicodeDecodeError as error:
             line = source.count(b"\n", 0, error.start) + 1
-            return None, [Problem("", f"not UTF-8: {error.reason} at byte {error.start}", line, "error")]
+            return None, [ProjectProblem("", f"not UTF-8: {error.reason} at byte {error.start}", line, "error")]
     else:
         text = source.removeprefix("\ufeff")
     repeated = False
@@ -87,17 +87,17 @@ def _read(source: str | bytes) -> tuple[Any, list[Problem]]:
     try:
         data = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=pairs)
     except json.JSONDecodeError as error:
-        return None, [Problem("", f"not JSON: {error.msg} (column {error.colno})", error.lineno, "error")]
+        return None, [ProjectProblem("", f"not JSON: {error.msg} (column {error.colno})", error.lineno, "error")]
     except RecursionError:
-        return None, [Problem("", "nested too deeply", None, "error")]
+        return None, [ProjectProblem("", "nested too deeply", None, "error")]
     except _ConstantError as error:
         line = line_of(text, token_offset(text, error.name))
-        return None, [Problem("", f"not JSON: {error.name} is no number there", line, "error")]
+        return None, [ProjectProblem("", f"not JSON: {error.name} is no number there", line, "error")]
     except ValueError as error:  # an integer of thousands of digits
-        return None, [Problem("", f"cannot be read: {error}", None, "error")]
+        return None, [ProjectProblem("", f"cannot be read: {error}", None, "error")]
     found = Findings()
     if not check_values(data, (), found):
-        return data, [Problem("", f"nested deeper than {MAX_DOCUMENT_DEPTH} levels", None, "error")]
+        return data, [ProjectProblem("", f"nested deeper than {MAX_DOCUMENT_DEPTH} levels", None, "error")]
     check_project(data, found)
     return data, _with_lines(text, found.items, repeated=repeated)
 
@@ -112,7 +112,7 @@ def _refuse_constant(name: str) -> NoReturn:
     raise _ConstantError(name)
 
 
-def _with_lines(text: str, items: list[tuple[Path, str, Severity]], *, repeated: bool) -> list[Problem]:
+def _with_lines(text: str, items: list[tuple[Path, str, Severity]], *, repeated: bool) -> list[ProjectProblem]:
     if not items and not repeated:
         return []
     found = layout(text)
@@ -126,4 +126,6 @@ def _with_lines(text: str, items: list[tuple[Path, str, Severity]], *, repeated:
         placed.append((offset, path, f"the key {path[-1]!r} is written twice; the SDK takes the last", "error"))
     placed.sort(key=lambda entry: entry[0])
     lines = lines_of(text, (offset for offset, *_ in placed))
-    return [Problem(path_text(path), message, lines[offset], severity) for offset, path, message, severity in placed]
+    return [
+        ProjectProblem(path_text(path), message, lines[offset], severity) for offset, path, message, severity in placed
+    ]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .allocation import split_of
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-BUCKETS = 10_000
 
 _WORDS = {
     "equals": "is",
@@ -73,14 +73,6 @@ def describe_allocation(allocation: Mapping[str, Any]) -> str:
     if len(split) == 1 and next(iter(split.values())) == 100:
         return f"always {_name(next(iter(split)))}"
     return "split " + " / ".join(f"{_name(variation)} {percent_text(share)}" for variation, share in split.items())
-
-
-def split_of(allocation: Mapping[str, Any]) -> dict[str, float]:
-    """Return the percentage of the buckets that each variation has, in the order of the ranges."""
-    buckets: dict[str, int] = {}
-    for item in allocation["ranges"]:
-        buckets[item["variation"]] = buckets.get(item["variation"], 0) + int(item["end"]) - int(item["start"]) + 1
-    return {variation: count * 100 / BUCKETS for variation, count in buckets.items()}
 
 
 def percent_text(share: float) -> str:

@@ -13,7 +13,7 @@ import pytest
 import typer
 
 from signakit_dev._admin import Admin
-from signakit_dev._faults import KINDS, parse_fault
+from signakit_dev._emulator.faults import KINDS, parse_fault
 from signakit_dev.cli import app
 from support.command import SIGNAKIT, Command
 from support.server import wait_until

@@ -11,14 +11,21 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from signakit_dev._events import MAX_DECISIONS, EventLog, check_event
-from signakit_dev._service import MAX_BODY
+from signakit_dev._emulator.event_log import MAX_DECISIONS, EventLog
+from signakit_dev._emulator.event_schema import check_event
+from signakit_dev._emulator.faults import Faults
+from signakit_dev._emulator.ingest import MAX_BODY
+from signakit_dev._emulator.store import ProjectStore
+from signakit_dev._project.edits import change_flag
+from signakit_dev._project.sample import SAMPLE
+from signakit_dev._server import BackgroundServer
 from support.configs import config, flag, rule
 from support.server import wait_until
 from support.wire import Answer, ask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from signakit_dev.testing import Emulator
 
@@ -357,7 +364,7 @@ class Stream:
 
 
 @contextlib.contextmanager
-def streaming(emulator: Emulator, **headers: str) -> Iterator[Stream]:
+def streaming(emulator: Emulator | BackgroundServer, **headers: str) -> Iterator[Stream]:
     connection = http.client.HTTPConnection("127.0.0.1", urlsplit(emulator.url).port, timeout=10)
     connection.request("GET", "/api/stream", headers=headers)
     response = connection.getresponse()
@@ -388,6 +395,27 @@ def test_the_stream_tells_of_events_of_changes_and_of_faults(signakit_emulator: 
         signakit_emulator.fault("config", "garbage")
         _, faulty = stream.next("faults")
         assert len({state["state"], changed["state"], faulty["state"]}) == 3
+
+
+def test_the_stream_tells_of_each_change_of_the_file_and_of_what_is_wrong_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "project.json"
+    path.write_text(SAMPLE, encoding="utf-8")
+    store = ProjectStore(path)
+    server = BackgroundServer(store, EventLog(), Faults())
+    server.start()
+    try:
+        with streaming(server) as stream:
+            seen = [stream.next("project")[1]]
+            store.edit(lambda project: change_flag(project, "banner", running=False))
+            seen.append(stream.next("project")[1])
+            path.write_text("{", encoding="utf-8")
+            seen.append(stream.next("project")[1])
+            path.write_text(SAMPLE, encoding="utf-8")
+            seen.append(stream.next("project")[1])
+    finally:
+        server.stop()
+    assert [message["version"] for message in seen] == [1, 2, 2, 3]
+    assert len({message["state"] for message in seen}) == 4
 
 
 def test_the_stream_goes_on_where_it_was_broken_off(signakit_emulator: Emulator) -> None:

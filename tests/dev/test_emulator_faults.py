@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from signakit_dev._faults import Fault, Faults, fault_from, parse_fault
+from signakit_dev._emulator.faults import Fault, Faults, fault_from, parse_fault
 from support.faces import AsyncFace, Face, SyncFace
 from support.server import wait_until
 from support.wire import ask, exchange

@@ -9,7 +9,8 @@ from urllib.parse import quote
 
 import pytest
 
-from signakit_dev._events import EventLog, check_event
+from signakit_dev._emulator.event_log import EventLog
+from signakit_dev._emulator.event_schema import check_event
 from signakit_dev._project.edits import change_flag
 from signakit_dev._project.sample import SAMPLE
 from support.wire import Answer, ask

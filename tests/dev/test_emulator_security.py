@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 import pytest
 from starlette.datastructures import Headers
 
-from signakit_dev._guard import ANY_ADDRESS, Guard
-from signakit_dev._ports import PortTaken, RemoteNotAllowed, bind, free_port_after
+from signakit_dev._emulator.guard import ANY_ADDRESS, Guard
+from signakit_dev._emulator.ports import PortTakenError, RemoteNotAllowedError, bind, free_port_after
 from signakit_dev.testing import Emulator
 from support.wire import ask, exchange
 
@@ -121,7 +121,7 @@ def test_with_remote_access_every_address_is_answered_and_no_foreign_name() -> N
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
 def test_an_address_that_others_reach_has_to_be_asked_for(host: str) -> None:
-    with pytest.raises(RemoteNotAllowed, match="other machines"):
+    with pytest.raises(RemoteNotAllowedError, match="other machines"):
         bind(host, 0, allow_remote=False)
     bind(host, 0, allow_remote=True).close()
 
@@ -130,7 +130,7 @@ def test_a_port_that_is_taken_is_named_with_its_holder_and_a_free_one() -> None:
     with Emulator() as emulator:
         port = urlsplit(emulator.url).port
         assert port is not None
-        with pytest.raises(PortTaken) as caught:
+        with pytest.raises(PortTakenError) as caught:
             bind("127.0.0.1", port, allow_remote=False)
     error = caught.value
     assert error.port == port

@@ -11,11 +11,11 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from signakit_dev._events import EventLog
-from signakit_dev._faults import Faults
+from signakit_dev._emulator.event_log import EventLog
+from signakit_dev._emulator.faults import Faults
+from signakit_dev._emulator.store import ProjectStore
 from signakit_dev._project.sample import SAMPLE
-from signakit_dev._server import Background
-from signakit_dev._store import ProjectStore
+from signakit_dev._server import BackgroundServer
 from signakit_flags import SignaKitClient
 from support.browser import chromium, with_chromium
 from support.configs import config, flag, rule, whole
@@ -218,7 +218,7 @@ def test_next_to_a_form_that_is_being_written_in_the_others_are_kept_up_to_date(
 def on_file(tmp_path: Path) -> Iterator[tuple[Path, str]]:
     path = tmp_path / "flags.json"
     path.write_text(SAMPLE, encoding="utf-8")
-    server = Background(ProjectStore(path), EventLog(), Faults())
+    server = BackgroundServer(ProjectStore(path), EventLog(), Faults())
     server.start()
     yield path, server.url
     server.stop()
@@ -289,7 +289,7 @@ def test_an_event_that_is_refused_is_shown_with_its_reason(tab: Tab, signakit_em
 
 
 def test_after_a_restart_the_page_shows_what_the_new_server_has(browser: Browser) -> None:
-    first = Background(ProjectStore(None, config(flag("before", rule()))), EventLog(), Faults())
+    first = BackgroundServer(ProjectStore(None, config(flag("before", rule()))), EventLog(), Faults())
     first.start()
     refuse_something(first.url)
     tab = Tab(browser, first.url)
@@ -298,7 +298,7 @@ def test_after_a_restart_the_page_shows_what_the_new_server_has(browser: Browser
     first.stop()
     log, faults = EventLog(), Faults()
     store = ProjectStore(None, config(flag("after", rule())))
-    second = Background(store, log, faults, port=int(first.url.rpartition(":")[2]))
+    second = BackgroundServer(store, log, faults, port=int(first.url.rpartition(":")[2]))
     second.start()
     live(tab.page)
     expect(card(tab.page, "after")).to_be_visible()

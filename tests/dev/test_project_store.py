@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from signakit_dev._emulator.cdn import Cdn
+from signakit_dev._emulator.faults import Faults
+from signakit_dev._emulator.stopping import Stopping
+from signakit_dev._emulator.store import ProjectStore
 from signakit_dev._project.edits import change_flag
 from signakit_dev._project.reading import ProjectError
 from signakit_dev._project.sample import SAMPLE
-from signakit_dev._store import ProjectStore
 from support.configs import config, flag, whole
 
 if TYPE_CHECKING:
@@ -52,7 +55,7 @@ def test_an_edit_of_the_same_length_within_the_same_tick_of_the_clock_is_taken_o
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # However slow this machine is, the file counts as written a moment ago.
-    monkeypatch.setattr("signakit_dev._store._SETTLED", 10**12)
+    monkeypatch.setattr("signakit_dev._emulator.project_file._SETTLED", 10**12)
     store = ProjectStore(path)
     before = path.stat()
     path.write_text(SAMPLE.replace('"value": "pro"', '"value": "max"'), encoding="utf-8")
@@ -121,19 +124,6 @@ def test_the_version_goes_up_at_each_change_whatever_the_file_says(path: Path) -
     assert versions == [1, 2, 3, 4]
 
 
-def test_listeners_are_told_of_changes_and_of_problems(path: Path) -> None:
-    store = ProjectStore(path)
-    told: list[int] = []
-    unsubscribe = store.subscribe(lambda: told.append(store.revision))
-    store.edit(stop("banner"))
-    path.write_text("{", encoding="utf-8")
-    store.reload()
-    unsubscribe()
-    path.write_text(SAMPLE, encoding="utf-8")
-    store.reload()
-    assert told == [1, 2]
-
-
 # --- the file is edited from the page ---------------------------------------------------------------------------------
 
 
@@ -195,7 +185,7 @@ def test_an_edit_that_cannot_be_written_leaves_everything_as_it_was(
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("signakit_dev._store.os.replace", full)
+    monkeypatch.setattr("pathlib.Path.replace", full)
     with pytest.raises(OSError, match="No space"):
         store.edit(stop("banner"))
     assert [item.name for item in path.parent.iterdir()] == ["project.json"]
@@ -240,9 +230,13 @@ def test_edits_from_several_threads_are_all_kept(path: Path) -> None:
 # --- what is served ---------------------------------------------------------------------------------------------------
 
 
+def cdn_of(project: dict[str, Any]) -> Cdn:
+    return Cdn(ProjectStore(None, project), Faults(), Stopping())
+
+
 def test_whoever_asks_gets_a_config_of_his_own_project() -> None:
-    store = ProjectStore(None, {"flags": [flag("f", allocation=whole("on"))]})
-    body = json.loads(store.response("acme", "shop", "production").body)
+    cdn = cdn_of({"flags": [flag("f", allocation=whole("on"))]})
+    body = json.loads(cdn.config("acme", "shop", "production").body)
     assert body["projectId"] == "shop"
     assert body["environmentKey"] == "production"
     assert body["sdkKey"] == "sk_prod_acme_shop_emulator"
@@ -253,13 +247,13 @@ def test_whoever_asks_gets_a_config_of_his_own_project() -> None:
 
 def test_the_etag_is_of_the_content() -> None:
     dated = {**json.loads(SAMPLE), "generatedAt": "2026-01-01T00:00:00.000Z"}
-    one, same = ProjectStore(None, dated), ProjectStore(None, dated)
-    response = one.response("a", "b", "development")
-    assert response == same.response("a", "b", "development")
-    assert response.etag != one.response("a", "c", "development").etag
-    assert response is one.response("a", "b", "development")
-    one.edit(stop("banner"))
-    assert one.response("a", "b", "development").etag != response.etag
+    one, same = cdn_of(dated), cdn_of(dated)
+    config = one.config("a", "b", "development")
+    assert config == same.config("a", "b", "development")
+    assert config.etag != one.config("a", "c", "development").etag
+    assert config is one.config("a", "b", "development")
+    one.store.edit(stop("banner"))
+    assert one.config("a", "b", "development").etag != config.etag
 
 
 def test_a_project_with_errors_is_refused_at_the_start(path: Path) -> None:

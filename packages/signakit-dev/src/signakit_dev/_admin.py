@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from ._faults import WHERES, fault_from
+from ._emulator.faults import WHERES, fault_from
 from ._project.attributes import parse_assignments
 from ._project.edits import change_flag
 from ._refusals import BadRequest, refusing, small_body
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from ._events import EventLog
-    from ._faults import Faults
-    from ._misbehaviour import Stopping
+    from ._emulator.event_log import EventLog
+    from ._emulator.faults import Faults
+    from ._emulator.stopping import Stopping
+    from ._emulator.store import ProjectStore
     from ._refusals import Endpoint, Refusal
-    from ._store import ProjectStore
 
 TICK = 0.15
 """Seconds between two messages of a stream, at least."""

@@ -8,17 +8,18 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from ._admin import Admin
-from ._guard import Guard
-from ._misbehaviour import Stopping
+from ._emulator.cdn import Cdn
+from ._emulator.guard import Guard
+from ._emulator.ingest import Ingest
+from ._emulator.stopping import Stopping
 from ._page import Page
-from ._service import Service
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from ._events import EventLog
-    from ._faults import Faults
-    from ._store import ProjectStore
+    from ._emulator.event_log import EventLog
+    from ._emulator.faults import Faults
+    from ._emulator.store import ProjectStore
 
 
 def create_app(
@@ -41,14 +42,15 @@ def create_app(
         url: Where it is, for the page.
     """
     stopping = stopping or Stopping()
-    service = Service(store, log, faults, stopping)
+    cdn = Cdn(store, faults, stopping)
     app = Starlette(
         routes=[
-            *service.routes(),
+            *cdn.routes(),
+            *Ingest(log, faults, stopping).routes(),
             *Admin(store, log, faults, stopping).routes(),
             *Page(store, log, faults, url=url).routes(),
         ],
         middleware=[Middleware(Guard, allowed_hosts=allowed_hosts)],
     )
-    app.state.service = service
+    app.state.cdn = cdn
     return app

@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from ._faults import KINDS, WHERES, Fault
+from ._emulator.faults import KINDS, WHERES, Fault
 from ._project.attributes import parse_attributes
 from ._project.edits import EditConflictError, change_flag
 from ._project.sample import sdk_key_of
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.routing import BaseRoute
 
-    from ._events import EventLog
-    from ._faults import Faults
-    from ._store import ProjectStore
+    from ._emulator.event_log import EventLog
+    from ._emulator.faults import Faults
+    from ._emulator.store import ProjectStore
 
 _templates = Environment(
     loader=PackageLoader("signakit_dev"),

@@ -13,12 +13,13 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ._app import create_app
-from ._events import EventLog
-from ._faults import Faults
-from ._guard import ANY_ADDRESS
-from ._misbehaviour import TRANSPORT, Stopping
-from ._ports import PortTaken, RemoteNotAllowed, bind, free_port_after
-from ._store import ProjectStore
+from ._emulator.event_log import EventLog
+from ._emulator.fault_responses import TRANSPORT
+from ._emulator.faults import Faults
+from ._emulator.guard import ANY_ADDRESS
+from ._emulator.ports import PortTakenError, RemoteNotAllowedError, bind, free_port_after
+from ._emulator.stopping import Stopping
+from ._emulator.store import ProjectStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,10 +28,10 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from ._faults import Fault
-    from ._service import Service
+    from ._emulator.cdn import Cdn
+    from ._emulator.faults import Fault
 
-__all__ = ["Background", "Options", "PortTaken", "RemoteNotAllowed", "free_port_after", "run"]
+__all__ = ["BackgroundServer", "Options", "PortTakenError", "RemoteNotAllowedError", "free_port_after", "run"]
 
 POLL = 0.2
 """Seconds between two looks at the file."""
@@ -68,8 +69,8 @@ def run(options: Options, *, on_started: Callable[[str], None] | None = None) ->
     Raises:
         ProjectError: The file has errors.
         OSError: The file cannot be read, or the address not be bound.
-        RemoteNotAllowed: ``host`` is no loopback address and ``allow_remote`` is False.
-        PortTaken: Somebody else listens there.
+        RemoteNotAllowedError: ``host`` is no loopback address and ``allow_remote`` is False.
+        PortTakenError: Somebody else listens there.
     """
     store = ProjectStore(options.path)
     bound = bind(options.host, options.port, allow_remote=options.allow_remote)
@@ -94,7 +95,7 @@ def _hosts(options: Options) -> list[str]:
     return [*options.allowed_hosts, ANY_ADDRESS, options.host, socket.gethostname()]
 
 
-class Background:
+class BackgroundServer:
     """The emulator in a thread of this process, from ``start`` to ``stop``.
 
     Attributes:
@@ -114,12 +115,12 @@ class Background:
     @property
     def config_requests(self) -> int:
         """How often a config was asked for."""
-        return self._server.service.config_requests
+        return self._server.cdn.config_requests
 
     @property
     def configs_sent(self) -> int:
         """How often it was sent whole."""
-        return self._server.service.configs_sent
+        return self._server.cdn.configs_sent
 
     def start(self) -> None:
         """Start, and return once requests are answered."""
@@ -179,9 +180,9 @@ class _Server(uvicorn.Server):
         )
 
     @property
-    def service(self) -> Service:
-        service: Service = self._app.state.service
-        return service
+    def cdn(self) -> Cdn:
+        cdn: Cdn = self._app.state.cdn
+        return cdn
 
     def stop(self) -> None:
         """Ask the server to stop, from any thread."""

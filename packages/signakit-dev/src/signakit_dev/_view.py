@@ -9,7 +9,7 @@ from heapq import nsmallest
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from ._events import EXPOSURE
+from ._emulator.event_schema import EXPOSURE
 from ._project.allocation import split_of, variations_of
 from ._project.edits import DEFAULT, fingerprint, position
 from ._project.wording import describe_allocation, describe_audiences, describe_rule, percent_text
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from signakit_flags import Explanation
 
-    from ._events import EventLog, Received, Refused
-    from ._faults import Faults
-    from ._store import ProjectStore
+    from ._emulator.event_log import EventLog, Received, RefusedPost
+    from ._emulator.faults import Faults
+    from ._emulator.store import ProjectStore
 
 FEED = 40
 """Rows of the feed."""
@@ -251,7 +251,7 @@ def _cut(text: str) -> str:
 
 def refusal_rows(log: EventLog) -> list[dict[str, Any]]:
     """Return what was refused last, the newest first; what was refused for the same reasons is one row."""
-    newest: dict[tuple[str, tuple[str, ...]], Refused] = {}
+    newest: dict[tuple[str, tuple[str, ...]], RefusedPost] = {}
     times: Counter[tuple[str, tuple[str, ...]]] = Counter()
     for item in list(log.refused)[::-1]:
         reasons = (item.what, item.problems)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import typer
 
-from signakit_dev._faults import Fault, parse_fault
+from signakit_dev._emulator.faults import Fault, parse_fault
 from signakit_dev._project.reading import ProjectError, read
 from signakit_dev._project.sample import ANY_KEY, SAMPLE, sdk_key_of
-from signakit_dev._server import Options, PortTaken, RemoteNotAllowed, run
+from signakit_dev._server import Options, PortTakenError, RemoteNotAllowedError, run
 
 from .log import told
 from .output import CommandError
@@ -70,10 +70,10 @@ def serve(options: Options, *, command: str, on_started: Callable[[str], None]) 
         ]
         lines = "\n".join(f"  {problem}" for problem in error.problems)
         raise CommandError(f"{options.path} cannot be served:\n{lines}", problems=problems) from None
-    except RemoteNotAllowed as error:
+    except RemoteNotAllowedError as error:
         hint = "The emulator asks nobody for a password. With --allow-remote it listens there all the same."
         raise CommandError(str(error), hint=hint) from None
-    except PortTaken as error:
+    except PortTakenError as error:
         hint = f"This one is free: {command} --port {error.free}"
         raise CommandError(str(error), hint=hint, holder=error.holder, free=error.free) from None
     except OSError as error:

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from signakit_dev._faults import fault_from
+from signakit_dev._emulator.faults import fault_from
 
 from .output import AsJson, CommandError, command, counted, print_json, printable, show
 from .source import Source

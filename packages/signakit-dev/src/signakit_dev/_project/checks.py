@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from signakit_flags import parse_sdk_key
 
 from .allocation import BUCKETS, OFF
+from .attributes import USER_AGENT
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -370,7 +371,7 @@ def _check_condition(item: Any, path: Path, found: Findings) -> None:
     condition = found.object(item, path, {"attribute", "operator", "value"})
     if condition is None:
         return
-    if found.text(condition, path, "attribute", required=True) == "$userAgent":
+    if found.text(condition, path, "attribute", required=True) == USER_AGENT:
         found.warn((*path, "attribute"), "the User-Agent is no attribute to target by: the condition never matches")
     operator = found.text(condition, path, "operator", required=True)
     at = (*path, "value")

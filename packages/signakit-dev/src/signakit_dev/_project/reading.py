@@ -12,9 +12,10 @@ from .json_text import Path, layout, line_of, lines_of, path_text, token_offset
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["ProjectError", "ProjectProblem", "Severity", "check", "read"]
+__all__ = ["BOM", "ProjectError", "ProjectProblem", "Severity", "check", "read"]
 
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
+"""A byte order mark, as some editors put it in front of a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ def check(text: str | bytes) -> list[ProjectProblem]:
 def _read(source: str | bytes) -> tuple[Any, list[ProjectProblem]]:
     if isinstance(source, bytes):
         try:
-            text = source.removeprefix(_BOM).decode()
+            text = source.removeprefix(BOM).decode()
         except UnicodeDecodeError as error:
             line = source.count(b"\n", 0, error.start) + 1
             return None, [ProjectProblem("", f"not UTF-8: {error.reason} at byte {error.start}", line, "error")]

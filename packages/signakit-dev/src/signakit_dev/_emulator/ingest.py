@@ -1,4 +1,4 @@
-"""The two things that an SDK asks of the service: its config, and to take its events."""
+"""The ingest: takes a post of events whole, or refuses it whole with what is wrong."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import re
 import time
 from math import isinf
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -16,8 +15,8 @@ from starlette.routing import Route
 
 from signakit_flags import parse_sdk_key
 
-from ._events import check_event
-from ._misbehaviour import Hung, Refused, Truncated
+from .event_schema import check_event
+from .fault_responses import ClosingResponse, apply_fault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,18 +24,15 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import Receive, Scope, Send
 
-    from ._events import EventLog
-    from ._faults import Fault, Faults
-    from ._misbehaviour import Stopping
-    from ._store import ProjectStore
+    from .event_log import EventLog
+    from .faults import Faults
+    from .stopping import Stopping
 
 logger = logging.getLogger("signakit_dev")
 
 MAX_BODY = 1024 * 1024
 LISTED = 20
 """Events of a post that an answer says the problems of: a post may hold half a million."""
-_PART = re.compile(r"[A-Za-z0-9-]+")
-_ENVIRONMENTS = {"development", "production"}
 
 
 class PostError(Exception):
@@ -67,62 +63,34 @@ class PostError(Exception):
         self.problems = problems or (reason,)
 
 
-class Service:
-    """CDN and event ingest."""
+class Ingest:
+    """The endpoint of events."""
 
-    def __init__(self, store: ProjectStore, log: EventLog, faults: Faults, stopping: Stopping) -> None:
-        self.store = store
+    def __init__(self, log: EventLog, faults: Faults, stopping: Stopping) -> None:
         self.log = log
         self.faults = faults
         self.stopping = stopping
-        self.config_requests: int = 0
-        self.configs_sent: int = 0
 
     def routes(self) -> list[Route]:
-        """Return the routes of both."""
-        return [
-            Route("/configs/{org}/{project}/{environment}/latest.json", self.config, methods=["GET"]),
-            Route("/v1/flag-events", self.take_events, methods=["POST"]),
-        ]
-
-    async def config(self, request: Request) -> Response:
-        """Answer with the config, or that the client's is current."""
-        self.config_requests += 1
-        fault = self.faults.take("config")
-        if fault is not None and fault.kind == "refuse":
-            return Refused()
-        usual = self._config(request)
-        answer = await self._answered(fault, usual)
-        if answer is usual and answer.status_code == 200:
-            self.configs_sent += 1
-        return answer
-
-    def _config(self, request: Request) -> Response:
-        org, project, environment = (request.path_params[name] for name in ("org", "project", "environment"))
-        if not (_PART.fullmatch(org) and _PART.fullmatch(project) and environment in _ENVIRONMENTS):
-            return JSONResponse({"error": "no such project or environment"}, 404)
-        served = self.store.response(org, project, environment)
-        headers = {"ETag": served.etag, "Cache-Control": "no-cache"}
-        if _matches(request.headers.get("if-none-match"), served.etag):
-            return Response(status_code=304, headers=headers)
-        return Response(served.body, headers=headers, media_type="application/json")
+        """Return the route."""
+        return [Route("/v1/flag-events", self.take_events, methods=["POST"])]
 
     async def take_events(self, request: Request) -> Response:
         """Take a batch of events whole, or refuse it whole."""
         fault = self.faults.take("events")
         if fault is not None and fault.kind == "refuse":
-            return Refused()
+            return ClosingResponse()
         try:
             body = await _body(request)
             if fault is not None and fault.kind in {"hang", "status"}:
-                return await self._answered(fault, Response())
+                return await apply_fault(fault, Response(), self.stopping)
             events = _read_events(request, body)
         except PostError as error:
             self._refuse(error)
-            kind = _BeforeTheEnd if error.status == 413 else JSONResponse
-            return await self._answered(fault, kind({"error": error.reason, **error.details}, error.status))
+            kind = _EarlyResponse if error.status == 413 else JSONResponse
+            return await apply_fault(fault, kind({"error": error.reason, **error.details}, error.status), self.stopping)
         self.log.record(events, at=time.time())
-        return await self._answered(fault, JSONResponse({"accepted": len(events)}))
+        return await apply_fault(fault, JSONResponse({"accepted": len(events)}), self.stopping)
 
     def _refuse(self, error: PostError) -> None:
         wrong = {None: "a post", 1: "an event"}.get(error.wrong, f"{error.wrong} events")
@@ -132,39 +100,17 @@ class Service:
         tail = f" and {more} more" if more > 0 else ""
         logger.warning("%s refused: %s%s", what, "; ".join(error.problems[:3]), tail)
 
-    async def _answered(self, fault: Fault | None, usual: Response) -> Response:
-        """Return the usual answer, or what the fault makes of it."""
-        if fault is None:
-            return usual
-        match fault.kind:
-            case "latency":
-                await self.stopping.wait(fault.seconds or 0.0)
-                return usual
-            case "status":
-                retry_after = {} if fault.retry_after is None else {"Retry-After": f"{fault.retry_after:g}"}
-                if fault.status in {204, 304}:
-                    return Response(status_code=fault.status, headers=retry_after)
-                return JSONResponse({"error": "a fault that was asked for"}, fault.status, headers=retry_after)
-            case "garbage":
-                return Response(b'<!doctype html>\n{"flags": [', media_type="application/json")
-            case "truncated":
-                return Truncated(usual)
-            case "hang":
-                return Hung(self.stopping)
-            case "refuse":
-                return Refused()
 
+class _EarlyResponse(JSONResponse):
+    """Answers while the body is still coming, then reads on for a while before it closes the connection.
 
-class _BeforeTheEnd(JSONResponse):
-    """Answers while the body is still coming, and then reads on for a while before it closes the connection.
-
-    Closed at once, with something unread, the connection would be reset, and the client see that instead of the answer.
+    A connection that is closed with unread data is reset, and the client would see the reset instead of the answer.
     """
 
     _MOST = 64 * MAX_BODY
     _LONGEST = 5.0
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  # the signature of ASGI
+    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         headers = [*self.raw_headers, (b"connection", b"close")]
         await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
         await send({"type": "http.response.body", "body": self.body, "more_body": True})
@@ -177,12 +123,6 @@ class _BeforeTheEnd(JSONResponse):
                     if message["type"] == "http.disconnect" or not message.get("more_body"):
                         break
         await send({"type": "http.response.body", "body": b""})
-
-
-def _matches(header: str | None, etag: str) -> bool:
-    if header is None:
-        return False
-    return header.strip() == "*" or etag in [tag.strip().removeprefix("W/") for tag in header.split(",")]
 
 
 async def _body(request: Request) -> bytes:

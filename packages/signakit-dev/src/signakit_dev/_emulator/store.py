@@ -1,21 +1,17 @@
 """The project in force: read from a file and kept in step with it, or held in memory.
 
 ``current`` is one immutable value, swapped by reference: the server's loop reads it without a lock. Everything that
-swaps it (``reload``, ``edit``, ``replace``) holds ``_lock`` from reading to swapping, in whatever thread; listeners are
-called after, outside of it. A file that is broken or gone changes ``problems`` and leaves ``current`` as it was.
+swaps it (``reload``, ``edit``, ``replace``) holds ``_lock`` from reading to swapping, in whatever thread. Each change
+counts ``revision`` up, which is how the page's live stream sees it. A file that is broken or gone changes ``problems``
+and leaves ``current`` as it was.
 """
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import errno
-import hashlib
 import json
 import logging
-import os
 import secrets
-import tempfile
 import threading
 import time
 from dataclasses import dataclass
@@ -23,19 +19,16 @@ from typing import TYPE_CHECKING, Any
 
 from signakit_flags import SignaKitClient
 
-from ._project.json_text import dump, patch
-from ._project.reading import ProjectError, ProjectProblem, read
-from ._project.sample import SAMPLE, named_key
+from .._project.json_text import dump, patch
+from .._project.reading import BOM, ProjectError, ProjectProblem, read
+from .._project.sample import SAMPLE
+from .project_file import ProjectFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
 logger = logging.getLogger("signakit_dev")
-
-_BOM = b"\xef\xbb\xbf"
-_SETTLED = 100_000_000
-"""Nanoseconds. A file written less than this before it was read may be written again without a new time stamp."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +48,6 @@ class Served:
     version: int
     generated_at: str
     warnings: tuple[ProjectProblem, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ConfigResponse:
-    """What a client gets."""
-
-    body: bytes
-    etag: str
 
 
 class ProjectStore:
@@ -90,49 +75,15 @@ class ProjectStore:
         self.revision: int = 0
         self.instance: str = secrets.token_hex(4)
         self._lock = threading.RLock()
-        self._listeners: list[Callable[[], None]] = []
-        self._stamp: tuple[int, ...] | None = None
-        self._suspect: tuple[int, ...] | None = None
-        self._has_bom = False
-        self._responses: dict[tuple[str, str, str], ConfigResponse] = {}
+        self._file = None if path is None else ProjectFile(path)
         self._client: tuple[Served, SignaKitClient] | None = None
-        source = self._read_file(path) if path is not None else _text(SAMPLE if config is None else config)
-        self.current: Served = self._made(source, lowest_version=1)
+        text = _text(SAMPLE if config is None else config) if self._file is None else self._file.read()
+        self.current: Served = self._made(text, lowest_version=1)
 
     @property
     def version(self) -> int:
         """What clients are told."""
         return self.current.version
-
-    def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
-        """Call ``listener`` after each change, in the thread that made it; the function returned ends that."""
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
-
-    def response(self, org_id: str, project_id: str, environment: str) -> ConfigResponse:
-        """Return the config for the key of an organisation, a project and an environment."""
-        address = (org_id, project_id, environment)
-        served, made = self.current, self._responses.get(address)
-        if made is None:
-            body = json.dumps(self._config(served, *address), ensure_ascii=False, separators=(",", ":")).encode()
-            made = ConfigResponse(body, f'"{served.version}-{hashlib.sha256(body).hexdigest()[:16]}"')
-            with self._lock:
-                if served is self.current and len(self._responses) < 100:
-                    self._responses[address] = made
-        return made
-
-    @staticmethod
-    def _config(served: Served, org_id: str, project_id: str, environment: str) -> dict[str, Any]:
-        kind = "prod" if environment == "production" else "dev"
-        return {
-            **served.data,
-            # Of the one file whoever asks gets a config of his own project, whatever the key says.
-            "projectId": project_id,
-            "environmentKey": environment,
-            "sdkKey": named_key(served.data) or f"sk_{kind}_{org_id}_{project_id}_emulator",
-            "version": served.version,
-            "generatedAt": served.data.get("generatedAt") or served.generated_at,
-        }
 
     def client(self) -> SignaKitClient:
         """Return a client of what is served, to ask what it decides; it sends nothing."""
@@ -148,11 +99,7 @@ class ProjectStore:
         Some editors empty the file before they write it.
         """
         with self._lock:
-            stamp = self._stamp_of_file()
-            if stamp == self._stamp:
-                return False
-            if stamp != self._suspect and self._is_broken():
-                self._suspect = stamp
+            if self._file is None or not self._file.may_have_changed() or self._file.is_newly_broken():
                 return False
         return self.reload()
 
@@ -162,11 +109,11 @@ class ProjectStore:
         A file that is broken or gone leaves in force what was, and stands in ``problems``.
         """
         with self._lock:
-            if self.path is None or (self._stamp is not None and self._stamp_of_file() == self._stamp):
+            if self._file is None or not self._file.may_have_changed():
                 return False
             before = self.revision
             try:
-                text = self._read_file(self.path)
+                text = self._file.read()
                 if text == self.current.text:
                     self._report(())
                 else:
@@ -177,10 +124,7 @@ class ProjectStore:
                 )
             except ProjectError as error:
                 self._report(tuple(error.problems))
-            changed = self.revision != before
-        if changed:
-            self._notify()
-        return changed
+            return self.revision != before
 
     def edit(self, change: Callable[[dict[str, Any]], None]) -> None:
         """Change the project and save it.
@@ -207,10 +151,9 @@ class ProjectStore:
                 data["version"] = self.current.version + 1
             text = patch(self.current.text, self.current.data, data)
             read(text)
-            if self.path is not None:
-                self._write(self.path, text)
+            if self._file is not None:
+                self._file.write(text)
             self._adopt(text)
-        self._notify()
 
     def replace(self, config: Mapping[str, Any] | str | bytes) -> None:
         """Serve another project from now on, and save it where there is a file.
@@ -222,14 +165,12 @@ class ProjectStore:
         text = _text(config)
         with self._lock:
             read(text)
-            if self.path is not None:
-                self._write(self.path, text)
+            if self._file is not None:
+                self._file.write(text)
             self._adopt(text)
-        self._notify()
 
     def _adopt(self, text: str) -> None:
         self.current = self._made(text, lowest_version=self.current.version + 1)
-        self._responses.clear()
         self.revision += 1
         mended = bool(self.problems)
         self.problems = ()
@@ -260,76 +201,6 @@ class ProjectStore:
         now = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
         return Served(text, data, max(version, lowest_version), now, tuple(warnings))
 
-    def _notify(self) -> None:
-        for listener in list(self._listeners):
-            listener()
-
-    # --- the file ----------------------------------------------------------------------------------------------------
-
-    def _stamp_of_file(self) -> tuple[int, ...] | None:
-        if self.path is None:
-            return None
-        try:
-            stat = self.path.stat()
-        except OSError:
-            return (0,)
-        return stat.st_mtime_ns, stat.st_size, stat.st_ino
-
-    def _is_broken(self) -> bool:
-        try:
-            if self.path is not None:
-                read(_content(self.path))
-        except (OSError, ProjectError):
-            return True
-        return False
-
-    def _read_file(self, path: Path) -> str:
-        stamp = self._stamp_of_file()
-        self._stamp = stamp
-        content = _content(path)
-        if stamp is not None and abs(time.time_ns() - stamp[0]) < _SETTLED:
-            self._stamp = None
-        self._has_bom = content.startswith(_BOM)
-        try:
-            return content.removeprefix(_BOM).decode()
-        except UnicodeDecodeError:
-            read(content)  # raises, and says where
-            raise
-
-    def _write(self, path: Path, text: str) -> None:
-        target = path.resolve()  # of a link, the file that it leads to
-        content = (_BOM if self._has_bom else b"") + text.encode()
-        try:
-            self._replace(target, content)
-        except OSError as error:
-            if error.errno != errno.EBUSY:
-                raise
-            # A file that is mounted by itself, as containers do it, cannot be replaced.
-            target.write_bytes(content)
-        self._stamp = self._stamp_of_file()
-
-    @staticmethod
-    def _replace(target: Path, content: bytes) -> None:
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            with contextlib.suppress(OSError):
-                os.chmod(name, target.stat().st_mode & 0o7777)  # noqa: PTH101  # mkstemp gives a name
-            os.replace(name, target)  # noqa: PTH105  # as above
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(name)  # noqa: PTH108  # as above
-            raise
-
-
-def _content(path: Path) -> bytes:
-    if path.exists() and not path.is_file():
-        raise OSError(errno.EINVAL, "not a regular file")  # reading a pipe would wait for whoever writes it
-    return path.read_bytes()
-
 
 def _text(config: Mapping[str, Any] | str | bytes) -> str:
     match config:
@@ -337,7 +208,7 @@ def _text(config: Mapping[str, Any] | str | bytes) -> str:
             return config.removeprefix("\ufeff")
         case bytes():
             read(config)
-            return config.removeprefix(_BOM).decode()
+            return config.removeprefix(BOM).decode()
         case _:
             return dump(_plain(config)) + "\n"
 

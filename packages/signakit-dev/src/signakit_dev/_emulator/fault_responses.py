@@ -1,59 +1,62 @@
-"""Answers that are none, made at the socket (see ``Fault`` for what each is)."""
+"""What a request is answered under a fault: late, wrong, cut off, or not at all (see ``Fault``)."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
+
+    from .faults import Fault
+    from .stopping import Stopping
 
 TRANSPORT = "signakit_dev.transport"
 """Among the extensions of a request's scope: the transport of its connection."""
 
 
-class Stopping:
-    """Becomes set when the server is about to stop: whoever waits for a client has to let go."""
+async def apply_fault(fault: Fault | None, usual: Response, stopping: Stopping) -> Response:
+    """Return the usual response, or what the fault makes of it."""
+    if fault is None:
+        return usual
+    match fault.kind:
+        case "latency":
+            await stopping.wait(fault.seconds or 0.0)
+            return usual
+        case "status":
+            retry_after = {} if fault.retry_after is None else {"Retry-After": f"{fault.retry_after:g}"}
+            if fault.status in {204, 304}:
+                return Response(status_code=fault.status, headers=retry_after)
+            return JSONResponse({"error": "a fault that was asked for"}, fault.status, headers=retry_after)
+        case "garbage":
+            return Response(b'<!doctype html>\n{"flags": [', media_type="application/json")
+        case "truncated":
+            return TruncatedResponse(usual)
+        case "hang":
+            return HangingResponse(stopping)
+        case "refuse":
+            return ClosingResponse()
 
-    def __init__(self) -> None:
-        self._event = asyncio.Event()
 
-    def set(self) -> None:
-        """Say that the server stops. In its loop only."""
-        self._event.set()
-
-    def is_set(self) -> bool:
-        """Say whether the server stops."""
-        return self._event.is_set()
-
-    async def wait(self, seconds: float) -> bool:
-        """Wait so long, or shorter when the server stops; say whether it does."""
-        try:
-            await asyncio.wait_for(self._event.wait(), seconds)
-        except TimeoutError:
-            return False
-        return True
-
-
-class Refused(Response):
+class ClosingResponse(Response):
     """Closes the connection without an answer."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  # sends nothing
+    async def __call__(self, scope: Scope, receive: Receive, _send: Send) -> None:
         """Close it."""
         _transport(scope).abort()
         await _gone(receive)
 
 
-class Hung(Response):
-    """Never answers; the client leaves, or the server stops."""
+class HangingResponse(Response):
+    """Never answers; it ends when the client leaves or the server stops."""
 
     def __init__(self, stopping: Stopping) -> None:
         super().__init__()
         self._stopping = stopping
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  # as above
+    async def __call__(self, scope: Scope, receive: Receive, _send: Send) -> None:
         """Wait."""
         gone = asyncio.create_task(_gone(receive))
         while not gone.done() and not self._stopping.is_set():
@@ -64,7 +67,7 @@ class Hung(Response):
         await gone
 
 
-class Truncated(Response):
+class TruncatedResponse(Response):
     """Promises the whole of another response, and breaks off in the middle of its body."""
 
     def __init__(self, whole: Response) -> None:

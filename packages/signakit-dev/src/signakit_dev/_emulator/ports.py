@@ -1,4 +1,4 @@
-"""Binding a port, and what to say when somebody has it."""
+"""Binding a port, and naming the process that has it when it is taken."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import socket
 from pathlib import Path
 
 
-class RemoteNotAllowed(ValueError):  # noqa: N818  # reads as what happened
+class RemoteNotAllowedError(ValueError):
     """The host is reachable from other machines, and that was not asked for."""
 
 
-class PortTaken(OSError):  # noqa: N818  # as above
-    """Somebody listens on the port already.
+class PortTakenError(OSError):
+    """Another process listens on the port already.
 
     Attributes:
         port: The port asked for.
-        holder: Who has it, like ``"uvicorn (process 4711)"``, where the system tells.
+        holder: The process that has it, like ``"uvicorn (process 4711)"``, where the system tells.
         free: A port that is free.
     """
 
@@ -34,15 +34,15 @@ def bind(host: str, port: int, *, allow_remote: bool) -> socket.socket:
     """Return a socket bound to ``host`` and ``port``.
 
     Raises:
-        RemoteNotAllowed: Other machines could reach it, and ``allow_remote`` is False.
-        PortTaken: Somebody listens there.
+        RemoteNotAllowedError: Other machines could reach it, and ``allow_remote`` is False.
+        PortTakenError: Another process listens there.
         OSError: There is no such host, or it is not of this machine.
     """
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     # "localhost" may be ::1 and 127.0.0.1; clients try both, so the one that works everywhere will do.
     family, _, _, _, address = min(found, key=lambda entry: entry[0] != socket.AF_INET)
     if not allow_remote and not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback:
-        raise RemoteNotAllowed(f"{host} can be reached from other machines")
+        raise RemoteNotAllowedError(f"{host} can be reached from other machines")
     # With the protocol named: asyncio sets TCP_NODELAY only then, and without it each answer waits 40 ms for an ACK.
     bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
@@ -54,9 +54,9 @@ def bind(host: str, port: int, *, allow_remote: bool) -> socket.socket:
     except OSError as error:
         bound.close()
         if error.errno == errno.EADDRINUSE:
-            raise PortTaken(port, holder=holder_of(port), free=free_port_after(port, host)) from None
+            raise PortTakenError(port, holder=holder_of(port), free=free_port_after(port, host)) from None
         raise
-    bound.setblocking(False)  # noqa: FBT003  # it is made so
+    bound.settimeout(0)  # not blocking
     return bound
 
 
@@ -74,14 +74,14 @@ def _family(host: str) -> socket.AddressFamily:
 
 
 def holder_of(port: int) -> str | None:
-    """Return who listens on a port, where the system tells: on Linux, and for processes that we may look into."""
+    """Return the process that listens on a port; None where the system does not tell: other systems, other users."""
     inodes = {inode for table in ("tcp", "tcp6") for inode in _listening(Path("/proc/net") / table, port)}
     if not inodes:
         return None
     wanted = {f"socket:[{inode}]" for inode in inodes}
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if any(os.readlink(descriptor) in wanted for descriptor in process.joinpath("fd").iterdir()):  # noqa: PTH115  # is no path
+            if any(str(descriptor.readlink()) in wanted for descriptor in process.joinpath("fd").iterdir()):
                 return f"{process.joinpath('comm').read_text().strip()} (process {process.name})"
     return None
 

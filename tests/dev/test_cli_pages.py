@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 import typer
 
-from signakit_dev._admin import Admin
 from signakit_dev._emulator.faults import KINDS, parse_fault
+from signakit_dev._web.api import Api
+from signakit_dev._web.live_stream import LiveStream
 from signakit_dev.cli import app
 from support.command import SIGNAKIT, Command
 from support.server import wait_until
@@ -116,6 +117,7 @@ def test_the_table_of_faults_is_complete_and_can_be_typed() -> None:
 
 
 def test_the_table_of_endpoints_is_that_of_the_emulator() -> None:
-    routes = {route.path.split("{")[0] for route in Admin(*[None] * 4).routes()}  # type: ignore[arg-type]  # only the paths
+    endpoints = [*Api(*[None] * 3).routes(), *LiveStream(*[None] * 4).routes()]  # type: ignore[arg-type]  # only the paths
+    routes = {route.path.split("{")[0] for route in endpoints}
     documented = {re.split(r"[?`]|KEY", request.split()[1])[0] for request, _ in rows("HTTP endpoints")}
     assert documented == routes

@@ -90,7 +90,7 @@ def test_nothing_says_that_other_sites_may_read(signakit_emulator: Emulator) -> 
 
 def test_static_files_are_those_of_the_package_and_no_others(signakit_emulator: Emulator) -> None:
     port = urlsplit(signakit_emulator.url).port
-    request = f"GET /static/../_page.py HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n"
+    request = f"GET /static/../page.py HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n"
     assert exchange(signakit_emulator.url, request.encode()).startswith(b"HTTP/1.1 404 ")
 
 

@@ -356,7 +356,9 @@ def test_an_update_that_cannot_be_read_is_not_called_live(
     tab: Tab, signakit_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as broken:
-        broken.setattr("signakit_dev._admin._message", lambda *_, **__: 'event: update\ndata: {"total": Infinity}\n\n')
+        broken.setattr(
+            "signakit_dev._web.live_stream._message", lambda *_, **__: 'event: update\ndata: {"total": Infinity}\n\n'
+        )
         signakit_emulator.set_flag("banner", running=False)
         expect(tab.page.locator("#live")).to_have_attribute("data-state", "lost")
         expect(tab.page.locator("#live")).to_have_text("unreadable, reload")

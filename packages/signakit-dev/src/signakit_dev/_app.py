@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
-from ._admin import Admin
 from ._emulator.cdn import Cdn
 from ._emulator.guard import Guard
 from ._emulator.ingest import Ingest
 from ._emulator.stopping import Stopping
-from ._page import Page
+from ._web.api import Api
+from ._web.live_stream import LiveStream
+from ._web.page import Page
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -47,7 +48,8 @@ def create_app(
         routes=[
             *cdn.routes(),
             *Ingest(log, faults, stopping).routes(),
-            *Admin(store, log, faults, stopping).routes(),
+            *Api(store, log, faults).routes(),
+            *LiveStream(store, log, faults, stopping).routes(),
             *Page(store, log, faults, url=url).routes(),
         ],
         middleware=[Middleware(Guard, allowed_hosts=allowed_hosts)],

@@ -5,30 +5,31 @@ from __future__ import annotations
 import re
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from ._emulator.faults import KINDS, WHERES, Fault
-from ._project.attributes import parse_attributes
-from ._project.edits import EditConflictError, change_flag
-from ._project.sample import sdk_key_of
-from ._refusals import BadRequest, Refusal, refusing, small_body
-from ._view import decisions_view, feed_rows, flags_view, percent, problems_view, refusal_rows, sentence, state_of
+from .._emulator.faults import KINDS, WHERES, Fault
+from .._project.attributes import parse_attributes
+from .._project.edits import EditConflictError, change_flag
+from .._project.sample import sdk_key_of
+from .bodies import read_form
+from .errors import BadRequestError, reporting_errors
+from .views import decisions_view, feed_rows, flags_view, percent, problems_view, refusal_rows, sentence, state_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.routing import BaseRoute
 
-    from ._emulator.event_log import EventLog
-    from ._emulator.faults import Faults
-    from ._emulator.store import ProjectStore
+    from .._emulator.event_log import EventLog
+    from .._emulator.faults import Faults
+    from .._emulator.store import ProjectStore
+    from .errors import Endpoint, ErrorReport
 
 _templates = Environment(
-    loader=PackageLoader("signakit_dev"),
+    loader=PackageLoader("signakit_dev._web"),
     autoescape=True,
     trim_blocks=True,
     lstrip_blocks=True,
@@ -51,13 +52,16 @@ class Page:
         """Return the routes."""
         return [
             Route("/", self.show, methods=["GET"]),
-            Route("/flags", refusing(self.change_flag, partial(self._told, "Not saved")), methods=["POST"]),
-            Route("/faults", refusing(self.change_fault, partial(self._told, "Not set")), methods=["POST"]),
-            Route("/clear", refusing(self.clear, partial(self._told, "Not cleared")), methods=["POST"]),
-            Route("/dismiss", refusing(self.dismiss, partial(self._told, "Not dismissed")), methods=["POST"]),
+            self._form("/flags", self.change_flag, "Not saved"),
+            self._form("/faults", self.change_fault, "Not set"),
+            self._form("/clear", self.clear, "Not cleared"),
+            self._form("/dismiss", self.dismiss, "Not dismissed"),
             Route("/favicon.ico", _no_icon, methods=["GET"]),
-            Mount("/static", StaticFiles(packages=[("signakit_dev", "static")])),
+            Mount("/static", StaticFiles(packages=[("signakit_dev._web", "static")])),
         ]
+
+    def _form(self, path: str, take: Endpoint, failure: str) -> Route:
+        return Route(path, reporting_errors(take, partial(self._error_page, failure)), methods=["POST"])
 
     async def show(self, request: Request) -> Response:
         """Show everything; ``?user=`` and ``&attributes=`` ask who gets what."""
@@ -67,7 +71,7 @@ class Page:
 
     async def change_flag(self, request: Request) -> Response:
         """Take a flag's form: whether it runs, or the traffic and split of a rule."""
-        form = await _form(request)
+        form = await read_form(request)
         split = {name.removeprefix("split."): value for name, value in form.items() if name.startswith("split.")}
         keys = [flag["key"] for flag in self.store.current.data["flags"]]
         key, rule = _meant(form.get("flag", ""), keys), form.get("rule")
@@ -87,28 +91,28 @@ class Page:
 
     async def change_fault(self, request: Request) -> Response:
         """Take the form of a fault; the kind ``none`` takes it away."""
-        form = await _form(request)
+        form = await read_form(request)
         fault = None if form.get("kind") == "none" else _fault(form)
         self.faults.set(form.get("where", ""), fault)
         return _back(form)
 
     async def clear(self, request: Request) -> Response:
         """Forget all events."""
-        form = await _form(request)
+        form = await read_form(request)
         self.log.clear()
         return _back(form)
 
-    def _told(self, failure: str, refusal: Refusal) -> Response:
-        """Say it on the page; what a form can get wrong is a matter of its fields, whichever."""
-        more = f". {refusal.problems[0]}" if refusal.problems else ""
-        status = 422 if refusal.status in {400, 404} else refusal.status
-        return self._rendered(error=f"{failure}: {refusal.reason}{more}.", status=status)
-
     async def dismiss(self, request: Request) -> Response:
         """Forget what was refused."""
-        form = await _form(request)
+        form = await read_form(request)
         self.log.dismiss_refused()
         return _back(form)
+
+    def _error_page(self, failure: str, report: ErrorReport) -> Response:
+        """Return the page with the error on it; whatever a form gets wrong is 422."""
+        more = f". {report.problems[0]}" if report.problems else ""
+        status = 422 if report.status in {400, 404} else report.status
+        return self._rendered(error=f"{failure}: {report.reason}{more}.", status=status)
 
     def _rendered(
         self, *, user: str = "", attributes: str = "", error: str = "", superseded: bool = False, status: int = 200
@@ -154,13 +158,6 @@ def _back(form: dict[str, str]) -> Response:
     return RedirectResponse(f"/#{anchor}" if anchor.isascii() and anchor.replace("-", "").isalnum() else "/", 303)
 
 
-async def _form(request: Request) -> dict[str, str]:
-    try:
-        return dict(parse_qsl((await small_body(request)).decode(), keep_blank_values=True, errors="strict"))
-    except UnicodeDecodeError:
-        raise BadRequest("the form is not UTF-8") from None
-
-
 def _meant(posted: str, keys: list[str]) -> str:
     """Return which of the keys a form has posted: without the script, browsers write each line break as CR LF."""
     if posted in keys:
@@ -180,7 +177,7 @@ def _percent(name: str, text: str) -> float:
     try:
         return float(text.replace(",", ".") or 0)
     except ValueError:
-        raise BadRequest(f"{name} must be a number, not {text[:40]!r}") from None
+        raise BadRequestError(f"{name} must be a number, not {text[:40]!r}") from None
 
 
 def _whole(name: str, text: str) -> float:

@@ -9,19 +9,19 @@ from heapq import nsmallest
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from ._emulator.event_schema import EXPOSURE
-from ._project.allocation import split_of, variations_of
-from ._project.edits import DEFAULT, fingerprint, position
-from ._project.wording import describe_allocation, describe_audiences, describe_rule, percent_text
+from .._emulator.event_schema import EXPOSURE
+from .._project.allocation import split_of, variations_of
+from .._project.edits import DEFAULT, fingerprint, position
+from .._project.wording import describe_allocation, describe_audiences, describe_rule, percent_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from signakit_flags import Explanation
 
-    from ._emulator.event_log import EventLog, Received, RefusedPost
-    from ._emulator.faults import Faults
-    from ._emulator.store import ProjectStore
+    from .._emulator.event_log import EventLog, Received, RefusedPost
+    from .._emulator.faults import Faults
+    from .._emulator.store import ProjectStore
 
 FEED = 40
 """Rows of the feed."""
@@ -305,4 +305,4 @@ def sentence(words: str) -> str:
 
 def percent(value: float | None) -> str:
     """Return a percentage for a reader; a dash where there is none."""
-    return "–" if value is None else percent_text(value)  # noqa: RUF001  # a dash
+    return "\N{EN DASH}" if value is None else percent_text(value)

@@ -18,7 +18,7 @@ from signakit_dev._emulator.ingest import MAX_BODY
 from signakit_dev._emulator.store import ProjectStore
 from signakit_dev._project.edits import change_flag
 from signakit_dev._project.sample import SAMPLE
-from signakit_dev._server import BackgroundServer
+from signakit_dev._serving.server import BackgroundServer
 from support.configs import config, flag, rule
 from support.server import wait_until
 from support.wire import Answer, ask

@@ -15,7 +15,7 @@ from signakit_dev._emulator.event_log import EventLog
 from signakit_dev._emulator.faults import Faults
 from signakit_dev._emulator.store import ProjectStore
 from signakit_dev._project.sample import SAMPLE
-from signakit_dev._server import BackgroundServer
+from signakit_dev._serving.server import BackgroundServer
 from signakit_flags import SignaKitClient
 from support.browser import chromium, with_chromium
 from support.configs import config, flag, rule, whole

@@ -11,7 +11,7 @@ from ._emulator.faults import Faults, fault_from
 from ._emulator.store import ProjectStore
 from ._project.edits import change_flag
 from ._project.sample import sdk_key_of
-from ._server import BackgroundServer
+from ._serving.server import BackgroundServer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -58,7 +58,7 @@ def demo(
     """
     # A web server is imported only where one is started.
     from signakit_dev._demo.shops import RunningShop
-    from signakit_dev._server import Options
+    from signakit_dev._serving.server import ServerOptions
 
     from . import serving
 
@@ -95,7 +95,8 @@ def demo(
             else:
                 show(guide(url, address, shop.title, key=key, visitors=visitors, file=file))
 
-        serving.serve(Options(path=file, port=port), command=f"signakit demo {file or ''}".strip(), on_started=started)
+        options = ServerOptions(path=file, port=port)
+        serving.serve(options, command=f"signakit demo {file or ''}".strip(), on_started=started)
     if not stopping.is_set():
         raise CommandError(f"the shop {shop.name} ended by itself")
 
@@ -135,7 +136,7 @@ def shop_of(name: str) -> "Shop":
 
 def check_port(port: int) -> None:
     """Raise ``CommandError`` where the shop could not listen, before anything is started."""
-    from signakit_dev._server import free_port_after
+    from signakit_dev._emulator.ports import free_port_after
 
     if port == 0:
         return

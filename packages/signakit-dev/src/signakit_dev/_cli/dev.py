@@ -44,7 +44,7 @@ def dev(
     after three requests.
     """
     # A web server is imported only where one is started.
-    from signakit_dev._server import Options
+    from signakit_dev._serving.server import ServerOptions
 
     from . import serving
 
@@ -64,7 +64,7 @@ def dev(
         print(f"{ASSIGN}SIGNAKIT_EMULATOR_URL={url}")
         print(f"{REMARK} the page: {url}/", flush=True)
 
-    options = Options(
+    options = ServerOptions(
         path=file,
         host=host,
         port=port,

@@ -7,9 +7,10 @@ from pathlib import Path
 import typer
 
 from signakit_dev._emulator.faults import Fault, parse_fault
+from signakit_dev._emulator.ports import PortTakenError, RemoteNotAllowedError
 from signakit_dev._project.reading import ProjectError, read
 from signakit_dev._project.sample import ANY_KEY, SAMPLE, sdk_key_of
-from signakit_dev._server import Options, PortTakenError, RemoteNotAllowedError, run
+from signakit_dev._serving.server import ServerOptions, run
 
 from .log import told
 from .output import CommandError
@@ -53,7 +54,7 @@ def sdk_key_in(path: Path | None) -> str:
         return ANY_KEY
 
 
-def serve(options: Options, *, command: str, on_started: Callable[[str], None]) -> None:
+def serve(options: ServerOptions, *, command: str, on_started: Callable[[str], None]) -> None:
     """Serve until Ctrl-C; what can keep the emulator from it becomes a message that says what to do.
 
     Raises:

@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
-from ._emulator.cdn import Cdn
-from ._emulator.guard import Guard
-from ._emulator.ingest import Ingest
-from ._emulator.stopping import Stopping
-from ._web.api import Api
-from ._web.live_stream import LiveStream
-from ._web.page import Page
+from .._emulator.guard import Guard
+from .._emulator.ingest import Ingest
+from .._web.api import Api
+from .._web.live_stream import LiveStream
+from .._web.page import Page
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from ._emulator.event_log import EventLog
-    from ._emulator.faults import Faults
-    from ._emulator.store import ProjectStore
+    from .._emulator.cdn import Cdn
+    from .._emulator.event_log import EventLog
+    from .._emulator.faults import Faults
+    from .._emulator.stopping import Stopping
+    from .._emulator.store import ProjectStore
 
 
 def create_app(
@@ -29,8 +29,9 @@ def create_app(
     faults: Faults,
     *,
     allowed_hosts: Collection[str],
-    stopping: Stopping | None = None,
-    url: str = "http://127.0.0.1:4747",
+    cdn: Cdn,
+    stopping: Stopping,
+    url: str,
 ) -> Starlette:
     """Return the emulator as an ASGI application.
 
@@ -39,12 +40,11 @@ def create_app(
         log: Where events go.
         faults: What goes wrong.
         allowed_hosts: Names in ``Host`` to answer to, besides loopback addresses and ``localhost``.
+        cdn: The endpoint of configs.
         stopping: Set by the server when it stops, so that streams end.
         url: Where it is, for the page.
     """
-    stopping = stopping or Stopping()
-    cdn = Cdn(store, faults, stopping)
-    app = Starlette(
+    return Starlette(
         routes=[
             *cdn.routes(),
             *Ingest(log, faults, stopping).routes(),
@@ -54,5 +54,3 @@ def create_app(
         ],
         middleware=[Middleware(Guard, allowed_hosts=allowed_hosts)],
     )
-    app.state.cdn = cdn
-    return app

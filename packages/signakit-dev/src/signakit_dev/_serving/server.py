@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import socket
 import threading
 from dataclasses import dataclass, field
@@ -12,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from ._app import create_app
-from ._emulator.event_log import EventLog
-from ._emulator.fault_responses import TRANSPORT
-from ._emulator.faults import Faults
-from ._emulator.guard import ANY_ADDRESS
-from ._emulator.ports import PortTakenError, RemoteNotAllowedError, bind, free_port_after
-from ._emulator.stopping import Stopping
-from ._emulator.store import ProjectStore
+from .._emulator.cdn import Cdn
+from .._emulator.event_log import EventLog
+from .._emulator.fault_responses import TRANSPORT
+from .._emulator.faults import Faults
+from .._emulator.guard import ANY_ADDRESS
+from .._emulator.ports import bind
+from .._emulator.stopping import Stopping
+from .._emulator.store import ProjectStore
+from .app import create_app
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,17 +30,14 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from ._emulator.cdn import Cdn
-    from ._emulator.faults import Fault
-
-__all__ = ["BackgroundServer", "Options", "PortTakenError", "RemoteNotAllowedError", "free_port_after", "run"]
+    from .._emulator.faults import Fault
 
 POLL = 0.2
 """Seconds between two looks at the file."""
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class ServerOptions:
     """How the emulator is run.
 
     Attributes:
@@ -46,8 +45,8 @@ class Options:
         host: Address or name to bind to.
         port: Port, 0 for any that is free.
         allow_remote: Whether ``host`` may be one that other machines reach.
-        allowed_hosts: Names under which it may be asked for, besides this machine's; each of them has to be trusted not
-            to become somebody else's.
+        allowed_hosts: Names in ``Host`` to answer to, besides this machine's. A name that another person can point at
+            this machine lets a page of theirs read everything.
         faults: Faults from the start, by ``"config"`` and ``"events"``.
     """
 
@@ -59,7 +58,7 @@ class Options:
     faults: Mapping[str, Fault] = field(default_factory=dict)
 
 
-def run(options: Options, *, on_started: Callable[[str], None] | None = None) -> None:
+def run(options: ServerOptions, *, on_started: Callable[[str], None] | None = None) -> None:
     """Serve until Ctrl-C or SIGTERM, then stop cleanly and return.
 
     Args:
@@ -69,8 +68,8 @@ def run(options: Options, *, on_started: Callable[[str], None] | None = None) ->
     Raises:
         ProjectError: The file has errors.
         OSError: The file cannot be read, or the address not be bound.
-        RemoteNotAllowedError: ``host`` is no loopback address and ``allow_remote`` is False.
-        PortTakenError: Somebody else listens there.
+        RemoteNotAllowedError: ``host`` is not a loopback address and ``allow_remote`` is False.
+        PortTakenError: Another process listens there.
     """
     store = ProjectStore(options.path)
     bound = bind(options.host, options.port, allow_remote=options.allow_remote)
@@ -78,18 +77,19 @@ def run(options: Options, *, on_started: Callable[[str], None] | None = None) ->
         url = _url(bound)
         hosts = _hosts(options)
         server = _Server(store, EventLog(), Faults(options.faults), allowed_hosts=hosts, url=url, on_started=on_started)
-        # After a clean stop uvicorn raises the signal again, for whoever wants to know; Ctrl-C is the usual end here.
+        # After a clean stop uvicorn raises the signal again; here Ctrl-C is the usual end.
         with contextlib.suppress(KeyboardInterrupt):
             asyncio.run(server.serve(sockets=[bound]))
 
 
 def _url(bound: socket.socket) -> str:
     host, port = bound.getsockname()[:2]
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # to be reached, not bound
+    if ipaddress.ip_address(host.partition("%")[0]).is_unspecified:  # bound to every address, and reached at this one
+        host = "::1" if ":" in host else "127.0.0.1"
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _hosts(options: Options) -> list[str]:
+def _hosts(options: ServerOptions) -> list[str]:
     if not options.allow_remote:
         return list(options.allowed_hosts)
     return [*options.allowed_hosts, ANY_ADDRESS, options.host, socket.gethostname()]
@@ -139,7 +139,7 @@ class BackgroundServer:
         try:
             with self._bound:
                 asyncio.run(self._server.serve(sockets=[self._bound]))
-        except BaseException as error:  # noqa: BLE001  # raised in the thread that waits for the start
+        except BaseException as error:  # noqa: BLE001  # `start` raises it, in the thread that waits for it
             self._error = error
         finally:
             self._started.set()
@@ -163,8 +163,10 @@ class _Server(uvicorn.Server):
         self._on_started = on_started
         self._stopping = Stopping()
         self._loop: asyncio.AbstractEventLoop | None = None
-        app = create_app(store, log, faults, allowed_hosts=allowed_hosts, stopping=self._stopping, url=url)
-        self._app = app
+        self.cdn = Cdn(store, faults, self._stopping)
+        app = create_app(
+            store, log, faults, allowed_hosts=allowed_hosts, cdn=self.cdn, stopping=self._stopping, url=url
+        )
         super().__init__(
             uvicorn.Config(
                 app,
@@ -174,15 +176,10 @@ class _Server(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                # Whoever waits is told first; this is for a client that reads nothing of what it is sent.
+                # Waiting answers are told first; this is for a client that reads nothing of what it is sent.
                 timeout_graceful_shutdown=2,
             )
         )
-
-    @property
-    def cdn(self) -> Cdn:
-        cdn: Cdn = self._app.state.cdn
-        return cdn
 
     def stop(self) -> None:
         """Ask the server to stop, from any thread."""

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from signakit_dev._cli.shares import configured_shares, with_rule_names
+from signakit_dev._commands.shares import configured_shares, with_rule_names
 from signakit_dev._project.attributes import parse_assignments
 from signakit_dev._project.sample import SAMPLE
 from signakit_flags import SignaKitClient

@@ -18,10 +18,11 @@ from rich.table import Table
 
 from signakit_flags import SignaKitClient
 
-from .attributes import Attributes, attributes_of
-from .output import AsJson, CommandError, command, print_json, printable, show
+from .config_source import load
+from .loaded_config import LoadedConfig
+from .options import AttributeOption, ConfigFileOption, JsonOption, SdkKeyOption, attributes_of
+from .output import CommandError, command, print_json, printable, show
 from .shares import Outcome, configured_shares, with_rule_names
-from .source import ConfigFile, SdkKey, Source, load
 
 STEP = 1_000
 BAR_WIDTH = 30
@@ -51,12 +52,12 @@ def simulate(
     flag: Annotated[str, typer.Argument(metavar="FLAG", help="The flag's key.")],
     *,
     users: Annotated[int, typer.Option("--users", min=1, max=100_000_000, help="How many users.")] = 100_000,
-    attr: Attributes = None,
+    attr: AttributeOption = None,
     seed: Annotated[int, typer.Option("--seed", help="Other users: the same number gives the same ids.")] = 0,
-    config: ConfigFile = None,
-    sdk_key: SdkKey = None,
+    config: ConfigFileOption = None,
+    sdk_key: SdkKeyOption = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of text.")] = False,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Decide one flag for many users, and show the split.
 
@@ -81,7 +82,7 @@ def simulate(
         show(chart(rows, f"{flag} for {users:,} users"))
 
 
-def split(source: Source, flag: str, attributes: Mapping[str, Any], users: int, seed: int) -> list[Row]:
+def split(source: LoadedConfig, flag: str, attributes: Mapping[str, Any], users: int, seed: int) -> list[Row]:
     """Count what the users get, largest share of each rule in the order of the config.
 
     Raises:

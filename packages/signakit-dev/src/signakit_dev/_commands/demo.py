@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from .output import AsJson, CommandError, command, print_json, printable, show
+from .options import JsonOption
+from .output import CommandError, command, print_json, printable, show
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -49,7 +50,7 @@ def demo(
     shop_name: Annotated[
         str, typer.Option("--shop", metavar="NAME", help="Which shop: starlette, django, flask or fastapi.")
     ] = "starlette",
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """See flags decide, and events arrive.
 
@@ -60,10 +61,10 @@ def demo(
     from signakit_dev._demo.shops import RunningShop
     from signakit_dev._serving.server import ServerOptions
 
-    from . import serving
+    from .run_emulator import sdk_key_in, serve
 
     check_port(shop_port)
-    key = serving.sdk_key_in(file)
+    key = sdk_key_in(file)
     shop = shop_of(shop_name)
     stopping = threading.Event()
     with contextlib.ExitStack() as running:
@@ -96,7 +97,7 @@ def demo(
                 show(guide(url, address, shop.title, key=key, visitors=visitors, file=file))
 
         options = ServerOptions(path=file, port=port)
-        serving.serve(options, command=f"signakit demo {file or ''}".strip(), on_started=started)
+        serve(options, command=f"signakit demo {file or ''}".strip(), on_started=started)
     if not stopping.is_set():
         raise CommandError(f"the shop {shop.name} ended by itself")
 

@@ -12,8 +12,9 @@ from rich.table import Table
 
 from signakit_dev._emulator.faults import fault_from
 
-from .output import AsJson, CommandError, command, counted, print_json, printable, show
-from .source import Source
+from .loaded_config import LoadedConfig
+from .options import JsonOption
+from .output import CommandError, command, counted, print_json, printable, show
 
 DEFAULT_URL = "http://127.0.0.1:4747"
 TIMEOUT = 5.0
@@ -31,7 +32,7 @@ def status(
     sdk_key: Annotated[
         str | None, typer.Option("--sdk-key", metavar="KEY", help="Ask the CDN for the config of this key.")
     ] = None,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Show what an emulator serves and counts, or what the CDN has.
 
@@ -43,7 +44,7 @@ def status(
     url = url or (os.environ.get("SIGNAKIT_EMULATOR_URL") if sdk_key is None else None)
     key = sdk_key or (os.environ.get("SIGNAKIT_SDK_KEY") if url is None else None)
     if key:
-        from .cdn import fetch
+        from .cdn_fetch import fetch
 
         source = fetch(key)
         if as_json:
@@ -131,7 +132,7 @@ def words(flag: dict[str, Any]) -> str:
 # --- the CDN ----------------------------------------------------------------------------------------------------------
 
 
-def cdn_status(source: Source) -> dict[str, Any]:
+def cdn_status(source: LoadedConfig) -> dict[str, Any]:
     """Return what is known of a config that was fetched."""
     generated = source.field("generatedAt")
     return {

@@ -12,14 +12,14 @@ import typer
 
 from signakit_flags import SignaKitClient
 
+from .loaded_config import LoadedConfig
 from .output import CommandError
-from .source import Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def fetch(sdk_key: str) -> Source:
+def fetch(sdk_key: str) -> LoadedConfig:
     """Fetch the config with a key, by a client of the SDK: what it accepts is what an application would get.
 
     Raises:
@@ -41,12 +41,12 @@ def fetch(sdk_key: str) -> Source:
     if not result.success:
         where = f" from {recorder.url}" if recorder.url else ""
         raise CommandError(f"no config could be fetched{where}: {result.reason}", url=recorder.url)
-    return Source(recorder.url, recorder.body(), status.etag, status.version)
+    return LoadedConfig(recorder.url, recorder.body(), status.etag, status.version)
 
 
 @contextlib.contextmanager
 def _quietly() -> Iterator[None]:
-    """Keep the SDK's log back: what it says of a fetch that failed, the command says itself."""
+    """Silence the SDK's log: what it says of a failed fetch, the command says itself."""
     logger = logging.getLogger("signakit_flags")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
@@ -69,7 +69,7 @@ class _Recorder(httpx.SyncByteStream):
         self._encoding = ""
 
     def attach(self, response: httpx.Response) -> None:
-        """Stand between the response and whoever reads it."""
+        """Stand between the response and its reader."""
         assert isinstance(response.stream, httpx.SyncByteStream)
         self.url = str(response.url)
         self._encoding = response.headers.get("content-encoding", "")

@@ -9,8 +9,8 @@ from rich.text import Text
 
 from signakit_dev._project.reading import ProjectProblem, check
 
-from .output import AsJson, CommandError, command, counted, print_json, printable, show
-from .source import DEFAULT_FILE
+from .options import DEFAULT_FILE, JsonOption
+from .output import CommandError, command, counted, print_json, printable, show
 
 
 @command
@@ -20,7 +20,7 @@ def validate(
     ] = DEFAULT_FILE,
     *,
     strict: Annotated[bool, typer.Option("--strict", help="Let warnings fail, too.")] = False,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Check a config file, and list every problem.
 

@@ -10,7 +10,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import typer
 from rich.console import Console
@@ -18,8 +18,6 @@ from rich.table import Table
 from rich.text import Text
 
 Command = TypeVar("Command", bound=Callable[..., None])
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text, also for errors.")]
 
 
 class CommandError(Exception):

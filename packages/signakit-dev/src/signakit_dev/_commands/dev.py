@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from .output import AsJson, command, print_json, say
-from .source import DEFAULT_FILE
+from .options import DEFAULT_FILE, JsonOption, fault_of
+from .output import command, print_json, say
 
 
 @command
@@ -32,7 +32,7 @@ def dev(
     events_fault: Annotated[
         str | None, typer.Option("--events-fault", metavar="FAULT", help="What goes wrong when events are posted.")
     ] = None,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Run the emulator: SignaKit on this machine, with a live page.
 
@@ -46,16 +46,16 @@ def dev(
     # A web server is imported only where one is started.
     from signakit_dev._serving.server import ServerOptions
 
-    from . import serving
+    from .run_emulator import create_sample, sdk_key_in, serve
 
     faults = {
-        "config": serving.fault_option("--config-fault", config_fault),
-        "events": serving.fault_option("--events-fault", events_fault),
+        "config": fault_of("--config-fault", config_fault),
+        "events": fault_of("--events-fault", events_fault),
     }
-    created = serving.create_sample(file)
+    created = create_sample(file)
 
     def started(url: str) -> None:
-        key = serving.sdk_key_in(file)
+        key = sdk_key_in(file)
         if as_json:
             print_json({"sdk_key": key, "emulator_url": url, "page": f"{url}/", "file": str(file), "created": created})
             return
@@ -72,7 +72,7 @@ def dev(
         allowed_hosts=tuple(allow_host or ()),
         faults={where: fault for where, fault in faults.items() if fault is not None},
     )
-    serving.serve(options, command=f"signakit dev {file}", on_started=started)
+    serve(options, command=f"signakit dev {file}", on_started=started)
 
 
 # As the shell of the system takes them, pasted whole.

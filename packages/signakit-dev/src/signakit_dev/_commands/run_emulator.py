@@ -1,23 +1,16 @@
-"""What ``dev`` and ``demo`` share: options, and what they say when the emulator cannot start."""
+"""Running the emulator for ``dev`` and ``demo``, and what they say when it cannot start."""
 
 import logging
 from collections.abc import Callable
 from pathlib import Path
 
-import typer
-
-from signakit_dev._emulator.faults import Fault, parse_fault
 from signakit_dev._emulator.ports import PortTakenError, RemoteNotAllowedError
 from signakit_dev._project.reading import ProjectError, read
 from signakit_dev._project.sample import ANY_KEY, SAMPLE, sdk_key_of
 from signakit_dev._serving.server import ServerOptions, run
 
-from .log import told
 from .output import CommandError
-
-FAULT_HELP = (
-    "latency=SECONDS, hang, refuse, status=503,retry_after=2, garbage or truncated; ,times=3 ends it after three."
-)
+from .terminal_log import told
 
 
 def create_sample(path: Path) -> bool:
@@ -36,21 +29,11 @@ def create_sample(path: Path) -> bool:
     return True
 
 
-def fault_option(option: str, text: str | None) -> Fault | None:
-    """Read the value of an option that sets a fault."""
-    if text is None:
-        return None
-    try:
-        return parse_fault(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"{error}. {FAULT_HELP}", param_hint=option) from None
-
-
 def sdk_key_in(path: Path | None) -> str:
     """Return the key that the project in a file names, or one that does as well."""
     try:
         return sdk_key_of({} if path is None else read(path.read_bytes())[0])
-    except (OSError, ProjectError):  # told by whoever serves it
+    except (OSError, ProjectError):  # `serve` tells it
         return ANY_KEY
 
 
@@ -61,7 +44,7 @@ def serve(options: ServerOptions, *, command: str, on_started: Callable[[str], N
         CommandError: It could not start.
     """
     try:
-        # Without a file it is the page alone that changes things, and whoever changed them sees it there.
+        # Without a file only the page changes things, and it shows them, too.
         with told(logging.WARNING if options.path is None else logging.INFO):
             run(options, on_started=on_started)
     except ProjectError as error:

@@ -9,9 +9,9 @@ from rich.text import Text
 
 from signakit_flags import Explanation
 
-from .attributes import Attributes, attributes_of
-from .output import AsJson, command, print_json, printable, show
-from .source import ConfigFile, SdkKey, load
+from .config_source import load
+from .options import AttributeOption, ConfigFileOption, JsonOption, SdkKeyOption, attributes_of
+from .output import command, print_json, printable, show
 
 
 @command
@@ -19,10 +19,10 @@ def decide(
     flag: Annotated[str, typer.Argument(metavar="FLAG", help="The flag's key.")],
     *,
     user: Annotated[str, typer.Option("--user", metavar="ID", help="The user's id.")],
-    attr: Attributes = None,
-    config: ConfigFile = None,
-    sdk_key: SdkKey = None,
-    as_json: AsJson = False,
+    attr: AttributeOption = None,
+    config: ConfigFileOption = None,
+    sdk_key: SdkKeyOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Decide one flag for one user, and explain why.
 

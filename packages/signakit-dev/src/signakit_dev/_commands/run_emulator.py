@@ -14,7 +14,7 @@ from .terminal_log import told
 
 
 def create_sample(path: Path) -> bool:
-    """Write the sample project where there is no file yet, and say whether that was so.
+    """Write the sample project where there is no file yet; return whether it was written.
 
     Raises:
         CommandError: It cannot be written.

@@ -103,7 +103,7 @@ def split(source: LoadedConfig, flag: str, attributes: Mapping[str, Any], users:
             assert decision is not None, "it had one for the first user"
             counted[decision.variation_key, decision.rule_key] += 1
     configured = configured_shares(definition, attributes)
-    # What nobody is configured to get can still come from an allowlist.
+    # An allowlist can give what no allocation gives.
     outcomes = [*configured, *(outcome for outcome in counted if outcome not in configured)]
     return [
         Row(

@@ -68,7 +68,7 @@ def ask(url: str) -> dict[str, Any]:
 
     Raises:
         typer.BadParameter: The URL is none.
-        CommandError: Nobody answers, or somebody else does.
+        CommandError: Nothing answers, or not an emulator.
     """
     import httpx  # would double the time of `signakit --help`
 

@@ -1,7 +1,7 @@
 """The log of received events: counters of everything, the last events themselves, and what was refused.
 
 ``EventLog`` is written by the server's loop and read by any thread, all under one lock. Everything in it is bounded:
-counters are exact, but only so many different ones are kept; of the events themselves, the last ones are.
+counters are exact, but their number is limited, and of the events themselves the last ones are kept.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ class Fault:
     hang       the request is read and never answered
     refuse     the connection is closed without an answer
     status     an answer of ``status``, with ``Retry-After`` if ``retry_after`` is given; nothing is taken
-    garbage    an answer of 200 whose body is no JSON; events are taken
+    garbage    an answer of 200 with a body that is not JSON; events are taken
     truncated  an answer that promises more than it sends, and then is cut; events are taken
     ========== =========================================================================================
 
@@ -92,7 +92,7 @@ def parse_fault(text: str) -> Fault:
     ``"hang"``, ``"latency=2"``, ``"status=503,retry_after=2,times=3"``: the kind first, with its number if it has one.
 
     Raises:
-        ValueError: It is no fault; the message says why.
+        ValueError: It is not a fault; the message says why.
     """
     details: dict[str, Any] = {}
     kind, *rest = [part.strip() for part in text.split(",")]
@@ -108,14 +108,14 @@ def parse_fault(text: str) -> Fault:
         if name not in {"seconds", "status", "retry_after", "times"} or name in details:
             raise ValueError(f"fault {text!r}: {part!r} is none of seconds=, status=, retry_after=, times=")
         details[name] = _number(name, number)
-    return Fault(kind, **details)  # type: ignore[arg-type]  # what is no kind is refused there
+    return Fault(kind, **details)  # type: ignore[arg-type]  # `Fault` refuses an unknown kind
 
 
 def fault_from(data: Mapping[str, Any]) -> Fault:
     """Read a fault from JSON data, as the admin endpoint takes it.
 
     Raises:
-        ValueError: It is no fault; the message says why.
+        ValueError: It is not a fault; the message says why.
     """
     unknown = data.keys() - {"kind", "seconds", "status", "retry_after", "times"}
     if unknown:
@@ -146,7 +146,7 @@ class Faults:
         """Put a fault in a slot, or take it out with None.
 
         Raises:
-            ValueError: ``where`` is no slot.
+            ValueError: ``where`` is not a slot.
         """
         with self._lock:
             if fault is None:
@@ -160,7 +160,7 @@ class Faults:
         return self._slots.get(where)
 
     def take(self, where: Where) -> Fault | None:
-        """Return the fault for one request. One of so many ``times`` is gone after the last."""
+        """Return the fault for one request, and count it: a fault with ``times`` is gone after the last."""
         with self._lock:
             fault = self._slots.get(where)
             if fault is not None and fault.times is not None:

@@ -1,9 +1,9 @@
-"""Who may talk to the emulator: pages of other sites may not, though the browser runs on this machine too.
+"""Which requests are answered: not those of other sites' pages, though the browser runs on this machine too.
 
 Two ways lead a foreign page to a server on loopback. It can post to it, or show a form that does: the browser then says
 where the request comes from, in ``Origin`` and ``Sec-Fetch-Site``. And it can point a name of its own at 127.0.0.1 (DNS
-rebinding), so that the browser takes the emulator for the page's own server: then ``Host`` is that name. What is no
-browser sends neither header, and is not kept out.
+rebinding), so that the browser takes the emulator for the page's own server: then ``Host`` is that name. Programs that
+are not browsers send neither header, and are answered.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
     """Return the attributes that ``NAME=TEXT`` and ``NAME:=JSON`` stand for; of two with one name the last holds.
 
     Raises:
-        ValueError: One of them is no assignment, or what follows ``:=`` is no JSON; the message says which.
+        ValueError: One of them is not an assignment, or what follows ``:=`` is not JSON; the message says which.
     """
     attributes: dict[str, Any] = {}
     for assignment in assignments:

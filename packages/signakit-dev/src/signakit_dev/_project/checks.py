@@ -1,8 +1,8 @@
 """What can be wrong with a project: every rule that its JSON has to keep (PROTOCOL sections 2, 4, 5 and 8).
 
-The SDK reads a config tolerantly: it has to go on with what the CDN sends. Here whoever wrote the config is at hand and
-wants to hear. An error is what makes the SDK refuse the config, skip a flag, or decide something that nobody meant; a
-warning is what it passes over, and what is only odd.
+The SDK reads a config tolerantly: it has to go on with what the CDN sends. Here the author of the config can fix it. An
+error makes the SDK refuse the config, skip a flag, or decide what the author cannot have meant. A warning is what the
+SDK ignores, or what is only odd.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Findings:
         self.items.append((path, message, "warning"))
 
     def object(self, value: Any, path: Path, known: Collection[str]) -> dict[str, Any] | None:
-        """Return ``value`` if it is an object, and warn of fields that nobody reads."""
+        """Return ``value`` if it is an object, and warn of fields that the SDK does not read."""
         if not isinstance(value, dict):
             self.error(path, f"must be an object, not {_kind(value)}")
             return None

@@ -1,4 +1,4 @@
-"""What can be changed about a flag without an editor: whether it runs, whom a rule reaches, and its split."""
+"""Edits of a flag: whether it runs, the traffic of a rule, and a split."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def change_flag(
         rule: ``"default"`` for the flag's own allocation, or a rule by its position (``"#2"``) or its key; a rule with
             the key ``"default"`` or ``"#2"`` can be named by its position only. Without it the first rule, or, where
             the flag has none, its own allocation.
-        seen: The fingerprint of the rule, or the own allocation, that whoever asks for this had before them.
+        seen: The fingerprint of the rule, or the own allocation, as the editor saw it.
 
     Raises:
         NotInProjectError: There is no such flag, rule or variation.
@@ -105,8 +105,8 @@ def position(number: int) -> str:
 def _find_rule(flag: Mapping[str, Any], name: str | None) -> dict[str, Any] | None:
     """Return the rule of a name, or None for the flag's own allocation.
 
-    Rules may be called "default" or "#2" too. Then that is not what finds them: a name that a flag gives by itself must
-    not change its meaning with the names that somebody gives.
+    Rules may be called "default" or "#2" too, and are not found by that: what these two mean must not depend on the
+    keys of rules.
     """
     rules: list[dict[str, Any]] = flag.get("rules") or []
     if name is None:
@@ -136,7 +136,7 @@ def _allocation(flag: Mapping[str, Any], old: dict[str, Any], split: Mapping[str
     total = sum(shares.values())
     if abs(total - 100) > 0.005:
         raise ValueError(f"a split makes 100 % together, not {round(total, 2):g} %")
-    # In the order of the old ranges: the users at the edge change their variation, and nobody else does.
+    # In the order of the old ranges: only the users at the edge change their variation.
     order = [*split_of(old), *(variation for variation in known if variation not in split_of(old)), *shares]
     ranges: list[dict[str, Any]] = []
     before = 0.0

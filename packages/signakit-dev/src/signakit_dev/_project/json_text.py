@@ -1,6 +1,6 @@
 """The text of a JSON document: where each value stands in it, and how to change a few without touching the rest.
 
-Somebody keeps the file by hand, in their own layout. An edit from the page replaces the characters of the values that
+The file is kept by hand, in a layout of its own. An edit from the page replaces the characters of the values that
 changed and leaves every other one alone, instead of printing the whole document anew.
 """
 

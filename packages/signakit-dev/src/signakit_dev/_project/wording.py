@@ -32,17 +32,17 @@ def describe_rule(rule: Mapping[str, Any]) -> str:
     text = f"{', '.join(listed)}; " if listed else ""
     who = describe_audiences(rule)
     share = percent_text(rule["trafficPercentage"])
-    everybody = rule["trafficPercentage"] >= 100
+    everyone_enters = rule["trafficPercentage"] >= 100
     if who is None:
-        users = "everyone" if everybody else f"{share} of users"
+        users = "everyone" if everyone_enters else f"{share} of users"
     else:
         text += f"if {who}: "
-        users = "all of them" if everybody else f"{share} of them"
+        users = "all of them" if everyone_enters else f"{share} of them"
     return f"{text}{users}, {describe_allocation(rule['variationAllocation'])}"
 
 
 def describe_audiences(rule: Mapping[str, Any]) -> str | None:
-    """Say whom a rule is for; None when for everybody."""
+    """Say which users a rule is for; None where it is for every user."""
     audiences = rule.get("audiences") or ()
     if not audiences:
         return None

@@ -198,4 +198,4 @@ def _fault(form: dict[str, str]) -> Fault:
             details["retry_after"] = _percent("retry_after", form["retry_after"])
     if form.get("times"):
         details["times"] = _whole("times", form["times"])
-    return Fault(kind, **details)  # type: ignore[arg-type]  # what is no kind is refused there
+    return Fault(kind, **details)  # type: ignore[arg-type]  # `Fault` refuses an unknown kind

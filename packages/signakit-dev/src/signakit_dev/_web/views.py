@@ -63,7 +63,7 @@ class Target:
         rule_key: As exposures name it; None for the own allocation.
         kind: The rule's type; None for the own allocation.
         words: What it does, in plain words.
-        who: Whom a rule is for; None for everyone.
+        who: Which users a rule is for; None for everyone.
         traffic: Percent of users; None for the own allocation.
         split: The variations.
         exposes: Whether its decisions are reported by exposures.

@@ -1,4 +1,4 @@
-"""What is found wrong with a project, where, and how it reads in plain words."""
+"""What is found wrong with a project, and where."""
 
 from __future__ import annotations
 
@@ -14,20 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conformance.vectors import load
-from signakit_dev._project.json_text import dump, lines_of
 from signakit_dev._project.reading import (
-    ProjectError,
     ProjectProblem,
     check,
-    read,
 )
-from signakit_dev._project.sample import SAMPLE
-from signakit_dev._project.wording import describe_allocation, describe_condition, describe_rule
 from signakit_flags import SignaKitClient
-from support.configs import audience, condition, config, flag, ranges, rule, whole
+from support.configs import audience, condition, config, flag, ranges, rule
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
+
 CORPUS = sorted((ROOT / "tests" / "faults" / "corpus").iterdir())
+
 many = settings(max_examples=60, derandomize=True, deadline=None, database=None)
 
 
@@ -58,9 +55,6 @@ def loses_something(data: bytes) -> bool:
         if explanation.decision is None and explanation.steps[0].detail != "archived":
             return True
     return False
-
-
-# --- against the SDK --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("case", load("evaluation")["loose_configs"], ids=lambda case: case["id"])
@@ -108,6 +102,7 @@ ODD_ON_PURPOSE = {
     "multi-rule",
 }
 """Suites that ask what an SDK makes of ranges that overlap, of variations that a flag does not list, and the like."""
+
 SUITES = load("evaluation")["suites"]
 
 
@@ -116,16 +111,6 @@ def test_a_config_of_the_recorded_suites_has_errors_only_where_it_is_odd_on_purp
     text = json.dumps(suite["config"])
     assert not loses_something(text.encode())
     assert bool(errors(text)) == (suite["suite"] in ODD_ON_PURPOSE)
-
-
-# --- what is found ----------------------------------------------------------------------------------------------------
-
-
-def test_the_sample_has_no_problem_and_reads_like_what_an_edit_writes() -> None:
-    assert check(SAMPLE) == []
-    assert dump(json.loads(SAMPLE)) + "\n" == SAMPLE
-    keys = [item["key"] for item in json.loads(SAMPLE)["flags"]]
-    assert keys == ["new-checkout", "beta-dashboard", "banner", "recommendations", "dark-mode"]
 
 
 CONDITION = "flags/0/rules/0/audiences/0/conditions/0"
@@ -229,48 +214,6 @@ def test_what_the_sdk_passes_over_is_a_warning(path: str, change: Any, found: st
     assert errors(text) == []
 
 
-def test_everything_is_found_at_once_in_the_order_of_the_text() -> None:
-    text = json.dumps(config(flag("a", status="x"), flag("b", rule(traffic=-1), running=1), flag("a")), indent=1)
-    paths = [
-        "flags[0].status",
-        "flags[1].running",
-        "flags[1].rules[0].trafficPercentage",
-        "flags[2].key",
-        "flags[2].salt",
-    ]
-    assert [problem.path for problem in check(text)] == [path for path in paths if path != "flags[2].salt"]
-
-
-def test_each_problem_has_the_line_on_which_it_stands() -> None:
-    text = '{\n "flags": [\n  {"key": "f",\n   "salt": 3,\n   "running": true}\n ]\n}'
-    assert [(problem.path, problem.line) for problem in check(text)] == [
-        ("flags[0].allocation", 3),
-        ("flags[0].salt", 4),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("text", "line", "words"),
-    [
-        ("", 1, "not JSON"),
-        ('{\n"flags": [\n]]', 3, "not JSON"),
-        ('{"flags": [],\n"version": NaN}', 2, "NaN"),
-        ('{"a": "NaN",\n\n"version": -Infinity}', 3, "-Infinity"),
-        (b'{\n"flags": [\xff]}', 2, "UTF-8"),
-        ('{"flags":\n\n[],\n"flags": []}', 4, "twice"),
-        ('{\n"flags": [{"key": "\\ud800"}]}', 2, "surrogate"),
-    ],
-)
-def test_what_cannot_be_read_has_a_line_too(text: str | bytes, line: int, words: str) -> None:
-    first = next(problem for problem in check(text) if words in problem.message)
-    assert (first.line, first.severity) == (line, "error")
-
-
-def test_a_bomb_of_brackets_is_an_error_and_no_crash() -> None:
-    assert errors("[" * 100_000)
-    assert errors('{"flags": [], "x": ' + "[" * 500 + "]" * 500 + "}")
-
-
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=4),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=4), inner),
@@ -284,71 +227,3 @@ def test_any_json_is_checked_without_a_crash(value: Any) -> None:
     for text in (json.dumps(value), json.dumps({"flags": value}), json.dumps({"flags": [{"rules": value}]})):
         for problem in check(text):
             assert isinstance(problem, ProjectProblem)
-
-
-def test_an_error_lists_every_problem_one_a_line() -> None:
-    with pytest.raises(ProjectError) as caught:
-        read(broken("flags/0/salt", ...))
-    assert str(caught.value) == "line 8, flags[0].salt: missing"
-    assert [problem.path for problem in caught.value.problems] == ["flags[0].salt"]
-
-
-# --- in plain words ---------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("fields", "words"),
-    [
-        ({}, "everyone, split control 50 % / treatment 50 %"),
-        ({"traffic": 12.5}, "12.5 % of users, split control 50 % / treatment 50 %"),
-        (
-            {"traffic": 50, "audiences": [audience(condition("plan", "in", ["pro", "team"]))]},
-            "if plan is one of pro, team: 50 % of them, split control 50 % / treatment 50 %",
-        ),
-        (
-            {"audiences": [audience(condition("age", "greater_than", 17), condition("beta", "equals", True))]},
-            "if age is over 17 and beta is true: all of them, split control 50 % / treatment 50 %",
-        ),
-        (
-            {
-                "audiences": [audience(condition("a", "equals", 1)), audience(condition("b", "contains", "x"))],
-                "audienceMatchType": "any",
-                "split": whole("on"),
-            },
-            "if a is 1 or b contains x: all of them, always on",
-        ),
-        (
-            {"allowlist": [{"userId": "ada", "variation": "on"}], "split": whole("off")},
-            "ada gets on; everyone, always off",
-        ),
-    ],
-)
-def test_a_rule_reads_in_plain_words(fields: Any, words: str) -> None:
-    assert describe_rule(rule(**fields)) == words
-
-
-def test_a_condition_that_never_matches_says_so() -> None:
-    assert "never matches" in describe_condition(condition("v", "semver_greater_than", "1.2"))
-
-
-def test_an_allocation_reads_in_plain_words() -> None:
-    assert describe_allocation({"ranges": []}) == "with no variation"
-    assert describe_allocation(ranges(("a", 0, 0), ("b", 1, 3332))) == "split a 0.01 % / b 33.32 %"
-
-
-class Counted(str):
-    """Text that knows how many of its characters were looked through."""
-
-    __slots__ = ("looked",)
-
-    def count(self, part: str, start: int = 0, end: int | None = None) -> int:  # type: ignore[override]  # as it is called
-        self.looked = getattr(self, "looked", 0) + (len(self) if end is None else end) - start
-        return super().count(part, start, end)
-
-
-@given(st.text(alphabet="a\n", max_size=200), st.lists(st.integers(min_value=0, max_value=200), max_size=50))
-def test_lines_are_found_in_one_pass(text: str, offsets: list[int]) -> None:
-    counted = Counted(text)
-    offsets = [min(offset, len(text)) for offset in offsets]
-    assert lines_of(counted, offsets) == {offset: text[:offset].count("\n") + 1 for offset in offsets}
-    assert getattr(counted, "looked", 0) <= len(text)

@@ -1,8 +1,7 @@
-"""Edits of a project: what they change, and that the rest of the text stays as it was."""
+"""Edits of a flag."""
 
 from __future__ import annotations
 
-import copy
 import json
 from typing import Any
 
@@ -12,14 +11,11 @@ from hypothesis import strategies as st
 
 from signakit_dev._project.allocation import split_of
 from signakit_dev._project.edits import NotInProjectError, change_flag
-from signakit_dev._project.json_text import dump, layout, patch
 from signakit_dev._project.reading import check
 from signakit_dev._project.sample import SAMPLE
 from support.configs import config, flag, ranges, rule, whole
 
 many = settings(max_examples=60, derandomize=True, deadline=None, database=None)
-
-# --- of flags ---------------------------------------------------------------------------------------------------------
 
 
 def project() -> dict[str, Any]:
@@ -117,61 +113,12 @@ def test_users_at_the_edge_of_a_split_change_and_nobody_else_does() -> None:
     ]
 
 
-# --- of the text ------------------------------------------------------------------------------------------------------
+HUGE = 10**400
+"""More than a float holds, and JSON writes it all the same."""
 
 
-def test_an_edit_changes_the_characters_of_what_changed_and_no_other() -> None:
-    text = SAMPLE.replace('"key": "control"', '"key"  :\t"control"').replace("\n", "\r\n")
-    old = json.loads(text)
-    new = copy.deepcopy(old)
-    change_flag(new, "new-checkout", running=False)
-    edited = patch(text, old, new)
-    assert json.loads(edited) == new
-    assert edited == text.replace('"running": true', '"running": false', 1)
-
-
-def test_a_replaced_value_is_indented_like_the_rest() -> None:
-    old = json.loads(SAMPLE)
-    new = copy.deepcopy(old)
-    change_flag(new, "beta-dashboard", split={"on": 50, "off": 50})
-    edited = patch(SAMPLE, old, new)
-    assert edited == dump(new) + "\n"
-
-
-JSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-9, 9)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
-    max_leaves=10,
-)
-
-
-@many
-@given(old=JSON, new=JSON, indent=st.sampled_from([None, 1, 4, "\t"]))
-def test_whatever_changes_the_text_reads_as_the_new_data(old: Any, new: Any, indent: Any) -> None:
-    text = json.dumps(old, indent=indent, ensure_ascii=False)
-    assert json.loads(patch(text, old, new)) == new
-    assert patch(text, old, copy.deepcopy(old)) == text
-
-
-@many
-@given(value=JSON, indent=st.sampled_from([None, 2]))
-def test_each_value_is_found_where_it_stands(value: Any, indent: Any) -> None:
-    text = json.dumps(value, indent=indent, ensure_ascii=False)
-    for path, span in layout(text).spans.items():
-        expected = value
-        for step in path:
-            expected = expected[step]
-        assert json.loads(text[span.start : span.end]) == expected
-
-
-def test_a_document_on_one_line_stays_on_one_line() -> None:
-    old = json.loads(SAMPLE)
-    new = copy.deepcopy(old)
-    change_flag(new, "beta-dashboard", split={"on": 50, "off": 50})
-    edited = patch(json.dumps(old), old, new)
-    assert "\n" not in edited
-    assert json.loads(edited) == new
+@pytest.mark.parametrize("change", [{"traffic": HUGE}, {"split": {"control": HUGE}}, {"split": {"control": -HUGE}}])
+def test_a_percentage_that_no_float_holds_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="must be a percentage from 0 to 100") as caught:
+        change_flag(json.loads(SAMPLE), "new-checkout", **change)
+    assert len(str(caught.value)) < 200

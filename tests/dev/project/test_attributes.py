@@ -1,4 +1,4 @@
-"""Attributes as people type them: one grammar for the command line, the page and the endpoint."""
+"""Attributes as they are typed on the page, on the command line and in a query."""
 
 from __future__ import annotations
 
@@ -46,3 +46,22 @@ def test_all_three_give_text_where_text_was_typed() -> None:
         page = ask(f"{emulator.url}/?user=u&attributes={quote('zip=12')}").text
         assert "by rule <code>r</code>" in page
         assert "name:=JSON" in page
+
+
+@pytest.mark.parametrize(
+    ("assignments", "attributes"),
+    [
+        (["plan=pro"], {"plan": "pro"}),
+        (["n:=3"], {"n": 3}),
+        (["n:=2.5", "b:=true", 'l:=["a"]'], {"n": 2.5, "b": True, "l": ["a"]}),
+        (["url=a=b:=c"], {"url": "a=b:=c"}),
+        (["empty="], {"empty": ""}),
+        (["a=1", "a=2"], {"a": "2"}),
+        (["$userAgent=Firefox"], {"$userAgent": "Firefox"}),
+        ([], {}),
+    ],
+)
+def test_attributes_are_text_or_json(assignments: list[str], attributes: dict[str, object]) -> None:
+    parsed = parse_assignments(assignments)
+    assert parsed == attributes
+    assert [type(value) for value in parsed.values()] == [type(value) for value in attributes.values()]

@@ -1,4 +1,4 @@
-"""The ``console`` blocks of the documentation are run, and what they show is what the commands print."""
+"""The ``console`` blocks of the documentation are run, and its tables name every command, fault and endpoint."""
 
 from __future__ import annotations
 
@@ -20,10 +20,15 @@ from support.command import SIGNAKIT, Command
 from support.server import wait_until
 
 ROOT = Path(__file__).parents[2]
+
 EMULATOR = ROOT / "docs" / "emulator.md"
+
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("packages/*/README.md"), *ROOT.glob("docs/**/*.md")])
+
 CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
 PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
 PORT = "4747"
 
 

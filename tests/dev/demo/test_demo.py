@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import re
 import signal
 import socket
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,10 +14,6 @@ import httpx
 import pytest
 
 from signakit_dev._demo import visitors
-from signakit_dev._demo.shops import SHOPS
-from signakit_dev._project.sample import SAMPLE
-from signakit_dev.testing import Emulator
-from signakit_flags import SignaKitClient
 from support.command import Command, here
 from support.server import wait_until
 
@@ -27,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FIREFOX = {"User-Agent": visitors.BROWSER}
+
 PORTS = ("--port", 0, "--shop-port", 0)
 
 
@@ -209,38 +204,3 @@ def test_a_shop_that_ends_by_itself_ends_the_demo() -> None:
 
 def children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def test_every_shop_says_what_it_needs() -> None:
-    assert all(shop.installed for shop in SHOPS)
-
-
-def test_visitors_drive_a_real_client_and_convert_better_with_the_treatment() -> None:
-    source = random.Random(1)
-    with Emulator(json.loads(SAMPLE)) as emulator:
-        with SignaKitClient(emulator.sdk_key, cdn_url=emulator.url, events_url=emulator.events_url) as client:
-            for _ in range(3_000):
-                visitors.visit(client, source)
-            assert client.flush_sync(60)
-        events = emulator.events()
-    shown = [event["decisions"] for event in events if event["eventKey"] == "$exposure"]
-    bought = [event["decisions"] for event in events if event["eventKey"] == "purchase"]
-
-    def rate(variation: str) -> float:
-        seen = {"new-checkout": variation}
-        return sum(seen.items() <= decisions.items() for decisions in bought) / shown.count(seen)
-
-    assert 0.04 < rate("control") < 0.12 < rate("treatment") < 0.2
-
-
-def test_the_environment_of_dev_py_has_what_every_shop_needs() -> None:
-    # Which is installed without the development groups.
-    lock = tomllib.loads((Path(__file__).parents[2] / "uv.lock").read_text(encoding="utf-8"))
-    packages = {package["name"]: package for package in lock["package"]}
-    installed, waiting = set[str](), ["signakit-workspace"]
-    while waiting:
-        name = waiting.pop()
-        if name not in installed:
-            installed.add(name)
-            waiting += [dependency["name"] for dependency in packages[name].get("dependencies", ())]
-    assert {need.replace("_", "-") for shop in SHOPS for need in shop.needs} <= installed

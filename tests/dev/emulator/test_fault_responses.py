@@ -1,4 +1,4 @@
-"""Faults on demand: each is real at the socket, and the SDK meets it as it would meet a real one."""
+"""Each fault is real at the socket, and the SDK meets it as it would meet a real one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from signakit_dev._emulator.faults import Fault, Faults, fault_from, parse_fault
+from support.emulator import CONFIG, KEY
 from support.faces import AsyncFace, Face, SyncFace
 from support.server import wait_until
 from support.wire import ask, exchange
@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 
     from signakit_dev.testing import Emulator
 
-CONFIG = "/configs/acme/shop/development/latest.json"
 EVENT = {"eventKey": "purchase", "userId": "u", "timestamp": "2026-01-31T12:00:00.000Z"}
-KEY = {"X_SDK_Key": "sk_dev_acme_shop_x"}
 
 
 @pytest.fixture(params=[SyncFace, AsyncFace], ids=["sync", "async"])
@@ -30,61 +28,6 @@ def face(request: pytest.FixtureRequest, signakit_emulator: Emulator) -> Iterato
     face: Face = request.param(**urls, polling_interval=0.05, timeout=0.5)
     yield face
     face.finish()
-
-
-# --- how they are written ---------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "fault"),
-    [
-        ("hang", Fault("hang")),
-        ("latency=0.5", Fault("latency", seconds=0.5)),
-        ("status=503,retry_after=2,times=3", Fault("status", status=503, retry_after=2.0, times=3)),
-        (" truncated , times=1 ", Fault("truncated", times=1)),
-    ],
-)
-def test_a_fault_is_read_from_text_and_written_as_it(text: str, fault: Fault) -> None:
-    assert parse_fault(text) == fault
-    assert parse_fault(str(fault)) == fault
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "earthquake",
-        "latency",
-        "latency=-1",
-        "hang=2",
-        "hang,colour=1",
-        "status=x",
-        "status=99",
-        "status=503,times=0",
-    ],
-)
-def test_what_is_no_fault_is_refused(text: str) -> None:
-    with pytest.raises(ValueError):
-        parse_fault(text)
-
-
-@pytest.mark.parametrize(
-    "data", [{}, {"kind": "earthquake"}, {"kind": "hang", "x": 1}, {"kind": "status", "status": True}, {"kind": 5}]
-)
-def test_data_that_is_no_fault_is_refused(data: dict[str, Any]) -> None:
-    with pytest.raises(ValueError):
-        fault_from(data)
-
-
-def test_a_fault_is_gone_after_so_many_times() -> None:
-    faults = Faults({"config": Fault("hang", times=2)})
-    assert [faults.take("config") is not None for _ in range(3)] == [True, True, False]
-    assert faults.take("events") is None
-    with pytest.raises(ValueError, match="'config' or 'events'"):
-        faults.set("page", Fault("hang"))
-
-
-# --- at the socket ----------------------------------------------------------------------------------------------------
 
 
 def raw(emulator: Emulator, where: str) -> bytes:
@@ -138,19 +81,6 @@ def test_the_faults_of_config_and_events_are_apart(signakit_emulator: Emulator) 
     assert ask(signakit_emulator.events_url, "POST", {"events": [EVENT]}, **KEY).status == 200
 
 
-def test_faults_are_set_and_taken_away_over_http(signakit_emulator: Emulator) -> None:
-    url = f"{signakit_emulator.url}/api/faults"
-    set_ = ask(url, "POST", {"config": {"kind": "status", "status": 503, "times": 2}, "events": {"kind": "hang"}})
-    assert set_.json()["config"]["status"] == 503
-    assert ask(signakit_emulator.url + CONFIG).status == 503
-    assert ask(url).json()["config"]["times"] == 1
-    assert ask(url, "POST", {"events": None}).json()["events"] is None
-    for wrong in ({"page": {"kind": "hang"}}, {"config": {"kind": "earthquake"}}, {"config": "hang"}):
-        assert ask(url, "POST", wrong).status == 400
-    assert ask(url, "DELETE").json() == {"config": None, "events": None}
-    assert ask(signakit_emulator.url + CONFIG).status == 200
-
-
 def test_a_server_that_hangs_stops_all_the_same(signakit_emulator: Emulator) -> None:
     port = urlsplit(signakit_emulator.url).port
     signakit_emulator.fault("config", "hang")
@@ -161,9 +91,6 @@ def test_a_server_that_hangs_stops_all_the_same(signakit_emulator: Emulator) -> 
         assert wait_until(lambda: signakit_emulator.config_requests == 3)
         signakit_emulator.__exit__(None, None, None)
         assert connection.recv(1) == b"", "the connection is closed, without an answer"
-
-
-# --- as the SDK meets them --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ["refuse", "hang", "status", "garbage", "truncated"])

@@ -1,4 +1,4 @@
-"""Many events at once: none is lost, and whoever looks on is told in few messages."""
+"""Many events at once: none is lost, and the live stream tells them in few messages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from signakit_dev.testing import Emulator
 
 SENDERS = 4
+
 POSTS = 250
+
 BATCH = 100
 
 

@@ -5,6 +5,7 @@ import contextlib
 import signal
 import socket
 import threading
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,7 @@ from .options import JsonOption
 from .output import CommandError, command, print_json, printable, show
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
 
     from signakit_dev._demo.shops import RunningShop, Shop
@@ -71,28 +73,17 @@ def demo(
 
         def started(url: str) -> None:
             # In the emulator's thread: it must not wait for a shop that is about to ask it for the config.
-            environment = {
-                "SIGNAKIT_SDK_KEY": key,
-                "SIGNAKIT_EMULATOR_URL": url,
-                "NO_PROXY": "127.0.0.1",
-            }
+            environment = {"SIGNAKIT_SDK_KEY": key, "SIGNAKIT_EMULATOR_URL": url, "NO_PROXY": "127.0.0.1"}
             process = RunningShop(shop, port=shop_port, visitors=visitors, environment=environment)
-            watcher = threading.Thread(target=watch, args=(process, url))
+            watcher = threading.Thread(target=watch, args=(process, partial(tell, url)))
             running.callback(watcher.join)
             running.enter_context(process)
             watcher.start()
             stop_first(process, stopping)
 
-        def watch(process: RunningShop, url: str) -> None:
-            try:
-                process.watch(lambda address: tell(url, address))
-            finally:
-                _thread.interrupt_main()
-
         def tell(url: str, address: str) -> None:
             if as_json:
-                shops = [{"name": shop.name, "url": f"{address}/"}]
-                print_json({"page": f"{url}/", "shops": shops, "sdk_key": key, "emulator_url": url})
+                print_json(addresses(url, address, shop.name, key=key))
             else:
                 show(guide(url, address, shop.title, key=key, visitors=visitors, file=file))
 
@@ -100,6 +91,14 @@ def demo(
         serve(options, command=f"signakit demo {file or ''}".strip(), on_started=started)
     if not stopping.is_set():
         raise CommandError(f"the shop {shop.name} ended by itself")
+
+
+def watch(process: "RunningShop", on_answering: "Callable[[str], None]") -> None:
+    """Wait for the end of the shop, and end the emulator with it; for a thread."""
+    try:
+        process.watch(on_answering)
+    finally:
+        _thread.interrupt_main()
 
 
 def stop_first(process: "RunningShop", stopping: threading.Event) -> None:
@@ -147,6 +146,12 @@ def check_port(port: int) -> None:
         free = free_port_after(port)
         hint = f"This one is free: signakit demo --shop-port {free}"
         raise CommandError(f"the shop cannot listen on port {port}: {error.strerror}", hint=hint, free=free) from None
+
+
+def addresses(url: str, address: str, name: str, *, key: str) -> dict[str, object]:
+    """Return where everything is, for programs."""
+    shops = [{"name": name, "url": f"{address}/"}]
+    return {"page": f"{url}/", "shops": shops, "sdk_key": key, "emulator_url": url}
 
 
 def guide(url: str, address: str, title: str, *, key: str, visitors: float, file: Path | None) -> Text:

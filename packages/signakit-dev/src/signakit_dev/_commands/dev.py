@@ -55,14 +55,7 @@ def dev(
     created = create_sample(file)
 
     def started(url: str) -> None:
-        key = sdk_key_in(file)
-        if as_json:
-            print_json({"sdk_key": key, "emulator_url": url, "page": f"{url}/", "file": str(file), "created": created})
-            return
-        say(f"Serving {file}{', created with a sample' if created else ''}. Ctrl-C stops it. For your application:")
-        print(f"{ASSIGN}SIGNAKIT_SDK_KEY={key}")
-        print(f"{ASSIGN}SIGNAKIT_EMULATOR_URL={url}")
-        print(f"{REMARK} the page: {url}/", flush=True)
+        announce(url, sdk_key_in(file), file=file, created=created, as_json=as_json)
 
     options = ServerOptions(
         path=file,
@@ -77,3 +70,14 @@ def dev(
 
 # As the shell of the system takes them, pasted whole.
 ASSIGN, REMARK = ("set ", "rem") if os.name == "nt" else ("export ", "#")
+
+
+def announce(url: str, key: str, *, file: Path, created: bool, as_json: bool) -> None:
+    """Print the environment for an application, and where the page is."""
+    if as_json:
+        print_json({"sdk_key": key, "emulator_url": url, "page": f"{url}/", "file": str(file), "created": created})
+        return
+    say(f"Serving {file}{', created with a sample' if created else ''}. Ctrl-C stops it. For your application:")
+    print(f"{ASSIGN}SIGNAKIT_SDK_KEY={key}")
+    print(f"{ASSIGN}SIGNAKIT_EMULATOR_URL={url}")
+    print(f"{REMARK} the page: {url}/", flush=True)

@@ -1,6 +1,5 @@
 """A config that a command has loaded, from a file or from the CDN."""
 
-import difflib
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -60,6 +59,8 @@ class LoadedConfig:
         for flag in flags:
             if flag["key"] == key:
                 return flag
+        import difflib  # needed for a misspelt name only
+
         near = difflib.get_close_matches(key, [flag["key"] for flag in flags])
         if near:
             hint = f"Did you mean {' or '.join(near)}?"

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import socket
-import subprocess
-import sys
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
 
-from signakit_dev._project import SAMPLE
+from signakit_dev._project.sample import SAMPLE
 from signakit_dev.testing import Emulator
 from support.configs import config, flag, whole
 from support.wire import ask
@@ -21,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 EVENT = {"eventKey": "purchase", "userId": "u", "timestamp": "2026-01-31T12:00:00.000Z"}
+
 CONFIG = "/configs/a/b/development/latest.json"
 
 
@@ -193,24 +191,3 @@ def test_clearing_forgets_events_and_faults_and_keeps_the_project() -> None:
         assert emulator.events() == []
         assert emulator.refused() == []
         assert ask(emulator.url + CONFIG).json()["version"] == 2
-
-
-# --- the pytest plugin ------------------------------------------------------------------------------------------------
-
-
-def run(code: str) -> Any:
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
-    return json.loads(done.stdout)
-
-
-def test_the_plugin_costs_a_run_that_does_not_use_it_no_import() -> None:
-    imported = run(
-        "import json, sys, pytest; before = set(sys.modules); import signakit_dev.pytest_plugin;"
-        "print(json.dumps(sorted(set(sys.modules) - before)))"
-    )
-    assert imported == ["signakit_dev", "signakit_dev.pytest_plugin"]
-
-
-def test_the_fixture_is_an_emulator_with_the_sample(signakit_emulator: Emulator) -> None:
-    assert ask(signakit_emulator.url + CONFIG).json()["flags"][0]["key"] == "new-checkout"
-    assert signakit_emulator.events() == []

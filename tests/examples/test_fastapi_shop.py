@@ -11,7 +11,7 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from signakit_dev._project import SAMPLE
+from signakit_dev._project.sample import SAMPLE
 from support.browser import chromium, with_chromium
 from support.command import Command, signakit
 from support.contract import BROWSER

@@ -7,13 +7,13 @@ import typer
 
 from signakit_flags import __version__ as sdk_version
 
-from ._cli.decide import decide
-from ._cli.demo import demo
-from ._cli.dev import dev
-from ._cli.output import package_version
-from ._cli.simulate import simulate
-from ._cli.status import status
-from ._cli.validate import validate
+from ._commands.decide import decide
+from ._commands.demo import demo
+from ._commands.dev import dev
+from ._commands.output import package_version
+from ._commands.simulate import simulate
+from ._commands.status import status
+from ._commands.validate import validate
 
 __all__ = ["app", "main"]
 
@@ -26,7 +26,7 @@ app: typer.Typer = typer.Typer(
 )
 
 
-def show_version(wanted: bool) -> None:  # noqa: FBT001  # how typer calls it
+def show_version(*, wanted: bool) -> None:
     """Print the versions, and end."""
     if wanted:
         print(f"signakit-dev {package_version()}, signakit-flags {sdk_version}")

@@ -19,7 +19,7 @@ def signakit_emulator() -> Iterator[Emulator]:
     Give it flags with ``set_config()`` or ``set_flag()``; hand ``sdk_key``, ``url`` and ``events_url`` to a client, or
     ``env`` to a process.
     """
-    from .testing import Emulator  # this module is loaded in every run of whoever installed us
+    from .testing import Emulator  # this module is loaded in every run where the package is installed
 
     with Emulator() as emulator:
         yield emulator

@@ -6,19 +6,19 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from ._edit import change_flag
-from ._events import EventLog
-from ._faults import Faults, fault_from
-from ._sample import sdk_key_of
-from ._server import Background
-from ._store import ProjectStore
+from ._emulator.event_log import EventLog
+from ._emulator.faults import Faults, fault_from
+from ._emulator.store import ProjectStore
+from ._project.edits import change_flag
+from ._project.sample import sdk_key_of
+from ._serving.server import BackgroundServer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
-    from ._events import EventKind
-    from ._faults import Kind, Where
+    from ._emulator.event_schema import EventKind
+    from ._emulator.faults import Kind, Where
 
 __all__ = ["ActiveFault", "Emulator"]
 
@@ -72,13 +72,13 @@ class Emulator:
         self._log = EventLog(keep=KEPT)
         self._faults = Faults()
         self._port = port
-        self._server: Background | None = None
+        self._server: BackgroundServer | None = None
 
     def __enter__(self) -> Self:
         """Start; once this returns, requests are answered."""
         if self._server is not None:
             raise RuntimeError("this emulator runs already")
-        server = Background(self._store, self._log, self._faults, port=self._port)
+        server = BackgroundServer(self._store, self._log, self._faults, port=self._port)
         server.start()
         self._server = server
         return self

@@ -159,7 +159,7 @@ async def thanks(request: Request) -> Response:
 
 
 async def change_visitor(request: Request) -> Response:
-    """Come back as somebody else: another plan or country, or a new id."""
+    """Come back as another visitor: with another plan or country, or a new id."""
     body = b""
     async for chunk in request.stream():
         body += chunk
@@ -221,7 +221,7 @@ class Server(uvicorn.Server):
             print(f"http://127.0.0.1:{sockets[0].getsockname()[1]}", flush=True)
 
     def watch_stdin(self) -> None:
-        """Stop at the end of stdin: whoever started this is gone."""
+        """Stop at the end of stdin: the process that started this is gone."""
         # Not sys.stdin.read(): a thread in it holds a lock that Python wants back when it exits.
         with contextlib.suppress(OSError):
             while os.read(0, 1_000):
@@ -234,7 +234,7 @@ def main(name: str = "signakit_dev._demo.shop", make: Callable[[float], Any] = m
 
     Args:
         name: The module that is run.
-        make: Returns the application, for so many visitors a second.
+        make: Returns the application, for a number of visitors a second.
     """
     parser = argparse.ArgumentParser(prog=f"python -m {name}", description="An example shop.")
     parser.add_argument("--port", type=int, default=4748)

@@ -2,7 +2,7 @@
 
 What a shop keeps to: ``python -m MODULE --port N [--visitors RATE]`` serves on loopback, finds the emulator through
 ``SIGNAKIT_SDK_KEY`` and ``SIGNAKIT_EMULATOR_URL``, prints its address as a line once it answers, and ends on SIGINT,
-on SIGTERM, and when its stdin is closed, so that it never outlives whoever started it.
+on SIGTERM, and when its stdin is closed, so that it never outlives the process that started it.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class RunningShop:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            # Ctrl-C is for whoever started it, who stops it while the emulator still takes its last events.
+            # Ctrl-C is for the demo, which stops the shop while the emulator still takes its last events.
             start_new_session=True,
             env={
                 **os.environ,

@@ -26,9 +26,9 @@ LIFT = {
 """How many times as many do it with a variation. The page shows it once enough visitors came."""
 
 
-async def keep_visiting(client: SignaKitClient, rate: float, *, source: random.Random | None = None) -> None:
+async def keep_visiting(client: SignaKitClient, rate: float) -> None:
     """Send ``rate`` visitors a second through the shop, at random moments, until cancelled."""
-    source = source or random.Random()
+    source = random.Random()
     while rate > 0:
         await asyncio.sleep(source.expovariate(rate))
         visit(client, source)

@@ -1,0 +1,1 @@
+"""What the emulator does for an SDK: it serves configs, takes events, and can let both go wrong."""

@@ -1,0 +1,1 @@
+"""Running the emulator: the application, and the server under it."""

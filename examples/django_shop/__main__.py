@@ -17,7 +17,7 @@ import django
 from django.core.asgi import get_asgi_application
 from django.core.management import call_command
 
-from signakit_dev._demo.shop import main as serve
+from signakit_dev._demo.shop_server import serve
 from signakit_dev._demo.visitors import keep_visiting
 from signakit_django import get_client
 from signakit_django.asgi import with_lifespan

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from signakit_dev._demo.shop import main
+from signakit_dev._demo.shop_server import serve
 from signakit_dev._demo.visitors import keep_visiting
 
 from .app import app, signakit
@@ -28,4 +28,4 @@ def with_visitors(visitors: float) -> FastAPI:
 
 
 if __name__ == "__main__":
-    main("fastapi_shop", with_visitors)
+    serve("fastapi_shop", with_visitors)

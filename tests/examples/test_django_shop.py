@@ -18,7 +18,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from signakit_dev._demo.shops import SHOPS, RunningShop
+from signakit_dev._demo.shop_processes import SHOPS, RunningShop
 from signakit_dev._project.sample import SAMPLE
 from signakit_dev.testing import Emulator
 from signakit_flags.integration import is_visitor_id

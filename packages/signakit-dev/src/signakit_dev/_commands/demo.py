@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
-    from signakit_dev._demo.shops import RunningShop, Shop
+    from signakit_dev._demo.shop_processes import RunningShop, Shop
 
 TRY = (
     "Open both. {traffic}",
@@ -60,7 +60,7 @@ def demo(
     network, opens nothing by itself, and leaves nothing behind. Ctrl-C stops it.
     """
     # A web server is imported only where one is started.
-    from signakit_dev._demo.shops import RunningShop
+    from signakit_dev._demo.shop_processes import RunningShop
     from signakit_dev._serving.server import ServerOptions
 
     from .run_emulator import sdk_key_in, serve
@@ -121,7 +121,7 @@ def stop_first(process: "RunningShop", stopping: threading.Event) -> None:
 
 def shop_of(name: str) -> "Shop":
     """Return the shop of that name, or raise ``CommandError`` where it cannot be started."""
-    from signakit_dev._demo.shops import SHOPS
+    from signakit_dev._demo.shop_processes import SHOPS
 
     shops = {shop.name: shop for shop in SHOPS}
     if name not in shops:

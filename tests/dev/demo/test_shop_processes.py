@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-from signakit_dev._demo.shops import SHOPS
+from signakit_dev._demo.shop_processes import SHOPS
 
 
 def test_every_shop_says_what_it_needs() -> None:

@@ -53,7 +53,7 @@ class Shop:
 
 
 SHOPS = (
-    Shop("starlette", "the SDK alone, in a small Starlette application", "signakit_dev._demo.shop"),
+    Shop("starlette", "the SDK alone, in a small Starlette application", "signakit_dev._demo.starlette_shop"),
     Shop(
         "django",
         "signakit-django, in a small site with accounts and a database",

@@ -1,4 +1,4 @@
-"""An example shop on the SDK alone: ``python -m signakit_dev._demo.shop --port 4748``.
+"""An example shop on the SDK alone: ``python -m signakit_dev._demo.starlette_shop --port 4748``.
 
 The part to look at is ``Visit``: one context for each request, asked for what the page needs. The rest is a web
 application like any other.
@@ -6,20 +6,15 @@ application like any other.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import os
 import re
-import socket
-import sys
-import threading
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
-import uvicorn
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -29,10 +24,11 @@ from starlette.routing import Route
 
 from signakit_flags import SignaKitClient, SignaKitUserContext
 
+from .shop_server import serve
 from .visitors import COUNTRIES, PLANS, PRICE, keep_visiting
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
     from starlette.requests import Request
 
@@ -211,45 +207,5 @@ def make_app(visitors: float) -> Starlette:
     )
 
 
-class Server(uvicorn.Server):
-    """Says where it serves once it does, and ends with its stdin."""
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and print the address."""
-        await super().startup(sockets)
-        if self.started and sockets:
-            print(f"http://127.0.0.1:{sockets[0].getsockname()[1]}", flush=True)
-
-    def watch_stdin(self) -> None:
-        """Stop at the end of stdin: the process that started this is gone."""
-        # Not sys.stdin.read(): a thread in it holds a lock that Python wants back when it exits.
-        with contextlib.suppress(OSError):
-            while os.read(0, 1_000):
-                pass
-        self.should_exit = True
-
-
-def main(name: str = "signakit_dev._demo.shop", make: Callable[[float], Any] = make_app) -> None:
-    """Serve a shop until SIGINT, SIGTERM or the end of stdin.
-
-    Args:
-        name: The module that is run.
-        make: Returns the application, for a number of visitors a second.
-    """
-    parser = argparse.ArgumentParser(prog=f"python -m {name}", description="An example shop.")
-    parser.add_argument("--port", type=int, default=4748)
-    parser.add_argument("--visitors", type=float, default=0.0, help="synthetic visitors a second")
-    options = parser.parse_args()
-    try:
-        listener = socket.create_server(("127.0.0.1", options.port))
-    except OSError as error:
-        sys.exit(f"the shop cannot listen on port {options.port}: {error.strerror}")
-    config = uvicorn.Config(make(options.visitors), log_level="warning", timeout_graceful_shutdown=2)
-    server = Server(config)
-    threading.Thread(target=server.watch_stdin, daemon=True).start()
-    with contextlib.suppress(KeyboardInterrupt), listener:
-        server.run([listener])
-
-
 if __name__ == "__main__":
-    main()
+    serve("signakit_dev._demo.starlette_shop", make_app)

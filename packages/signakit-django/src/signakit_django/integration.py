@@ -13,7 +13,14 @@ from django.core.exceptions import SynchronousOnlyOperation
 from django.http import HttpRequest
 from django.utils.functional import LazyObject
 
-from signakit_flags.integration import AnyIdentityResolver, Identity, IdentityNotAwaited, Integration, LazyClient
+from signakit_flags.integration import (
+    AnyIdentityResolver,
+    Identity,
+    IdentityNotAwaited,
+    Integration,
+    LazyClient,
+    loop_is_running,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
@@ -68,7 +75,7 @@ class DjangoIntegration(Integration[HttpRequest]):
         try:
             return super().resolve(request)
         except SynchronousOnlyOperation as error:
-            if not _on_loop():
+            if not loop_is_running():
                 raise  # of an async IDENTIFY, asked by a sync view: its own mistake, like any other
             # A sync IDENTIFY that reads the database, on the event loop: `aflags` calls it in a thread.
             raise self.not_awaited() from error
@@ -76,7 +83,7 @@ class DjangoIntegration(Integration[HttpRequest]):
     def account(self, request: HttpRequest) -> Identity | None:
         """Return the user who is logged in, or None."""
         user = getattr(request, "user", None)
-        if isinstance(user, LazyObject) and _on_loop():
+        if isinstance(user, LazyObject) and loop_is_running():
             # For everyone, not only for those with a session: the mistake shall show at the first request.
             raise self.not_awaited()
         return identity_of(user)
@@ -138,13 +145,3 @@ def in_test_environment() -> bool:
     # It makes this attribute, which Django documents. So does the backend that keeps mail in memory, which is not for
     # tests alone; but only tests import where that function is. Nothing is imported here to find out.
     return "django.test.utils" in sys.modules and hasattr(sys.modules.get("django.core.mail"), "outbox")
-
-
-def _on_loop() -> bool:
-    import asyncio  # Django has imported it
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True

@@ -28,6 +28,7 @@ server starts: ``await client.on_ready(...)``, or ``client.load()`` in sync code
 Nothing here imports a framework, or asyncio.
 """
 
+from .._loops import loop_is_running
 from .._runtime.snapshot_store import SnapshotStore
 from .client import LazyClient
 from .context import LazyUserContext, ResponseStart
@@ -58,6 +59,7 @@ __all__ = [
     "SnapshotStore",
     "VisitorCookie",
     "is_visitor_id",
+    "loop_is_running",
     "new_visitor_id",
     "parse_options",
 ]

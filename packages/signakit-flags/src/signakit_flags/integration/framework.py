@@ -6,7 +6,7 @@ import inspect
 import logging
 from typing import TYPE_CHECKING, Any, Generic
 
-from .client import on_loop
+from .._loops import loop_is_running
 from .context import LazyUserContext
 from .identity import Identity, IdentityNotAwaited, RequestT, checked
 
@@ -103,11 +103,11 @@ class Integration(Generic[RequestT]):
         """
         identify = self.options.identify
         if identify is not None:
-            if self.options.identify_is_async and on_loop():
+            if self.options.identify_is_async and loop_is_running():
                 raise self.not_awaited()
             found: Any = identify(request)
             if inspect.isawaitable(found):
-                if on_loop():
+                if loop_is_running():
                     raise self.not_awaited(found)
                 found = self.wait(found)
             if (identity := checked(found)) is not None:

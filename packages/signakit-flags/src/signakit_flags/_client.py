@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from . import _hook
 from ._evaluation.bots import is_bot
 from ._log import logger
+from ._pinned_context import PinnedUserContext
 from ._runtime import process
 from ._runtime.engine import Engine, loop_is_running
 from ._runtime.protocol import ConfigFeed, Ingest
 from ._sdk_key import SdkKey, parse_sdk_key, redact
 from ._types import plain_text, short
-from ._user_context import SignaKitUserContext
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from ._runtime.snapshot_store import KeyedStore, SnapshotStore
     from ._types import Attributes, ClientStatus, OnReadyResult
+    from ._user_context import SignaKitUserContext
 
 
 T = TypeVar("T")
@@ -221,7 +222,7 @@ class SignaKitClient:
             self._say_not_ready()
             return None
         if attributes is None:
-            return SignaKitUserContext(engine, user_id, {}, False)  # noqa: FBT003
+            return PinnedUserContext(engine, user_id, {}, False)  # noqa: FBT003
         # A look at the type costs a quarter of asking an abstract class, and nearly everyone passes a dict.
         if type(attributes) is dict:
             own = attributes.copy()
@@ -233,7 +234,7 @@ class SignaKitClient:
         if _USER_AGENT in own:
             user_agent = own.pop(_USER_AGENT)
             is_bot = isinstance(user_agent, str) and self._is_bot(user_agent)
-        return SignaKitUserContext(engine, user_id, own, is_bot)
+        return PinnedUserContext(engine, user_id, own, is_bot)
 
     def _is_bot(self, user_agent: str) -> bool:
         if type(user_agent) is not str:

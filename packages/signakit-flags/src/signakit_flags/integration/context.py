@@ -15,11 +15,12 @@ from __future__ import annotations
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any
 
 from .. import Explanation, SignaKitUserContext, _hook, is_bot
+from .._hook import hooks
 from .._types import Step
-from .._user_context import check_event
+from .._user_context import check_event, check_key
 from .identity import Identity, IdentityNotAwaited
 from .visitor import is_visitor_id, new_visitor_id
 
@@ -28,11 +29,9 @@ if TYPE_CHECKING:
     from decimal import Decimal
     from typing import Self
 
-    from .. import Decision, Decisions, VariableValue
+    from .. import Decision, Decisions
     from .framework import Integration
     from .visitor import SetCookie
-
-T = TypeVar("T")
 
 _USER_AGENT = "$userAgent"
 _finding_out: ContextVar[LazyUserContext | None] = ContextVar("signakit_finding_out", default=None)
@@ -81,7 +80,6 @@ class LazyUserContext(SignaKitUserContext):
     __slots__ = ("_contexts", "_integration", "_outcomes", "_request", "_sealed")
 
     def __init__(self, integration: Integration[Any], request: object) -> None:
-        # Not that of the core, which wants a user: everything public is passed on to a context of the core's.
         self._integration = integration
         self._request = request
         self._outcomes: list[_Outcome] = []
@@ -271,53 +269,21 @@ class LazyUserContext(SignaKitUserContext):
 
     def decide(self, flag_key: str) -> Decision | None:
         """Decide one flag, as ``SignaKitUserContext``; None as well for nobody, and while there is no config."""
-        hook = _hook.active()
-        if hook is not None:
-            forced = hook.decide(self, flag_key)
+        if hooks:
+            forced = self._forced_decision(flag_key)
             if forced is not None:
                 return forced[0]
         context = self._context()
         if context is not None:
             return context.decide(flag_key)
-        if not isinstance(flag_key, str):
-            raise TypeError(f"flag_key must be a str, not {type(flag_key).__name__}")
+        check_key(flag_key, "flag_key")
         return None
 
-    def decide_all(self) -> Decisions:
-        """Decide every flag, as ``SignaKitUserContext``; none for nobody, and while there is no config."""
-        hook = _hook.active()
-        if hook is not None:
-            forced = hook.decide_all(self)
-            if forced is not None:
-                return forced
+    def _decide_all(self) -> Decisions:
         context = self._context()
         return {} if context is None else context.decide_all()
 
-    # The three below come to `decide` above, so that they say the same.
-
-    def is_enabled(self, flag_key: str, default: bool = False) -> bool:  # noqa: FBT001, FBT002  # fixed surface
-        """Say whether a flag is on for this user; ``default`` when there is no decision. Exposes as ``decide`` does."""
-        return super().is_enabled(flag_key, default)
-
-    def variation(self, flag_key: str, default: str = "off") -> str:
-        """Return the variation's key; ``default`` when there is no decision. Exposes as ``decide`` does."""
-        return super().variation(flag_key, default)
-
-    @overload
-    def variable(self, flag_key: str, variable_key: str, default: None) -> VariableValue: ...
-    @overload
-    def variable(self, flag_key: str, variable_key: str, default: T) -> T: ...
-    def variable(self, flag_key: str, variable_key: str, default: Any) -> Any:
-        """Return a variable of the variation; ``default`` when there is none, as ``SignaKitUserContext``."""
-        return super().variable(flag_key, variable_key, default)
-
-    def explain(self, flag_key: str) -> Explanation:
-        """Explain what ``decide`` gives, as ``SignaKitUserContext``; also that there is nobody, or no config."""
-        hook = _hook.active()
-        if hook is not None and isinstance(flag_key, str):
-            forced = hook.explain(self, flag_key)
-            if forced is not None:
-                return forced
+    def _explain(self, flag_key: str) -> Explanation:
         context = self._context()
         if context is not None:
             return context.explain(flag_key)

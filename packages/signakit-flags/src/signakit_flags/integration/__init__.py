@@ -30,9 +30,9 @@ Nothing here imports a framework, or asyncio.
 
 from .._loops import loop_is_running
 from .._runtime.snapshot_store import SnapshotStore
+from .base import Integration
 from .client import LazyClient
 from .context import LazyUserContext, ResponseStart
-from .framework import Integration
 from .identity import (
     AnyIdentityResolver,
     AsyncIdentityResolver,

@@ -1,14 +1,12 @@
-"""What a framework has to say about its requests, and the order in which a user is looked for."""
+"""What a framework has to say about its requests, and what it gives to its users."""
 
 from __future__ import annotations
 
-import inspect
 import logging
 from typing import TYPE_CHECKING, Any, Generic
 
-from .._loops import loop_is_running
 from .context import LazyUserContext
-from .identity import Identity, IdentityNotAwaited, RequestT, checked
+from .identity import Identity, IdentityNotAwaited, RequestT, aresolve, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -68,7 +66,7 @@ class Integration(Generic[RequestT]):
         """Return the value of a cookie of the request, or None without one."""
         raise NotImplementedError
 
-    def account(self, request: RequestT) -> Identity | None:  # noqa: ARG002  # for those who have accounts
+    def account(self, _request: RequestT, /) -> Identity | None:
         """Return the user who is logged in, or None.
 
         Raises:
@@ -92,27 +90,16 @@ class Integration(Generic[RequestT]):
         """Call an ``identify`` that does not await, for async code: on the loop, unless a framework knows better."""
         return identify(request)
 
-    # --- the order --------------------------------------------------------------------------------------------
+    # --- who a request is from: see `identity` ----------------------------------------------------------------------
 
     def resolve(self, request: RequestT) -> Identity | None:
-        """Return whom ``identify`` names, else the account, else None: a visitor, or nobody.
+        """Return the user that ``identify`` names, else the account, else None.
 
         Raises:
             IdentityNotAwaited: The answer has to be awaited, and the caller is on an event loop.
             Exception: What ``identify`` raises, or ``TypeError`` for what it returns.
         """
-        identify = self.options.identify
-        if identify is not None:
-            if self.options.identify_is_async and loop_is_running():
-                raise self.not_awaited()
-            found: Any = identify(request)
-            if inspect.isawaitable(found):
-                if loop_is_running():
-                    raise self.not_awaited(found)
-                found = self.wait(found)
-            if (identity := checked(found)) is not None:
-                return identity
-        return self.account(request)
+        return resolve(self, request)
 
     async def aresolve(self, request: RequestT) -> Identity | None:
         """Return the same, for async code.
@@ -120,17 +107,7 @@ class Integration(Generic[RequestT]):
         Raises:
             Exception: What ``identify`` raises, or ``TypeError`` for what it returns.
         """
-        identify = self.options.identify
-        if identify is not None:
-            if self.options.identify_is_async:
-                found: Any = identify(request)
-            else:
-                found = await self.in_thread(identify, request)
-            if inspect.isawaitable(found):
-                found = await found
-            if (identity := checked(found)) is not None:
-                return identity
-        return await self.aaccount(request)
+        return await aresolve(self, request)
 
     def not_awaited(self, found: object = None) -> IdentityNotAwaited:
         """Return the error to raise; ``found``, which nobody will await, is closed."""

@@ -59,7 +59,7 @@ def test_the_readme_of_a_package_has_no_links_that_break_on_an_index(page: Path)
 def test_no_package_takes_the_sdk_of_the_vendor_for_ours(package: Path) -> None:
     project = tomllib.loads((package / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     [required] = [name for name in project["dependencies"] if name.startswith("signakit-flags")]
-    assert required == "signakit-flags>=0.1,<0.2"  # theirs is 1.0.0 and 1.1.0
+    assert required == "signakit-flags>=2,<3"  # theirs is 1.0.0 and 1.1.0
 
 
 def test_the_commands_that_the_readme_opens_with_are_those_of_dev_py(dev: ModuleType) -> None:

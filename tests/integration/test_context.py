@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections import UserDict
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -16,37 +15,23 @@ from signakit_flags.integration import (
     IdentityNotAwaited,
     LazyUserContext,
     ResponseStart,
-    VisitorCookie,
     is_visitor_id,
 )
-from support.framework import BROWSER, CONFIG, CRAWLER, AwaitingFlags, Flags, Request
+from support.framework import (
+    CONFIG,
+    VISITOR,
+    AwaitingFlags,
+    Flags,
+    Request,
+    assert_off,
+    known,
+    known_later,
+    raises,
+    unknown,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-ID = "8c1f2a52-7d0e-4a52-9a5c-0d3b8f6f2b11"
-VISITOR = {"visitor_id": ID}
-
-
-def known(_request: Request) -> Identity | None:
-    return Identity("identified", {"plan": "pro", "$userAgent": "somebody else"})
-
-
-def unknown(_request: Request) -> Identity | None:
-    return None
-
-
-async def known_later(request: Request) -> Identity | None:
-    await asyncio.sleep(0)
-    return known(request)
-
-
-def raises(_request: Request) -> Identity | None:
-    raise LookupError("no such session")
-
-
-def events_of(client: SignaKitClient) -> list[dict[str, Any]]:
-    return client.recorded_events
 
 
 # --- free until asked ------------------------------------------------------------------------------------------------
@@ -68,14 +53,12 @@ def test_it_is_a_user_context(flags: Callable[..., Flags]) -> None:
     assert isinstance(flags().context(Request()), SignaKitUserContext)
 
 
-def test_every_question_of_a_user_context_is_passed_on() -> None:
-    """The core's own state is never set up, so nothing that is inherited may be reached."""
-    inherited = [
-        name
-        for name, _ in inspect.getmembers(SignaKitUserContext)
-        if not name.startswith("_") and name not in vars(LazyUserContext)
-    ]
-    assert inherited == []
+def test_what_it_shares_with_the_core_stands_on_its_own_decisions() -> None:
+    assert SignaKitUserContext.__init__ is object.__init__, "no state is set up that a request's context would skip"
+    assert SignaKitUserContext.__slots__ == ("_forced",)
+    assert set(vars(LazyUserContext)) >= SignaKitUserContext.__abstractmethods__
+    inherited = {name for name in vars(SignaKitUserContext) if name[0] != "_"} - set(vars(LazyUserContext))
+    assert inherited == {"decide_all", "explain", "is_enabled", "variable", "variation"}
 
 
 def test_the_questions_have_the_signatures_of_the_core() -> None:
@@ -99,219 +82,6 @@ def test_the_answers_are_those_of_the_core(client: SignaKitClient, flags: Callab
         assert lazy.explain(key) == core.explain(key)
     assert lazy.decide_all() == core.decide_all()
     assert repr(lazy) == "LazyUserContext('identified')"
-
-
-# --- who asks --------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("identify", "user", "cookies", "expected"),
-    [
-        (known, "account", VISITOR, "identified"),
-        (unknown, "account", VISITOR, "account"),
-        (None, "account", VISITOR, "account"),
-        (unknown, None, VISITOR, ID),
-        (None, None, VISITOR, ID),
-    ],
-)
-def test_identify_goes_before_the_account_and_that_before_the_visitor(
-    flags: Callable[..., Flags], identify: Any, user: str | None, cookies: dict[str, str], expected: str
-) -> None:
-    bound = flags(identify=identify)
-    request = Request(cookies=cookies, user=user)
-    assert bound.context(request).user_id == expected
-    awaited = asyncio.run(bound.context(request).resolve())
-    assert awaited.user_id == expected
-
-
-def test_who_has_a_cookie_gets_none_again(flags: Callable[..., Flags]) -> None:
-    context = flags().context(Request(cookies=VISITOR))
-    assert context.is_enabled("switch")
-    assert context.touched
-    assert context.start_response() == ResponseStart(None, ("Cookie",))
-
-
-def test_a_new_visitor_gets_a_cookie(flags: Callable[..., Flags]) -> None:
-    context = flags().context(Request())
-    assert context.is_enabled("switch")
-    start = context.start_response(secure=True)
-    assert start.vary == ("Cookie",)
-    assert start.cookie == VisitorCookie().set_cookie(context.user_id, secure=True)
-    assert is_visitor_id(context.user_id)
-
-
-@pytest.mark.parametrize("value", ["", "admin", "1", "x" * 8_192, ID + "\x00", "\r\n", ID.upper(), "{}"])
-def test_a_cookie_that_is_not_ours_is_replaced_and_its_bytes_go_nowhere(
-    client: SignaKitClient, flags: Callable[..., Flags], value: str
-) -> None:
-    context = flags().context(Request(cookies={"visitor_id": value}))
-    context.decide("exp")
-    start = context.start_response()
-    assert start.cookie is not None
-    assert is_visitor_id(start.cookie.value)
-    [event] = events_of(client)
-    assert event["userId"] == start.cookie.value == context.user_id
-
-
-def test_the_cookie_can_have_another_name(flags: Callable[..., Flags]) -> None:
-    bound = flags(visitor_cookie=VisitorCookie(name="vid"))
-    assert bound.context(Request(cookies={"vid": ID})).user_id == ID
-    assert bound.context(Request(cookies=VISITOR)).user_id != ID
-
-
-def test_without_a_cookie_an_anonymous_user_is_nobody(client: SignaKitClient, flags: Callable[..., Flags]) -> None:
-    context = flags(visitor_cookie=None).context(Request(cookies=VISITOR))
-    assert_off(context)
-    assert context.user_id == ""
-    assert context.attributes == {}
-    assert "switched off" in str(context.explain("exp"))
-    assert context.start_response() == ResponseStart(None, ("Cookie",))
-    assert events_of(client) == []
-    assert flags(visitor_cookie=None).context(Request(user="account")).is_enabled("switch")
-
-
-def assert_off(context: LazyUserContext) -> None:
-    """None and defaults."""
-    assert context.decide("switch") is None
-    assert context.decide_all() == {}
-    assert context.is_enabled("switch") is False
-    assert context.is_enabled("switch", True) is True
-    assert context.variation("switch", "x") == "x"
-    assert context.variable("switch", "v", 5) == 5
-    assert context.explain("switch").decision is None
-    assert context.is_bot is False
-    context.track("e")
-    asyncio.run(track(context))
-    with pytest.raises(TypeError):
-        context.decide(5)  # type: ignore[arg-type]
-
-
-async def track(context: LazyUserContext) -> None:
-    await context.track_event("e", value=1)
-
-
-def test_a_conversion_is_the_users(client: SignaKitClient, flags: Callable[..., Flags]) -> None:
-    context = flags(identify=known).context(Request())
-    context.decide("tgt")
-    context.track("bought", value=5)
-    asyncio.run(track(context))
-    assert [(event["eventKey"], event["userId"], event["decisions"]) for event in events_of(client)] == [
-        ("bought", "identified", {"tgt": "on"}),
-        ("e", "identified", {"tgt": "on"}),
-    ]
-
-
-# --- the User-Agent --------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("identify", [None, known])
-def test_a_bot_is_off_and_gets_no_cookie(client: SignaKitClient, flags: Callable[..., Flags], identify: Any) -> None:
-    context = flags(identify=identify).context(Request(user_agent=CRAWLER))
-    assert context.is_bot
-    assert not context.is_enabled("switch", True)
-    assert context.variation("exp") == "off"
-    context.track("e")
-    # Its page must not be handed to people by a cache.
-    assert context.start_response() == ResponseStart(None, ("Cookie", "User-Agent"))
-    assert events_of(client) == []
-
-
-def test_the_requests_user_agent_counts_whatever_identify_returns(client: SignaKitClient) -> None:
-    seen: list[Any] = []
-    detecting = SignaKitClient.offline(CONFIG, bot_detector=lambda user_agent: bool(seen.append(user_agent)))
-    for user_agent in (BROWSER, None):
-        context = Flags(detecting, identify=known).context(Request(user_agent=user_agent))
-        context.decide("exp")
-        assert context.attributes == {"plan": "pro"}
-    assert seen == [BROWSER]
-
-
-@pytest.mark.parametrize("user_agent", ["", "x" * 65_536, "\xff\xfe\x00", "\ud800", "Mozilla/5.0 (" * 5_000])
-def test_any_user_agent_is_survived(flags: Callable[..., Flags], user_agent: str) -> None:
-    context = flags(identify=known).context(Request(user_agent=user_agent))
-    assert context.variation("switch") in {"on", "off"}
-    context.start_response()
-
-
-# --- identify that goes wrong ----------------------------------------------------------------------------------------
-
-
-def other_type(_request: Request) -> Any:
-    return "identified"
-
-
-def wrong_id(request: Request) -> Identity | None:
-    return Identity(17)  # type: ignore[arg-type]
-
-
-class Odd(UserDict[str, Any]):
-    def __iter__(self) -> Any:
-        raise ValueError("odd")
-
-
-def odd_attributes(_request: Request) -> Identity | None:
-    return Identity("u", Odd())
-
-
-def asks_itself(request: Request) -> Identity | None:
-    return Identity(request.token.user_id)  # type: ignore[union-attr,arg-type]
-
-
-@pytest.mark.parametrize("identify", [raises, other_type, wrong_id, odd_attributes])
-@pytest.mark.parametrize("awaited", [False, True])
-def test_an_identify_that_goes_wrong_is_logged_once_and_flags_are_off(
-    client: SignaKitClient, flags: Callable[..., Flags], caplog: pytest.LogCaptureFixture, identify: Any, awaited: bool
-) -> None:
-    bound = flags(identify=identify)
-    for _ in range(3):
-        context = bound.context(Request(cookies=VISITOR, user="account"))
-        if awaited:
-            asyncio.run(context.resolve())
-        assert_off(context)
-        assert context.start_response() == ResponseStart(None, ("Cookie",))
-    [record] = caplog.records
-    assert "flags are off" in record.getMessage()
-    assert record.exc_info
-    assert events_of(client) == []
-
-
-async def asks_itself_later(request: Request) -> Identity | None:
-    await request.token.resolve()  # type: ignore[union-attr]
-    return asks_itself(request)
-
-
-@pytest.mark.parametrize("identify", [asks_itself, asks_itself_later])
-def test_an_identify_that_asks_for_flags_itself_ends_and_is_logged(
-    flags: Callable[..., Flags], caplog: pytest.LogCaptureFixture, identify: Any
-) -> None:
-    request = Request()
-    context = flags(identify=identify).context(request)
-    request.token = context  # type: ignore[assignment]
-    asyncio.run(context.resolve())
-    assert_off(context)
-    [record] = caplog.records
-    assert "flags were asked by the code that is to say who asks" in record.getMessage()
-
-
-def test_an_identify_may_ask_for_the_flags_of_others(flags: Callable[..., Flags]) -> None:
-    others = flags(identify=known)
-    context = flags(identify=lambda request: Identity(others.context(request).user_id)).context(Request())
-    assert context.user_id == "identified"
-
-
-def test_an_id_of_ten_kilobytes_is_an_id(client: SignaKitClient, flags: Callable[..., Flags]) -> None:
-    context = flags(identify=lambda _request: Identity("x" * 10_240)).context(Request())
-    assert context.decide("exp") is not None
-    assert events_of(client)[0]["userId"] == "x" * 256
-
-
-def test_a_cookie_jar_that_raises_is_no_error_of_the_page(client: SignaKitClient) -> None:
-    class Broken(Flags):
-        def cookie(self, request: Request, name: str) -> str | None:
-            raise ValueError("not a cookie")
-
-    context = Broken(client).context(Request())
-    assert_off(context)
 
 
 # --- async -----------------------------------------------------------------------------------------------------------
@@ -444,7 +214,7 @@ def test_an_id_that_no_cookie_brings_back_is_not_used_after_the_response(client:
     assert context.start_response() == ResponseStart(None, ("Cookie",))
     flags.made = client
     assert_off(context)
-    assert events_of(client) == []
+    assert client.recorded_events == []
 
 
 def test_without_a_client_flags_are_off() -> None:
@@ -474,7 +244,7 @@ def test_a_first_question_after_the_response_started_makes_no_visitor(
         assert context.start_response() == ResponseStart()
         assert_off(context)
     assert len([record for record in caplog.records if "after the response has started" in record.getMessage()]) == 1
-    assert events_of(client) == []
+    assert client.recorded_events == []
 
 
 def test_whom_we_know_already_can_ask_after_the_response_started(flags: Callable[..., Flags]) -> None:

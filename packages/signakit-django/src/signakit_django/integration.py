@@ -13,12 +13,17 @@ from django.core.exceptions import SynchronousOnlyOperation
 from django.http import HttpRequest
 from django.utils.functional import LazyObject
 
-from signakit_flags.integration import AnyIdentityResolver, Identity, IdentityNotAwaited, Integration, LazyClient
+from signakit_flags.integration import (
+    AnyIdentityResolver,
+    Identity,
+    IdentityNotAwaited,
+    Integration,
+    LazyClient,
+    loop_is_running,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
-
-    from signakit_flags import SignaKitClient
 
 logger: logging.Logger = logging.getLogger("signakit_django")
 
@@ -28,13 +33,8 @@ class DjangoIntegration(Integration[HttpRequest]):
 
     logger = logger
 
-    def client(self) -> SignaKitClient | None:
-        """Return the client of this process, or None when the settings do not allow one."""
-        if not self._client:
-            self._client.append(self._make_client())
-        return self._client[0]
-
-    def _make_client(self) -> LazyClient | None:
+    def make_client(self) -> LazyClient | None:
+        """Make the client of this process. Touches no network."""
         options = self.options
         alias = options.extra.get("snapshot_cache")
         more: dict[str, Any] = {}
@@ -47,7 +47,7 @@ class DjangoIntegration(Integration[HttpRequest]):
         return not in_test_environment() or bool(self.options.extra.get("load_in_tests"))
 
     def start(self) -> None:
-        """Begin to load, and wait for the config for ``READY_TIMEOUT`` seconds at most. Never raises."""
+        """Begin to load, and wait for the config up to ``READY_TIMEOUT`` seconds. Never raises."""
         client = self.client()
         if isinstance(client, LazyClient):
             client.load()
@@ -68,7 +68,7 @@ class DjangoIntegration(Integration[HttpRequest]):
         try:
             return super().resolve(request)
         except SynchronousOnlyOperation as error:
-            if not _on_loop():
+            if not loop_is_running():
                 raise  # of an async IDENTIFY, asked by a sync view: its own mistake, like any other
             # A sync IDENTIFY that reads the database, on the event loop: `aflags` calls it in a thread.
             raise self.not_awaited() from error
@@ -76,7 +76,7 @@ class DjangoIntegration(Integration[HttpRequest]):
     def account(self, request: HttpRequest) -> Identity | None:
         """Return the user who is logged in, or None."""
         user = getattr(request, "user", None)
-        if isinstance(user, LazyObject) and _on_loop():
+        if isinstance(user, LazyObject) and loop_is_running():
             # For everyone, not only for those with a session: the mistake shall show at the first request.
             raise self.not_awaited()
         return identity_of(user)
@@ -138,13 +138,3 @@ def in_test_environment() -> bool:
     # It makes this attribute, which Django documents. So does the backend that keeps mail in memory, which is not for
     # tests alone; but only tests import where that function is. Nothing is imported here to find out.
     return "django.test.utils" in sys.modules and hasattr(sys.modules.get("django.core.mail"), "outbox")
-
-
-def _on_loop() -> bool:
-    import asyncio  # Django has imported it
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True

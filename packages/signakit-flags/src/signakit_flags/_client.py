@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from . import _hook
 from ._evaluation.bots import is_bot
 from ._log import logger
+from ._loops import loop_is_running
 from ._names import DEVELOPMENT, USER_AGENT
+from ._pinned_context import PinnedUserContext
 from ._runtime import process
 from ._runtime.config_feed import ConfigFeed
 from ._runtime.delivery import Ingest
 from ._runtime.engine import Engine
-from ._runtime.waiting import loop_is_running
 from ._sdk_key import SdkKey, parse_sdk_key, redact
 from ._settings import check_number, check_sizes, urls
 from ._types import plain_text
-from ._user_context import SignaKitUserContext
 
 if TYPE_CHECKING:
     import os
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from ._runtime.snapshot_store import KeyedStore, SnapshotStore
     from ._types import Attributes, ClientStatus, OnReadyResult
+    from ._user_context import SignaKitUserContext
 
 
 T = TypeVar("T")
@@ -219,7 +220,7 @@ class SignaKitClient:
             return None
         is_bot = False
         if attributes is None:
-            return SignaKitUserContext(engine, user_id, {}, is_bot)
+            return PinnedUserContext(engine, user_id, {}, is_bot)
         # A look at the type costs a quarter of asking an abstract class, and nearly everyone passes a dict.
         if type(attributes) is dict:
             own = attributes.copy()
@@ -230,7 +231,7 @@ class SignaKitClient:
         if USER_AGENT in own:
             user_agent = own.pop(USER_AGENT)
             is_bot = isinstance(user_agent, str) and self._is_bot(user_agent)
-        return SignaKitUserContext(engine, user_id, own, is_bot)
+        return PinnedUserContext(engine, user_id, own, is_bot)
 
     def _is_bot(self, user_agent: str) -> bool:
         if type(user_agent) is not str:

@@ -1,31 +1,31 @@
-"""One user, and everything that can be asked about them."""
+"""What can be asked about one user, and what every context makes of its decisions.
+
+``SignaKitUserContext`` is the face that users annotate. Two classes stand behind it: ``PinnedUserContext`` in
+``_pinned_context``, which the client makes, and ``LazyUserContext`` in ``integration.context``, that of a request.
+
+Each says how a flag is decided. What follows from a decision, and what a test forces, is written here.
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from . import _hook
 from ._events.payloads import is_decimal
-from ._frozen import ReadOnlyDict
-from ._hook import hooks
 from ._names import BEYOND_DOUBLES, OFF
-from ._types import Decision, Decisions, Explanation, Step, VariableValue, plain_text
+from ._types import Decision, Decisions, Explanation, VariableValue, plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from decimal import Decimal
     from typing import Never
 
-    from ._evaluation.ruleset import Ruleset
-    from ._runtime.engine import Engine
-
 
 T = TypeVar("T")
 
-_NO_VARIABLES = ReadOnlyDict()
 
-
-class SignaKitUserContext:
+class SignaKitUserContext(ABC):
     """One user, made by ``SignaKitClient.create_user_context`` and meant to live as long as one request.
 
     The first decision pins the config: a context never sees two of them. Deciding a flag again gives the same decision
@@ -35,47 +35,36 @@ class SignaKitUserContext:
     """
 
     # `_forced` is not there but in tests: what a test forced in this context, by flag.
-    __slots__ = ("_attributes", "_decisions", "_engine", "_forced", "_is_bot", "_ruleset", "_user_id")
+    __slots__ = ("_forced",)
 
     _forced: dict[str, tuple[object, Decision]]
 
-    def __init__(
-        self,
-        engine: Engine,
-        user_id: str,
-        attributes: Mapping[str, Any],
-        is_bot: bool,  # noqa: FBT001
-    ) -> None:
-        self._engine = engine
-        self._user_id = user_id
-        self._attributes = attributes
-        self._is_bot = is_bot
-        self._ruleset: Ruleset | None = None
-        self._decisions: Decisions = {}
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._user_id!r}{', bot' if self._is_bot else ''})"
-
     def __reduce__(self) -> Never:
-        raise TypeError(
-            f"a {type(self).__name__} can be neither copied nor pickled: pass on its user_id and attributes"
-        )
+        raise TypeError("a user context can be neither copied nor pickled: pass on its user_id and attributes")
+
+    # --- the user ---------------------------------------------------------------------------------------------
 
     @property
+    @abstractmethod
     def user_id(self) -> str:
         """The user's id; plain text, also where that of a subclass was given."""
-        return self._user_id
+        raise NotImplementedError
 
     @property
+    @abstractmethod
     def attributes(self) -> dict[str, Any]:
         """The user's attributes, without ``$userAgent``; a copy."""
-        return dict(self._attributes)
+        raise NotImplementedError
 
     @property
+    @abstractmethod
     def is_bot(self) -> bool:
         """True when ``$userAgent`` is a bot's: it gets ``off`` for every flag and sends no events."""
-        return self._is_bot
+        raise NotImplementedError
 
+    # --- decisions --------------------------------------------------------------------------------------------
+
+    @abstractmethod
     def decide(self, flag_key: str) -> Decision | None:
         """Decide one flag, and send an exposure if it is the first of its kind.
 
@@ -86,47 +75,9 @@ class SignaKitUserContext:
             The decision; None when there is no such flag or it is archived. A bot gets ``off`` for any key.
 
         Raises:
-            TypeError: ``flag_key`` is no text.
+            TypeError: ``flag_key`` is not text.
         """
-        if hooks:
-            hook = _hook.active()
-            forced = None if hook is None else hook.decide(self, flag_key)
-            if forced is not None:
-                return forced[0]
-        decisions = self._decisions
-        if flag_key in decisions:
-            return decisions[flag_key]
-        if self._is_bot:
-            return self._bot_decision(flag_key)
-        ruleset = self._ruleset
-        if ruleset is None:  # as in `_pinned`
-            snapshot = self._engine.feed.snapshot
-            if snapshot is None:
-                return None
-            ruleset = self._ruleset = snapshot.ruleset
-        try:
-            flag = ruleset.compiled[flag_key]
-        except KeyError:
-            found = ruleset.flag(flag_key)
-            if found is None:
-                _check_key(flag_key, "flag_key")
-                return None
-            flag = found
-        # The rest also stands in `decide_all`: shared in a method, it would cost each decision a call.
-        outcome = flag.fixed
-        try:
-            if outcome is None:
-                outcome = flag.outcome(self._user_id, self._attributes)
-        except Exception as error:  # noqa: BLE001  # an attribute with an __eq__ of its own may raise anything
-            self._undecided(flag_key, error)
-            return None
-        decisions[flag.key] = decision = outcome.decision  # its own key: the caller's may be a subclass of str
-        exposed = outcome.exposed
-        if exposed is not None and self._user_id in exposed:
-            self._engine.exposures_suppressed += 1
-        elif outcome.exposure is not None:
-            self._engine.expose(self._user_id, self._attributes, outcome)
-        return decision
+        raise NotImplementedError
 
     def decide_all(self) -> Decisions:
         """Decide every flag that is not archived, and send an exposure for each that has one to send.
@@ -138,39 +89,8 @@ class SignaKitUserContext:
             Decisions by flag key, in the order of the config, those of the default allocation included.
         """
         hook = _hook.active()
-        if hook is not None:
-            forced = hook.decide_all(self)
-            if forced is not None:
-                return forced
-        ruleset = self._pinned()
-        if ruleset is None:
-            return {}
-        if self._is_bot:
-            return {flag_key: self._bot_decision(flag_key) for flag_key in ruleset.flags}
-        engine, user_id, attributes = self._engine, self._user_id, self._attributes
-        suppressed = 0
-        decided = self._decisions.copy()
-        decisions: Decisions = {}
-        for flag_key, flag in ruleset.compile_all():
-            if decided and flag_key in decided:
-                decisions[flag_key] = decided[flag_key]
-                continue
-            outcome = flag.fixed
-            try:
-                if outcome is None:
-                    outcome = flag.outcome(user_id, attributes)
-            except Exception as error:  # noqa: BLE001  # as in `decide`
-                self._undecided(flag_key, error)
-                continue
-            decisions[flag_key] = outcome.decision
-            exposed = outcome.exposed
-            if exposed is not None and user_id in exposed:
-                suppressed += 1
-            elif outcome.exposure is not None:
-                engine.expose(user_id, attributes, outcome)
-        engine.exposures_suppressed += suppressed
-        self._decisions.update(decisions)
-        return decisions
+        forced = None if hook is None else hook.decide_all(self)
+        return self._decide_all() if forced is None else forced
 
     def is_enabled(self, flag_key: str, default: bool = False) -> bool:  # noqa: FBT001, FBT002  # fixed surface
         """Say whether a flag is on for this user; ``default`` when there is no decision. Exposes as ``decide`` does."""
@@ -222,36 +142,25 @@ class SignaKitUserContext:
         """Explain what ``decide`` gives: every rule tried, why it did or did not match, the buckets. No exposure.
 
         Meant for people: much slower than ``decide``. ``str()`` of it is a short report.
+
+        Raises:
+            TypeError: ``flag_key`` is not text.
         """
-        from ._evaluation.explanation import explain  # rarely needed
-
-        _check_key(flag_key, "flag_key")
+        check_key(flag_key, "flag_key")
         hook = _hook.active()
-        if hook is not None:
-            forced = hook.explain(self, flag_key)
-            if forced is not None:
-                return forced
-        ruleset = self._pinned()
-        if self._is_bot:
-            step = Step("flag", passed=False, detail="the visitor is a bot: everything is off")
-            return Explanation(flag_key, self._user_id, self._bot_decision(flag_key), (step,))
-        if ruleset is None:
-            step = Step("flag", passed=False, detail="the client has no config yet")
-            return Explanation(flag_key, self._user_id, None, (step,))
-        try:
-            return explain(ruleset, flag_key, self._user_id, self._attributes)
-        except Exception as error:  # noqa: BLE001  # as in `_evaluate`: an attribute may raise anything
-            step = Step("flag", passed=False, detail=f"not decided: an attribute raised {type(error).__name__}")
-            return Explanation(flag_key, self._user_id, None, (step,))
+        forced = None if hook is None else hook.explain(self, flag_key)
+        return self._explain(flag_key) if forced is None else forced
 
+    # --- conversions ------------------------------------------------------------------------------------------
+
+    @abstractmethod
     async def track_event(
         self, event_key: str, value: float | Decimal | None = None, metadata: Mapping[str, Any] | None = None
     ) -> None:
         """Track a conversion; as ``track``, for code that awaits. Returns once the event is accepted, not sent."""
-        # Where this coroutine is all that a loop runs (`asyncio.run(ctx.track_event(...))`), the loop is about to end
-        # and must not become the one that hosts the sender.
-        self._track(event_key, value, metadata, may_adopt=not _runs_alone())
+        raise NotImplementedError
 
+    # Abstract, too, but not marked: mypy tells you of a result that is None only where a method has no decorator.
     def track(
         self, event_key: str, value: float | Decimal | None = None, metadata: Mapping[str, Any] | None = None
     ) -> None:
@@ -265,74 +174,46 @@ class SignaKitUserContext:
         Raises:
             TypeError: ``event_key`` is no text, or ``value`` is neither a number nor text, which is passed on as it is.
         """
-        self._track(event_key, value, metadata, may_adopt=True)
+        raise NotImplementedError
 
     # --- inside -----------------------------------------------------------------------------------------------
 
-    def _pinned(self) -> Ruleset | None:
-        ruleset = self._ruleset
-        if ruleset is None:
-            snapshot = self._engine.feed.snapshot
-            if snapshot is not None:
-                ruleset = self._ruleset = snapshot.ruleset
-        return ruleset
+    @abstractmethod
+    def _decide_all(self) -> Decisions:
+        """Decide every flag that no test forces."""
+        raise NotImplementedError
 
+    @abstractmethod
+    def _explain(self, flag_key: str) -> Explanation:
+        """Explain a flag that no test forces."""
+        raise NotImplementedError
+
+    @abstractmethod
     def _subject(self) -> _hook.Subject:
-        """Return whom this context is about, for a test that has something in force."""
-        return _hook.Subject(
-            self,
-            self._user_id,
-            self._attributes,
-            is_bot=self._is_bot,
-            ruleset=self._pinned(),
-            engine=self._engine,
-        )
+        """Return who this context is about, for a test that has something in force."""
+        raise NotImplementedError
 
-    def _undecided(self, flag_key: str, error: Exception) -> None:
-        self._engine.outbox.warnings.once("evaluation", "flag %r not decided: an attribute raised %r", flag_key, error)
-
-    @staticmethod
-    def _bot_decision(flag_key: str) -> Decision:
-        _check_key(flag_key, "flag_key")
-        return Decision(flag_key, OFF, enabled=False, rule_key=None, rule_type=None, variables=_NO_VARIABLES)
-
-    def _track(self, event_key: str, value: Any, metadata: Any, *, may_adopt: bool) -> None:
-        event_key = check_event(event_key, value)
-        if self._is_bot:
-            return
-        decided = self._decisions
-        decisions = {key: decision.variation_key for key, decision in decided.copy().items()} if decided else {}
+    def _forced_decision(self, flag_key: str) -> tuple[Decision | None] | None:
+        """Return what a test in force decides, in a tuple; None to decide as if there were no test."""
         hook = _hook.active()
-        if hook is not None and hook.track(self, event_key, value, metadata, decisions):
-            return
-        self._engine.track(self._user_id, self._attributes, event_key, decisions, value, metadata, may_adopt=may_adopt)
+        return None if hook is None else hook.decide(self, flag_key)
 
 
 def check_event(event_key: str, value: object) -> str:
     """Return the key of an event to be tracked, as plain text.
 
     Raises:
-        TypeError: It is no text, or ``value`` no number.
+        TypeError: It is not text, or ``value`` is not a number.
     """
     if type(event_key) is not str:
-        _check_key(event_key, "event_key")
+        check_key(event_key, "event_key")
         event_key = plain_text(event_key)
     if value is not None and not isinstance(value, (int, float, str)) and not is_decimal(value):
         raise TypeError(f"value must be a number, not {type(value).__name__}")
     return event_key
 
 
-def _check_key(key: object, name: str) -> None:
+def check_key(key: object, name: str) -> None:
+    """Raise ``TypeError`` unless ``key`` is text."""
     if not isinstance(key, str):
         raise TypeError(f"{name} must be a str, not {type(key).__name__}")
-
-
-def _runs_alone() -> bool:
-    import asyncio
-
-    try:
-        task = asyncio.current_task()
-    except RuntimeError:  # trio's loop
-        return False
-    coroutine = None if task is None else task.get_coro()
-    return getattr(coroutine, "cr_code", None) is SignaKitUserContext.track_event.__code__

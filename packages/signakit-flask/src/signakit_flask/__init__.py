@@ -5,9 +5,22 @@ request is being served: ``flags.variation("new-checkout")``. Outside of request
 ``signakit.flags_for()``.
 """
 
+from signakit_flags.integration import Identity
+
+from ._version import __version__
 from .decorators import flag_required
-from .extension import SignaKit, SignaKitState
+from .extension import SignaKit
 from .proxy import aflags, flags
+from .state import SignaKitState
 from .views import blueprint
 
-__all__ = ["SignaKit", "SignaKitState", "aflags", "blueprint", "flag_required", "flags"]
+__all__ = [
+    "Identity",
+    "SignaKit",
+    "SignaKitState",
+    "__version__",
+    "aflags",
+    "blueprint",
+    "flag_required",
+    "flags",
+]

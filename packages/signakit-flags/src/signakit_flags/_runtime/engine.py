@@ -18,6 +18,7 @@ from .._events.exposure_filter import ExposureFilter, exposure_key
 from .._events.outbox import Outbox
 from .._events.payloads import Conversion, Event, Exposure, as_sent, clean_metadata
 from .._log import logger
+from .._loops import loop_is_running
 from .._types import ClientStatus, OnReadyResult
 from . import process
 from .config_feed import Ticket
@@ -26,7 +27,7 @@ from .flow import run
 from .handover import Handover
 from .phase import Life, Phase
 from .transport import AsyncTransport, SyncTransport
-from .waiting import LoopWaiter, loop_is_running, wait_in_thread, wait_on_loop
+from .waiting import LoopWaiter, wait_in_thread, wait_on_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

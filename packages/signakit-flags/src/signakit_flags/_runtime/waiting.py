@@ -6,7 +6,6 @@ itself runs in. And a home loop may end meanwhile without telling, so each wait 
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from contextlib import suppress
@@ -95,15 +94,3 @@ class LoopWaiter:
 
         done, _pending = await asyncio.wait([self._future], timeout=timeout)
         return bool(done)
-
-
-def loop_is_running() -> bool:
-    """Return whether the calling code runs on an asyncio loop."""
-    asyncio = sys.modules.get("asyncio")
-    if asyncio is None:
-        return False
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True

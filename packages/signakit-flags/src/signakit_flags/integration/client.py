@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from math import inf
 from typing import TYPE_CHECKING, Any
 
 from .. import SignaKitClient
+from .._loops import loop_is_running
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,21 +74,9 @@ class LazyClient(SignaKitClient):
         meanwhile for the rest of that time: one fetch serves them all. On an event loop none of them waits.
         """
         if not self.is_ready:
-            self.load(wait=self._loading_in in {None, os.getpid()} and not on_loop())
+            self.load(wait=self._loading_in in {None, os.getpid()} and not loop_is_running())
         return super().create_user_context(user_id, attributes)
 
     def _say_not_ready(self) -> None:
         if self._may_load is None or self._may_load():  # else nobody is to have a config, and nothing is wrong
             super()._say_not_ready()
-
-
-def on_loop() -> bool:
-    """Say whether the calling code runs on an asyncio loop, which must not wait."""
-    asyncio = sys.modules.get("asyncio")  # an application that never imported it has no loop
-    if asyncio is None:
-        return False
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True

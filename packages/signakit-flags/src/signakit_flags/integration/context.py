@@ -1,40 +1,36 @@
-"""The flags of one request, for whom they are being found out at the first question.
+"""The flags of one request. The first question finds out who the request is from.
 
 Rules of the state:
 
 - ``_outcomes`` holds who the request is from, once that is known, and ``_contexts`` the core's context, once there is a
   config. Each gets its one item by ``append``, which is atomic, and item 0 is the one that counts: of two threads, or
   two tasks, that ask at the same time, both go on with the first one's. No lock: a fork would copy it as it stands.
-- ``_sealed`` is set when the response starts. From then on nobody becomes a visitor, as no cookie can be set any more.
-- ``_finding_out`` holds the one context of this thread or task that is finding out who asks. It can only come to be
-  asked again, meanwhile, by the very code that is to say who it is.
+- ``_sealed`` is set when the response starts. From then on there are no new visitors: their cookie cannot be set.
+- ``_finding_out`` holds the context that this thread or task is finding out about. Only the code that says who asks can
+  ask that context again meanwhile.
 """
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .. import Explanation, SignaKitUserContext, _hook, is_bot
+from .._hook import hooks
+from .._names import USER_AGENT
 from .._types import Step
-from .._user_context import check_event
-from .identity import Identity, IdentityNotAwaited
-from .visitor import is_visitor_id, new_visitor_id
+from .._user_context import check_event, check_key
+from .identity import Framework, Identity, IdentityNotAwaited, Outcome, no_user, outcome_of
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator, Mapping
+    from collections.abc import Coroutine, Mapping
     from decimal import Decimal
     from typing import Self
 
-    from .. import Decision, Decisions, VariableValue
-    from .framework import Integration
+    from .. import Decision, Decisions, SignaKitClient
     from .visitor import SetCookie
 
-T = TypeVar("T")
-
-_USER_AGENT = "$userAgent"
 _finding_out: ContextVar[LazyUserContext | None] = ContextVar("signakit_finding_out", default=None)
 
 
@@ -54,46 +50,82 @@ class ResponseStart:
 _UNTOUCHED = ResponseStart()
 
 
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    """Who a request is from. Without a user id: nobody, and why."""
+class Source(Framework[Any], Protocol):
+    """What a request's context asks its ``Integration``."""
 
-    user_id: str | None
-    attributes: dict[str, Any]
-    new_visitor: bool = False
-    reason: str = ""
+    def resolve(self, request: Any, /) -> Identity | None:
+        """Return the user that ``identify`` names, else the account."""
+        ...
+
+    async def aresolve(self, request: Any, /) -> Identity | None:
+        """Return the same, for async code."""
+        ...
+
+    def client(self) -> SignaKitClient | None:
+        """Return the client."""
+        ...
+
+    def ready_client(self) -> SignaKitClient | None:
+        """Return the client if it has a config by now."""
+        ...
 
 
-def _nobody(reason: str) -> _Outcome:
-    return _Outcome(None, {}, reason=reason)
+class _FindingOut:
+    """Runs the code that says who a request is from. What it raises is logged, and the request has no user."""
+
+    __slots__ = ("_context", "_passes", "_source", "_token", "outcome")
+
+    def __init__(self, context: LazyUserContext, source: Source, *, passes: type[Exception] | tuple[()] = ()) -> None:
+        self._context = context
+        self._source = source
+        self._passes = passes
+        self.outcome: Outcome = no_user("identify failed")
+
+    def __enter__(self) -> Self:
+        self._token = _finding_out.set(self._context)
+        return self
+
+    def begin(self) -> None:
+        """Raise ``RuntimeError`` where the context is asked by the code that it runs."""
+        if self._token.old_value is self._context:
+            # It would go on for ever, and be answered and hidden by a RecursionError that nothing can log.
+            raise RuntimeError(
+                "flags were asked by the code that is to say who asks: by identify, or where accounts load"
+            )
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
+        _finding_out.reset(self._token)
+        if not isinstance(error, Exception) or isinstance(error, self._passes):
+            return False
+        self._source.report("identify", "flags are off for requests whose user cannot be told: %r", error)
+        return True
 
 
 class LazyUserContext(SignaKitUserContext):
     """The flags of one request; never None, and free until they are asked.
 
-    At the first question it is found out who asks: whom ``identify`` names, else the account, else the visitor of the
-    cookie, else nobody. Nobody, and everybody while the client has no config, gets None from ``decide`` and the default
-    from the rest. The config is pinned by the first decision that finds one.
+    The first question finds out who the request is from: the user that ``identify`` names, else the account, else the
+    visitor of the cookie. Without any of them, and while the client has no config, ``decide`` gives None and the rest
+    gives the default. The first decision that finds a config pins it.
 
     Made by ``Integration.context`` and ``Integration.user``.
     """
 
     __slots__ = ("_contexts", "_integration", "_outcomes", "_request", "_sealed")
 
-    def __init__(self, integration: Integration[Any], request: object) -> None:
-        # Not that of the core, which wants a user: everything public is passed on to a context of the core's.
+    def __init__(self, integration: Source, request: object) -> None:
         self._integration = integration
         self._request = request
-        self._outcomes: list[_Outcome] = []
+        self._outcomes: list[Outcome] = []
         self._contexts: list[SignaKitUserContext] = []
         self._sealed = False
 
     @classmethod
-    def of(cls, integration: Integration[Any], identity: Identity | None) -> Self:
+    def of(cls, integration: Source, identity: Identity | None) -> Self:
         """Return the flags of a user whom the caller knows; None is nobody. See ``Integration.user``."""
         context = cls(integration, None)
         context._outcomes.append(
-            _nobody("no user") if identity is None else _Outcome(identity.user_id, dict(identity.attributes))
+            no_user("no user") if identity is None else Outcome(identity.user_id, dict(identity.attributes))
         )
         return context
 
@@ -117,65 +149,24 @@ class LazyUserContext(SignaKitUserContext):
             asyncio.CancelledError: The request was cancelled; the next call begins anew.
         """
         if not self._outcomes:
-            integration = self._integration
-            try:
-                with self._not_asked_meanwhile():
-                    outcome = self._outcome_of(await integration.aresolve(self._request))
-            except Exception as error:  # noqa: BLE001  # the application's own code: a request must not fail by it
-                outcome = self._failed(error)
-            self._outcomes.append(outcome)
+            source, request = self._integration, self._request
+            with _FindingOut(self, source) as found:
+                found.begin()
+                identity = await source.aresolve(request)
+                found.outcome = outcome_of(source, request, identity, sealed=self._sealed)
+            self._outcomes.append(found.outcome)
         return self
 
-    def _outcome(self) -> _Outcome:
+    def _outcome(self) -> Outcome:
         outcomes = self._outcomes
         if not outcomes:
-            try:
-                with self._not_asked_meanwhile():
-                    outcome = self._outcome_of(self._integration.resolve(self._request))
-            except IdentityNotAwaited:
-                raise
-            except Exception as error:  # noqa: BLE001  # as above
-                outcome = self._failed(error)
-            outcomes.append(outcome)
+            source, request = self._integration, self._request
+            with _FindingOut(self, source, passes=IdentityNotAwaited) as found:
+                found.begin()
+                identity = source.resolve(request)
+                found.outcome = outcome_of(source, request, identity, sealed=self._sealed)
+            outcomes.append(found.outcome)
         return outcomes[0]
-
-    @contextmanager
-    def _not_asked_meanwhile(self) -> Iterator[None]:
-        if _finding_out.get() is self:
-            # It would go on for ever, and be answered and hidden by a RecursionError that nothing can log.
-            raise RuntimeError(
-                "flags were asked by the code that is to say who asks: by identify, or where accounts load"
-            )
-        token = _finding_out.set(self)
-        try:
-            yield
-        finally:
-            _finding_out.reset(token)
-
-    def _failed(self, error: Exception) -> _Outcome:
-        self._integration.report("identify", "flags are off for requests whose user cannot be told: %r", error)
-        return _nobody("identify failed")
-
-    def _outcome_of(self, identity: Identity | None) -> _Outcome:
-        integration, request = self._integration, self._request
-        attributes = {} if identity is None else dict(identity.attributes)
-        user_agent = integration.user_agent(request)
-        if user_agent is None:
-            attributes.pop(_USER_AGENT, None)
-        else:
-            attributes[_USER_AGENT] = user_agent
-        if identity is not None:
-            return _Outcome(identity.user_id, attributes)
-        cookie = integration.options.visitor_cookie
-        if cookie is None:
-            return _nobody("an anonymous user, and the visitor cookie is switched off")
-        value = integration.cookie(request, cookie.name)
-        if value is not None and is_visitor_id(value):
-            return _Outcome(value, attributes)
-        if self._sealed:
-            integration.report("sealed", "flags first asked after the response has started: no visitor cookie any more")
-            return _nobody("a new visitor, after the response has started")
-        return _Outcome(new_visitor_id(), attributes, new_visitor=True)
 
     def _context(self) -> SignaKitUserContext | None:
         contexts = self._contexts
@@ -214,7 +205,7 @@ class LazyUserContext(SignaKitUserContext):
         return _hook.Subject(self, outcome.user_id, self.attributes, is_bot=self._is_bot_by_name())
 
     def _is_bot_by_name(self) -> bool:
-        user_agent = self._outcome().attributes.get(_USER_AGENT)
+        user_agent = self._outcome().attributes.get(USER_AGENT)
         if not isinstance(user_agent, str):
             return False
         hook = _hook.active()
@@ -246,7 +237,7 @@ class LazyUserContext(SignaKitUserContext):
             cookie = self._integration.options.visitor_cookie
             if cookie is None or (context is None and not forced):
                 # No config, so nothing was decided. An id that no cookie brings back must not be used later on either.
-                outcomes[0] = _nobody("a new visitor, while there was no config")
+                outcomes[0] = no_user("a new visitor, while there was no config")
             else:
                 set_cookie = cookie.set_cookie(outcome.user_id, secure=secure)
         return ResponseStart(set_cookie, ("Cookie",))
@@ -261,7 +252,7 @@ class LazyUserContext(SignaKitUserContext):
     @property
     def attributes(self) -> dict[str, Any]:
         """The user's attributes, without ``$userAgent``; a copy."""
-        return {name: value for name, value in self._outcome().attributes.items() if name != _USER_AGENT}
+        return {name: value for name, value in self._outcome().attributes.items() if name != USER_AGENT}
 
     @property
     def is_bot(self) -> bool:
@@ -271,53 +262,21 @@ class LazyUserContext(SignaKitUserContext):
 
     def decide(self, flag_key: str) -> Decision | None:
         """Decide one flag, as ``SignaKitUserContext``; None as well for nobody, and while there is no config."""
-        hook = _hook.active()
-        if hook is not None:
-            forced = hook.decide(self, flag_key)
+        if hooks:
+            forced = self._forced_decision(flag_key)
             if forced is not None:
                 return forced[0]
         context = self._context()
         if context is not None:
             return context.decide(flag_key)
-        if not isinstance(flag_key, str):
-            raise TypeError(f"flag_key must be a str, not {type(flag_key).__name__}")
+        check_key(flag_key, "flag_key")
         return None
 
-    def decide_all(self) -> Decisions:
-        """Decide every flag, as ``SignaKitUserContext``; none for nobody, and while there is no config."""
-        hook = _hook.active()
-        if hook is not None:
-            forced = hook.decide_all(self)
-            if forced is not None:
-                return forced
+    def _decide_all(self) -> Decisions:
         context = self._context()
         return {} if context is None else context.decide_all()
 
-    # The three below come to `decide` above, so that they say the same.
-
-    def is_enabled(self, flag_key: str, default: bool = False) -> bool:  # noqa: FBT001, FBT002  # fixed surface
-        """Say whether a flag is on for this user; ``default`` when there is no decision. Exposes as ``decide`` does."""
-        return super().is_enabled(flag_key, default)
-
-    def variation(self, flag_key: str, default: str = "off") -> str:
-        """Return the variation's key; ``default`` when there is no decision. Exposes as ``decide`` does."""
-        return super().variation(flag_key, default)
-
-    @overload
-    def variable(self, flag_key: str, variable_key: str, default: None) -> VariableValue: ...
-    @overload
-    def variable(self, flag_key: str, variable_key: str, default: T) -> T: ...
-    def variable(self, flag_key: str, variable_key: str, default: Any) -> Any:
-        """Return a variable of the variation; ``default`` when there is none, as ``SignaKitUserContext``."""
-        return super().variable(flag_key, variable_key, default)
-
-    def explain(self, flag_key: str) -> Explanation:
-        """Explain what ``decide`` gives, as ``SignaKitUserContext``; also that there is nobody, or no config."""
-        hook = _hook.active()
-        if hook is not None and isinstance(flag_key, str):
-            forced = hook.explain(self, flag_key)
-            if forced is not None:
-                return forced
+    def _explain(self, flag_key: str) -> Explanation:
         context = self._context()
         if context is not None:
             return context.explain(flag_key)

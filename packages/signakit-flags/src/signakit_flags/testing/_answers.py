@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .. import SignaKitUserContext
 from .._frozen import ReadOnlyDict, freeze
 from .._names import OFF
+from .._pinned_context import PinnedUserContext
 from .._types import Decision, Explanation, Step
 
 if TYPE_CHECKING:
@@ -167,10 +167,10 @@ def _recorded(found: InForce, context: Context, flag_key: str) -> tuple[Decision
 
     Whether it had been sent before does not matter: what a test sees must not depend on the tests before it.
     """
+    if not isinstance(context, PinnedUserContext):
+        return None  # of a framework's: it asks the core's context, and that one comes here again
     subject = context._subject()
     ruleset, engine = subject.ruleset, subject.engine
-    if not isinstance(context, SignaKitUserContext) or subject.context is not context:
-        return None  # of a framework's: it asks the core's context, and that one comes here again
     if ruleset is None or engine is None:
         return None
     if subject.is_bot:

@@ -1,19 +1,19 @@
-"""What a framework has to say about its requests, and the order in which a user is looked for."""
+"""What a framework has to say about its requests, and what it gives to its users."""
 
 from __future__ import annotations
 
-import inspect
 import logging
 from typing import TYPE_CHECKING, Any, Generic
 
-from .client import on_loop
 from .context import LazyUserContext
-from .identity import Identity, IdentityNotAwaited, RequestT, checked
+from .identity import Identity, IdentityNotAwaited, RequestT, aresolve, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from .. import SignaKitClient
+    from .._types import Attributes
+    from .client import LazyClient
     from .identity import AnyIdentityResolver
     from .options import Options
 
@@ -42,20 +42,40 @@ class Integration(Generic[RequestT]):
         """The settings."""
         return self._options
 
+    # --- the client -------------------------------------------------------------------------------------------
+
     def client(self) -> SignaKitClient | None:
         """Return the client, made at the first call; None when the settings do not allow one, and flags are off."""
         if not self._client:
             # Made outside any lock, which a fork would copy: of two threads, both go on with the first one's client.
-            self._client.append(self.options.make_client())
+            self._client.append(self.make_client())
         return self._client[0]
 
-    def ready_client(self) -> SignaKitClient | None:
-        """Return the client if it has a config by now, without waiting for one or loading it; else None. Never raises.
+    def make_client(self) -> LazyClient | None:
+        """Make the client, for ``client``. Touches no network."""
+        return self.options.make_client()
 
-        Asked in tests that force flags: they find their way without a client. To be defined together with ``client``,
-        where that one loads or raises.
+    def may_load(self) -> bool:
+        """Return whether the network may be used.
+
+        A framework that knows when it is under test defines it together with ``make_client``, which passes it on to the
+        client.
         """
-        client = self.client()
+        return True
+
+    def existing_client(self) -> SignaKitClient | None:
+        """Return the client without loading it; None where there is none yet. Never raises.
+
+        To be defined together with ``client``, where that one loads or raises.
+        """
+        return self.client()
+
+    def ready_client(self) -> SignaKitClient | None:
+        """Return the client if it has a config by now, else None. Never loads, never raises.
+
+        Asked in tests that force flags: they find their way without a client.
+        """
+        client = self.existing_client()
         return client if client is not None and client.is_ready else None
 
     # --- what a framework says --------------------------------------------------------------------------------
@@ -68,7 +88,7 @@ class Integration(Generic[RequestT]):
         """Return the value of a cookie of the request, or None without one."""
         raise NotImplementedError
 
-    def account(self, request: RequestT) -> Identity | None:  # noqa: ARG002  # for those who have accounts
+    def account(self, _request: RequestT, /) -> Identity | None:
         """Return the user who is logged in, or None.
 
         Raises:
@@ -92,27 +112,16 @@ class Integration(Generic[RequestT]):
         """Call an ``identify`` that does not await, for async code: on the loop, unless a framework knows better."""
         return identify(request)
 
-    # --- the order --------------------------------------------------------------------------------------------
+    # --- who a request is from: see `identity` ----------------------------------------------------------------------
 
     def resolve(self, request: RequestT) -> Identity | None:
-        """Return whom ``identify`` names, else the account, else None: a visitor, or nobody.
+        """Return the user that ``identify`` names, else the account, else None.
 
         Raises:
             IdentityNotAwaited: The answer has to be awaited, and the caller is on an event loop.
             Exception: What ``identify`` raises, or ``TypeError`` for what it returns.
         """
-        identify = self.options.identify
-        if identify is not None:
-            if self.options.identify_is_async and on_loop():
-                raise self.not_awaited()
-            found: Any = identify(request)
-            if inspect.isawaitable(found):
-                if on_loop():
-                    raise self.not_awaited(found)
-                found = self.wait(found)
-            if (identity := checked(found)) is not None:
-                return identity
-        return self.account(request)
+        return resolve(self, request)
 
     async def aresolve(self, request: RequestT) -> Identity | None:
         """Return the same, for async code.
@@ -120,17 +129,7 @@ class Integration(Generic[RequestT]):
         Raises:
             Exception: What ``identify`` raises, or ``TypeError`` for what it returns.
         """
-        identify = self.options.identify
-        if identify is not None:
-            if self.options.identify_is_async:
-                found: Any = identify(request)
-            else:
-                found = await self.in_thread(identify, request)
-            if inspect.isawaitable(found):
-                found = await found
-            if (identity := checked(found)) is not None:
-                return identity
-        return await self.aaccount(request)
+        return await aresolve(self, request)
 
     def not_awaited(self, found: object = None) -> IdentityNotAwaited:
         """Return the error to raise; ``found``, which nobody will await, is closed."""
@@ -150,6 +149,10 @@ class Integration(Generic[RequestT]):
     def user(self, identity: Identity | None) -> LazyUserContext:
         """Return the flags of a user outside any request: in a task, in a command. None is nobody."""
         return LazyUserContext.of(self, identity)
+
+    def flags_for(self, user_id: str | None, attributes: Attributes | None = None) -> LazyUserContext:
+        """Return the same, for a user id and attributes."""
+        return self.user(None if user_id is None else Identity(user_id, attributes or {}))
 
     def report(self, subject: str, message: str, *arguments: object) -> None:
         """Log a problem, once for each subject and kind of error: at ERROR with an exception, else at WARNING."""

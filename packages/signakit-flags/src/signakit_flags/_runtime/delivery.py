@@ -6,7 +6,6 @@ The flow ``deliver`` does it (see ``flow``). ``_events.outbox`` decides what an 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .._log import logger
@@ -23,9 +22,8 @@ _FORBIDDEN = 403
 """The status that stands for a request that must not be made: as if the server had refused it."""
 
 
-@dataclass(slots=True)
 class Ingest:
-    """The endpoint that takes events.
+    """The endpoint that takes events, and when it may be asked again.
 
     Attributes:
         url: Its address.
@@ -34,10 +32,13 @@ class Ingest:
         due: When the next post may be made, in seconds of ``time.monotonic()``.
     """
 
-    url: str
-    key: SdkKey
-    backoff: Backoff = field(default_factory=Backoff)
-    due: float = 0.0
+    __slots__ = ("backoff", "due", "key", "url")
+
+    def __init__(self, url: str, key: SdkKey) -> None:
+        self.url: str = url
+        self.key: SdkKey = key
+        self.backoff: Backoff = Backoff()
+        self.due: float = 0.0
 
     def request(self, body: bytes) -> Request:
         """Return the post of one batch."""

@@ -40,7 +40,7 @@ class SignaKitUserContext(ABC):
     _forced: dict[str, tuple[object, Decision]]
 
     def __reduce__(self) -> Never:
-        raise TypeError("a user context can be neither copied nor pickled: pass on its user_id and attributes")
+        raise TypeError("a SignaKitUserContext can be neither copied nor pickled: pass on its user_id and attributes")
 
     # --- the user ---------------------------------------------------------------------------------------------
 

@@ -362,8 +362,9 @@ def with_users(signakit: SignaKit, **keywords: Any) -> FastAPI:
     app = new_app(signakit, **keywords)
     user_flags = signakit.flags_from(current_user)
 
+    # `Depends` not in an annotation, which FastAPI would look up in the module.
     @app.get("/")
-    async def index(request: Request, flags: SignaKitUserContext = Depends(user_flags)) -> dict[str, Any]:  # noqa: B008  # not in an annotation, which FastAPI would look up in the module
+    async def index(request: Request, flags: SignaKitUserContext = Depends(user_flags)) -> dict[str, Any]:
         assert (await get_flags(request)) is flags
         return {"user": flags.user_id, "attributes": flags.attributes, "switch": flags.variation("switch", "none")}
 

@@ -13,9 +13,9 @@ from starlette.routing import Route
 from signakit_fastapi import (
     Flags,
     Identity,
+    LifespanState,
     SignaKit,
     SignaKitMiddleware,
-    SignaKitState,
     get_client,
     get_flags,
     health,
@@ -74,14 +74,14 @@ async def asked(request: Request) -> None:
 # --- the lifespan's state --------------------------------------------------------------------------------------------
 
 
-class State(SignaKitState):
+class State(LifespanState):
     db: str
 
 
 @asynccontextmanager
 async def own(app: FastAPI) -> AsyncIterator[State]:
     async with signakit.lifespan(app) as state:
-        assert_type(state, SignaKitState)
+        assert_type(state, LifespanState)
         assert_type(state["signakit"], SignaKit)
         assert_type(state["signakit"].client, SignaKitClient | None)
         yield {**state, "db": "open"}

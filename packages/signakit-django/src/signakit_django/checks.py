@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Warning  # noqa: A004  # Django's name
+from django.core import checks
 from django.utils.module_loading import import_string
 
 from .conf import SETTING, conf
@@ -18,37 +18,46 @@ BEFORE_OURS = (
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
 )
-_MISSING_KEY = "Flags are off without a key. "
 
 
-def check_settings(**_: Any) -> list[CheckMessage]:
+def check_settings(**_: Any) -> list[checks.CheckMessage]:
     """W001: no key. W002: an unknown option. E002: a value that cannot be used. E003: a path that leads nowhere."""
     return [_message(problem) for problem in conf.options.problems]
 
 
-def _message(problem: Problem) -> CheckMessage:
-    message = f"{problem.message}."
+def check_deployment(**_: Any) -> list[checks.CheckMessage]:
+    """E001: no key, where the site is to be deployed."""
+    missing = [problem for problem in conf.options.problems if problem.kind == "missing key"]
+    return [_missing_key(problem, checks.Error, "signakit.E001") for problem in missing]
+
+
+def _message(problem: Problem) -> checks.CheckMessage:
     if problem.kind == "missing key":
-        return Warning(message, hint=f"{_MISSING_KEY}{problem.hint}", obj=SETTING, id="signakit.W001")
-    if problem.kind == "unknown":
-        return Warning(message, hint=problem.hint, obj=SETTING, id="signakit.W002")
-    hint = problem.hint or "Flags are off until this is mended."
-    return Error(message, hint=hint, obj=SETTING, id="signakit.E003" if problem.kind == "import" else "signakit.E002")
+        return _missing_key(problem, checks.Warning, "signakit.W001")
+    message = f"{problem.message}."
+    if not problem.fatal:
+        return checks.Warning(message, hint=problem.hint, obj=SETTING, id="signakit.W002")
+    code = "signakit.E003" if problem.kind == "import" else "signakit.E002"
+    return checks.Error(message, hint=problem.hint or "Flags are off until this is fixed.", obj=SETTING, id=code)
 
 
-def check_middleware(**_: Any) -> list[CheckMessage]:
+def _missing_key(problem: Problem, kind: type[checks.Error | checks.Warning], code: str) -> checks.CheckMessage:
+    return kind(f"{problem.message}.", hint=f"Flags are off without a key. {problem.hint}", obj=SETTING, id=code)
+
+
+def check_middleware(**_: Any) -> list[checks.CheckMessage]:
     """W003: the middleware is missing. W004: it comes before a middleware that it needs."""
     listed = list(settings.MIDDLEWARE)
     ours = _place(MIDDLEWARE, listed)
     if ours is None:
         hint = f"Add {MIDDLEWARE!r} after the authentication middleware; without it requests have no flags."
-        return [Warning("SignaKitMiddleware is not in MIDDLEWARE.", hint=hint, obj=SETTING, id="signakit.W003")]
+        return [checks.Warning("SignaKitMiddleware is not in MIDDLEWARE.", hint=hint, obj=SETTING, id="signakit.W003")]
     later = [path for path in BEFORE_OURS if (_place(path, listed) or 0) > ours]
     if not later:
         return []
     hint = "Move it below them: a middleware in between that asks for flags would take everyone for anonymous."
     message = f"SignaKitMiddleware is listed before {' and '.join(path.rpartition('.')[2] for path in later)}."
-    return [Warning(message, hint=hint, obj=SETTING, id="signakit.W004")]
+    return [checks.Warning(message, hint=hint, obj=SETTING, id="signakit.W004")]
 
 
 def _place(path: str, listed: list[str]) -> int | None:
@@ -64,12 +73,3 @@ def _is_subclass(other: str, path: str) -> bool:
     except Exception:  # noqa: BLE001  # what cannot be imported is Django's to tell; that of accounts needs their models
         return False
     return isinstance(kind, type) and issubclass(kind, base)
-
-
-def check_deployment(**_: Any) -> list[CheckMessage]:
-    """E001: no key, where the site is to be deployed."""
-    return [
-        Error(f"{problem.message}.", hint=f"{_MISSING_KEY}{problem.hint}", obj=SETTING, id="signakit.E001")
-        for problem in conf.options.problems
-        if problem.kind == "missing key"
-    ]

@@ -7,21 +7,16 @@ State: ``Conf`` keeps the one integration of this process, with the client, unti
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.apps import apps
 from django.conf import settings
-from django.utils.module_loading import import_string
 
 from signakit_flags.integration import Options, Problem, parse_options
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from .integration import DjangoIntegration
+from .integration import DjangoIntegration
 
 SETTING = "SIGNAKIT"
-PATHS = ("identify", "bot_detector")
 OWN_OPTIONS = ("load_in_tests", "snapshot_cache")
 
 
@@ -44,11 +39,9 @@ class Conf:
             problem = Problem("invalid", SETTING, f"{SETTING} must be a dict, not {type(given).__name__}")
             return Options(problems=(problem,))
         values = {str(name).lower(): value for name, value in given.items()}
-        if not apps.ready:
-            # Where a path leads there may be models, and those cannot be imported yet: `get_client()` in a module of
-            # models must not switch flags off for good.
-            values.update({name: _later(values[name]) for name in PATHS if isinstance(values.get(name), str)})
-        options = parse_options(values, extra=OWN_OPTIONS, spell=spell)
+        # Where a path leads there may be models, and those cannot be imported yet: `get_client()` in a module of models
+        # must not switch flags off for good.
+        options = parse_options(values, extra=OWN_OPTIONS, spell=spell, import_paths=apps.ready)
         return replace(options, problems=(*options.problems, *_own_problems(options)))
 
     @property
@@ -56,8 +49,6 @@ class Conf:
         """What serves the requests of this process. Made at the first use, anew after the setting has changed."""
         made = self._made.get(SETTING)
         if made is None:
-            from .integration import DjangoIntegration  # it imports this module's options
-
             made = self._made.setdefault(SETTING, DjangoIntegration(self.options))
         return made
 
@@ -70,13 +61,6 @@ class Conf:
 def spell(name: str) -> str:
     """Return an option as it stands in the settings."""
     return f'{SETTING}["{name.upper()}"]'
-
-
-def _later(path: str) -> Callable[..., Any]:
-    def call(*arguments: Any) -> Any:
-        return import_string(path)(*arguments)
-
-    return call
 
 
 def _own_problems(options: Options) -> list[Problem]:

@@ -1,4 +1,4 @@
-"""Views for those alone who have a flag."""
+"""The gate: restricts a view with a flag."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from asgiref.sync import iscoroutinefunction
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
+
+from signakit_flags.integration import admits, check_flag_key
 
 from .request import aflags_of, flags_of
 
@@ -27,21 +29,21 @@ ViewT = TypeVar("ViewT", bound="Callable[..., Any]")
 def flag_required(
     flag_key: str, *, variation: str | None = None, redirect_to: str | None = None, status: int = 404
 ) -> Callable[[ViewT], ViewT]:
-    """Let a view serve only those for whom a flag is on; for sync and async functions and class-based views.
+    """Restrict a view with a flag; for sync and async functions and class-based views.
 
-    The decision sends an exposure, as ``decide`` does. While there is no config nobody is let in.
+    The decision sends an exposure, as ``decide`` does. While there is no config, every request is refused.
 
     Args:
         flag_key: The flag's key.
         variation: The one variation that is let in; None lets in every one but ``"off"``.
-        redirect_to: Where everybody else is sent: a URL, or the name of a URL pattern.
-        status: Without ``redirect_to``, what they get: the project's own page for 404 and 403, else an empty response.
+        redirect_to: Where other users are sent: a URL, or the name of a URL pattern.
+        status: What other users get without ``redirect_to``: the project's own page for 404 and 403, else an empty
+            response.
 
     Raises:
-        TypeError: ``flag_key`` is no text, as when the parentheses are forgotten.
+        TypeError: ``flag_key`` is not text, as when the parentheses are forgotten.
     """
-    if not isinstance(flag_key, str):
-        raise TypeError(f"flag_required takes the key of a flag, not a {type(flag_key).__name__}")
+    check_flag_key(flag_key, gate="flag_required")
     gate = _Gate(flag_key, variation, redirect_to, status)
 
     def decorate(view: ViewT) -> ViewT:
@@ -76,8 +78,8 @@ class FlagRequiredMixin:
     Attributes:
         flag_key: The flag's key.
         flag_variation: The one variation that is let in; None lets in every one but ``"off"``.
-        flag_redirect_to: Where everybody else is sent.
-        flag_status: Without ``flag_redirect_to``, what they get.
+        flag_redirect_to: Where other users are sent.
+        flag_status: What other users get without ``flag_redirect_to``.
     """
 
     flag_key: str = ""
@@ -107,7 +109,7 @@ def _class_based(view: type, gate: _Gate) -> type:
 
 
 class _Gate:
-    """Who is let in, and what becomes of the others."""
+    """Which users are let in, and what the others get."""
 
     def __init__(self, flag_key: str, variation: str | None, redirect_to: str | None, status: int) -> None:
         self._flag_key = flag_key
@@ -116,10 +118,7 @@ class _Gate:
         self._status = status
 
     def admits(self, flags: SignaKitUserContext) -> bool:
-        decision = flags.decide(self._flag_key)
-        if decision is None:
-            return False
-        return decision.enabled if self._variation is None else decision.variation_key == self._variation
+        return admits(flags, self._flag_key, self._variation)
 
     def refuse(self) -> HttpResponseBase:
         if self._redirect_to is not None:

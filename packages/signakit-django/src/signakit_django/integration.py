@@ -25,8 +25,6 @@ from signakit_flags.integration import (
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
 
-    from signakit_flags import SignaKitClient
-
 logger: logging.Logger = logging.getLogger("signakit_django")
 
 
@@ -35,13 +33,8 @@ class DjangoIntegration(Integration[HttpRequest]):
 
     logger = logger
 
-    def client(self) -> SignaKitClient | None:
-        """Return the client of this process, or None when the settings do not allow one."""
-        if not self._client:
-            self._client.append(self._make_client())
-        return self._client[0]
-
-    def _make_client(self) -> LazyClient | None:
+    def make_client(self) -> LazyClient | None:
+        """Make the client of this process. Touches no network."""
         options = self.options
         alias = options.extra.get("snapshot_cache")
         more: dict[str, Any] = {}
@@ -54,7 +47,7 @@ class DjangoIntegration(Integration[HttpRequest]):
         return not in_test_environment() or bool(self.options.extra.get("load_in_tests"))
 
     def start(self) -> None:
-        """Begin to load, and wait for the config for ``READY_TIMEOUT`` seconds at most. Never raises."""
+        """Begin to load, and wait for the config up to ``READY_TIMEOUT`` seconds. Never raises."""
         client = self.client()
         if isinstance(client, LazyClient):
             client.load()

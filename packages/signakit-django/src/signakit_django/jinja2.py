@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, pass_context
 
+from signakit_flags.integration import admits
+
 from .request import flags_of
 
 if TYPE_CHECKING:
@@ -37,7 +39,4 @@ def _flag(context: Context, flag_key: str) -> Decision | None:
 
 @pass_context
 def _ifflag(context: Context, flag_key: str, variation: str | None = None) -> bool:
-    decision = flags_of(context.get("request")).decide(flag_key)
-    if decision is None:
-        return False
-    return decision.enabled if variation is None else decision.variation_key == variation
+    return admits(flags_of(context.get("request")), flag_key, variation)

@@ -6,11 +6,12 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from fastapi import Depends, HTTPException, WebSocketException, status
-from starlette.requests import HTTPConnection  # noqa: TC002  # FastAPI reads the annotations
+from starlette.requests import HTTPConnection
 
 from signakit_flags import SignaKitClient, SignaKitUserContext
+from signakit_flags.integration import admits, check_flag_key
 
-from .scope import flags_of, signakit_of
+from .scope import flags_of, integration_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -47,7 +48,7 @@ async def get_client(connection: HTTPConnection) -> SignaKitClient | None:
     Raises:
         RuntimeError: The lifespan did not run.
     """
-    return signakit_of(connection.scope).integration.client()
+    return integration_of(connection.scope).client()
 
 
 def require_flag(
@@ -57,32 +58,28 @@ def require_flag(
     status_code: int = 404,
     flags: Callable[..., Any] = get_flags,
 ) -> Callable[..., Awaitable[None]]:
-    """Return a dependency that lets a route serve only those for whom a flag is on.
+    """Return a dependency that restricts a route with a flag.
 
     For a route, an ``APIRouter`` or a whole application: ``dependencies=[Depends(require_flag("key"))]``. The decision
-    sends an exposure, as ``decide`` does. While there is no config nobody is let in. The OpenAPI document shows the
-    refusal among the responses of each route, once the application runs.
+    sends an exposure, as ``decide`` does. While there is no config, every request is refused. The OpenAPI document
+    shows the refusal among the responses of each route, once the application runs.
 
     Args:
         flag_key: The flag's key.
         variation: The one variation that is let in; None lets in every one but ``"off"``.
-        status_code: What everybody else gets, as an ``HTTPException``. A WebSocket is closed with code 1008, which
-            before it was accepted is a refused handshake.
+        status_code: What other users get, as an ``HTTPException``. A WebSocket is closed with code 1008, which before
+            it was accepted is a refused handshake.
         flags: The dependency that gives the flags, where it is not ``get_flags``: that of ``SignaKit.flags_from``.
 
     Raises:
-        TypeError: ``flag_key`` is no text.
-        ValueError: ``status_code`` is none of HTTP's.
+        TypeError: ``flag_key`` is not text.
+        ValueError: ``status_code`` is not one of HTTP's.
     """
-    if not isinstance(flag_key, str):
-        raise TypeError(f"require_flag takes the key of a flag, not a {type(flag_key).__name__}")
+    check_flag_key(flag_key, gate="require_flag")
 
-    async def gate(connection: HTTPConnection, user: SignaKitUserContext = Depends(flags)) -> None:  # noqa: B008  # FastAPI's way for what is known at run time only
-        decision = user.decide(flag_key)
-        if decision is not None:
-            admitted = decision.enabled if variation is None else decision.variation_key == variation
-            if admitted:
-                return
+    async def gate(connection: HTTPConnection, user: SignaKitUserContext = Depends(flags)) -> None:
+        if admits(user, flag_key, variation):
+            return
         if connection.scope["type"] == "websocket":
             raise WebSocketException(status.WS_1008_POLICY_VIOLATION)
         raise HTTPException(status_code)

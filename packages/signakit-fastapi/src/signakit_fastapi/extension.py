@@ -9,7 +9,7 @@ from fastapi import Depends
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection
 
-from signakit_flags import SignaKitUserContext  # noqa: TC001  # FastAPI reads the annotations
+from signakit_flags import SignaKitUserContext
 from signakit_flags.integration import Identity, VisitorCookie, parse_options
 
 from .integration import IDENTITY, StarletteIntegration
@@ -50,7 +50,7 @@ class ClientOptions(TypedDict, total=False):
     bot_detector: Callable[[str], bool] | None
 
 
-class SignaKitState(TypedDict):
+class LifespanState(TypedDict):
     """What the lifespan adds to the application's state, and a request's state has besides.
 
     Attributes:
@@ -84,7 +84,7 @@ class SignaKit:
         sdk_key: str | None = None,
         *,
         identify: AnyIdentityResolver[HTTPConnection] | None = None,
-        visitor_cookie: VisitorCookie | Mapping[str, Any] | None = VisitorCookie(),  # noqa: B008  # frozen
+        visitor_cookie: VisitorCookie | Mapping[str, Any] | None = VisitorCookie(),
         ready_timeout: float = 2.0,
         **client: Unpack[ClientOptions],
     ) -> None:
@@ -95,7 +95,7 @@ class SignaKit:
     # --- the application --------------------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def lifespan(self, app: Any) -> AsyncIterator[SignaKitState]:
+    async def lifespan(self, app: Any) -> AsyncIterator[LifespanState]:
         """Run for as long as the application does: ``FastAPI(lifespan=signakit.lifespan)``.
 
         A lifespan of your own may enter it, ``async with signakit.lifespan(app) as state``, and yield what it gives
@@ -176,7 +176,7 @@ class SignaKit:
         Returns:
             The context, never None. While there is no config it gives None and defaults.
         """
-        return self.integration.user(None if user_id is None else Identity(user_id, attributes or {}))
+        return self.integration.flags_for(user_id, attributes)
 
     def flags_from(self, dependency: Callable[..., Any]) -> Callable[..., Awaitable[SignaKitUserContext]]:
         """Return a flags dependency, in which a dependency of the application's says who asks.
@@ -193,7 +193,7 @@ class SignaKit:
                 else is logged once, and flags are off for the request.
         """
 
-        async def get_flags_from(connection: HTTPConnection, found: Any = Depends(dependency)) -> SignaKitUserContext:  # noqa: B008  # as FastAPI wants it
+        async def get_flags_from(connection: HTTPConnection, found: Any = Depends(dependency)) -> SignaKitUserContext:
             scope = connection.scope
             flags = flags_of(scope)
             if found is None:
@@ -202,7 +202,7 @@ class SignaKit:
             if flags.touched and not _is_of(flags, found):
                 # The cookie of those before is still set, if there is a middleware.
                 before: Attached = scope[SIGNAKIT]
-                flags = attach(scope, before.signakit, by_middleware=before.by_middleware)
+                flags = attach(scope, before.integration, by_middleware=before.by_middleware)
             return await flags.resolve()
 
         return get_flags_from

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
-
-from starlette.requests import Request  # noqa: TC002  # FastAPI reads the annotations
+from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from .scope import signakit_of
+from signakit_flags.integration import health_check
+
+from .scope import integration_of
 
 
 async def health(request: Request) -> JSONResponse:
     """Return the client's status as JSON: 200 when there is a config, 503 while there is none or flags are off.
 
-    It names URLs and errors, so it is for those who run the site. A site works without a config, with every flag at its
-    default: do not take it out of service for a 503.
+    It names URLs and errors, so restrict it to the people who run the site. A site works without a config, with every
+    flag at its default: do not take it out of service for a 503.
     """
-    client = signakit_of(request.scope).integration.client()
-    status: dict[str, Any] = {"ready": False, "last_error": "flags are off: see the log"}
-    if client is not None:
-        status = asdict(client.status())
-    return JSONResponse(status, 200 if status["ready"] else 503, {"Cache-Control": "no-store"})
+    status, code = health_check(integration_of(request.scope).client(), hint="see the log")
+    return JSONResponse(status, code, {"Cache-Control": "no-store"})

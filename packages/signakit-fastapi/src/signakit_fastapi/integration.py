@@ -95,10 +95,9 @@ class StarletteIntegration(Integration[HTTPConnection]):
         # As if there had never been one: by the old client exposures would be lost, and nobody would know.
         return LazyUserContext(StarletteIntegration(self.options), request)
 
-    def ready_client(self) -> SignaKitClient | None:
-        """Return the client if it has a config by now; None also where the lifespan did not run."""
-        client = self._made
-        return client if client is not None and client.is_ready else None
+    def existing_client(self) -> SignaKitClient | None:
+        """Return the client, or None; None also where the lifespan did not run."""
+        return self._made
 
     # --- what Starlette says ----------------------------------------------------------------------------------
 
@@ -120,7 +119,7 @@ class StarletteIntegration(Integration[HTTPConnection]):
         return None if identity is None else Identity(str(identity))
 
     def resolve(self, request: HTTPConnection) -> Identity | None:
-        """Return whom ``flags_from`` names, else whom ``identify`` names, else the account, else None."""
+        """Return the user that ``flags_from`` names, else the one of ``identify``, else the account, else None."""
         return named(request) or super().resolve(request)
 
     async def aresolve(self, request: HTTPConnection) -> Identity | None:
@@ -151,7 +150,7 @@ class StarletteIntegration(Integration[HTTPConnection]):
 
 
 def named(request: HTTPConnection) -> Identity | None:
-    """Return whom the dependency of ``flags_from`` named.
+    """Return the user that the dependency of ``flags_from`` named.
 
     Raises:
         TypeError: It gave something that is no user.

@@ -13,8 +13,7 @@ if TYPE_CHECKING:
 
     from signakit_flags.integration import LazyUserContext, ResponseStart
 
-    from .extension import SignaKit
-    from .scope import Attached
+    from .scope import Attached, Extension
 
 
 class SignaKitMiddleware:
@@ -30,25 +29,25 @@ class SignaKitMiddleware:
 
     Args:
         app: The application.
-        signakit: Whose flags.
+        signakit: The extension that serves the requests: a ``SignaKit``.
     """
 
-    def __init__(self, app: ASGIApp, *, signakit: SignaKit) -> None:
+    def __init__(self, app: ASGIApp, *, signakit: Extension) -> None:
         self.app: ASGIApp = app
-        self._signakit = signakit
-        signakit.integration.has_middleware = True
+        self._integration = signakit.integration
+        self._integration.has_middleware = True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the request."""
-        signakit = self._signakit
+        integration = self._integration
         outer: Attached | None = scope.get(SIGNAKIT)
-        twice = outer is not None and outer.signakit is signakit and outer.by_middleware
+        twice = outer is not None and outer.integration is integration and outer.by_middleware
         if twice or scope["type"] not in {"http", "websocket"}:
             await self.app(scope, receive, send)
             return
 
-        flags = attach(scope, signakit, by_middleware=True)
-        if outer is None or outer.signakit is signakit:
+        flags = attach(scope, integration, by_middleware=True)
+        if outer is None or outer.integration is integration:
             await self._serve(flags, scope, receive, send)
             return
         # A mounted application with flags of its own. Those of the one around it come back afterwards.

@@ -7,7 +7,7 @@ always that of one request.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from starlette.requests import HTTPConnection
 
@@ -16,10 +16,19 @@ from .integration import NOT_STARTED
 if TYPE_CHECKING:
     from signakit_flags.integration import LazyUserContext
 
-    from .extension import SignaKit
+    from .integration import StarletteIntegration
 
 SIGNAKIT: str = "signakit"
 """The key in the scope, of ``Attached``, and in the lifespan's state, of the extension."""
+
+
+class Extension(Protocol):
+    """``SignaKit``, as far as its middleware and its requests know it."""
+
+    @property
+    def integration(self) -> StarletteIntegration:
+        """Serves the requests."""
+        ...
 
 
 @dataclass(slots=True)  # not frozen: that costs each request a microsecond
@@ -27,23 +36,23 @@ class Attached:
     """The flags of a request.
 
     Attributes:
-        signakit: The extension that serves it.
+        integration: Serves it.
         flags: The flags.
         connection: What the flags know of the request.
         by_middleware: Whether a ``SignaKitMiddleware`` will set their cookie.
     """
 
-    signakit: SignaKit
+    integration: StarletteIntegration
     flags: LazyUserContext
     connection: HTTPConnection
     by_middleware: bool
 
 
-def attach(scope: Any, signakit: SignaKit, *, by_middleware: bool) -> LazyUserContext:
+def attach(scope: Any, integration: StarletteIntegration, *, by_middleware: bool) -> LazyUserContext:
     """Make new flags, those of a request from now on, also as ``request.state.flags``."""
     connection = HTTPConnection(scope)
-    flags = signakit.integration.context(connection)
-    keep(scope, Attached(signakit, flags, connection, by_middleware))
+    flags = integration.context(connection)
+    keep(scope, Attached(integration, flags, connection, by_middleware))
     return flags
 
 
@@ -56,19 +65,19 @@ def keep(scope: Any, attached: Attached) -> None:
     state["flags"] = attached.flags
 
 
-def signakit_of(scope: Any) -> SignaKit:
-    """Return the extension that serves a request: that of the innermost middleware, else that of the lifespan.
+def integration_of(scope: Any) -> StarletteIntegration:
+    """Return what serves a request: that of the innermost middleware, else that of the lifespan.
 
     Raises:
         RuntimeError: There is none, as the lifespan did not run.
     """
     attached: Attached | None = scope.get(SIGNAKIT)
     if attached is not None:
-        return attached.signakit
-    found: SignaKit | None = scope.get("state", {}).get(SIGNAKIT)
-    if found is None:
+        return attached.integration
+    signakit: Extension | None = scope.get("state", {}).get(SIGNAKIT)
+    if signakit is None:
         raise RuntimeError(NOT_STARTED)
-    return found
+    return signakit.integration
 
 
 def flags_of(scope: Any) -> LazyUserContext:
@@ -81,7 +90,7 @@ def flags_of(scope: Any) -> LazyUserContext:
     """
     attached: Attached | None = scope.get(SIGNAKIT)
     if attached is None:
-        flags = attach(scope, signakit_of(scope), by_middleware=False)
+        flags = attach(scope, integration_of(scope), by_middleware=False)
         flags.start_response()
         return flags
     if not attached.flags.touched:

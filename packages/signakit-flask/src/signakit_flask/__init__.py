@@ -6,8 +6,16 @@ request is being served: ``flags.variation("new-checkout")``. Outside of request
 """
 
 from .decorators import flag_required
-from .extension import SignaKit, SignaKitState
+from .extension import SignaKit
 from .proxy import aflags, flags
+from .state import SignaKitState
 from .views import blueprint
 
-__all__ = ["SignaKit", "SignaKitState", "aflags", "blueprint", "flag_required", "flags"]
+__all__ = [
+    "SignaKit",
+    "SignaKitState",
+    "aflags",
+    "blueprint",
+    "flag_required",
+    "flags",
+]

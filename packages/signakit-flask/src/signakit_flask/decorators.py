@@ -1,4 +1,4 @@
-"""Views for those alone who have a flag."""
+"""The gate: restricts a view with a flag."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import functools
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from flask import abort, current_app, redirect, url_for
+
+from signakit_flags.integration import admits, check_flag_key
 
 from .proxy import current
 
@@ -20,22 +22,21 @@ ViewT = TypeVar("ViewT", bound="Callable[..., Any]")
 def flag_required(
     flag_key: str, *, variation: str | None = None, redirect_to: str | None = None, status: int = 404
 ) -> Callable[[ViewT], ViewT]:
-    """Let a view serve only those for whom a flag is on. Goes below ``route``, on sync and async functions.
+    """Restrict a view with a flag. Goes below ``route``, on sync and async functions.
 
-    For a class, list it in ``decorators``. The decision sends an exposure, as ``decide`` does. While there is no config
-    nobody is let in.
+    For a class, list it in ``decorators``. The decision sends an exposure, as ``decide`` does. While there is no
+    config, every request is refused.
 
     Args:
         flag_key: The flag's key.
         variation: The one variation that is let in; None lets in every one but ``"off"``.
-        redirect_to: Where everybody else is sent: an endpoint, or a URL, which has a slash.
-        status: Without ``redirect_to``, what they get, by ``abort``: the app's error handlers apply.
+        redirect_to: Where other users are sent: an endpoint, or a URL, which has a slash.
+        status: What other users get without ``redirect_to``, by ``abort``: the app's error handlers apply.
 
     Raises:
-        TypeError: ``flag_key`` is no text, as when the parentheses are forgotten, or what is decorated is a class.
+        TypeError: ``flag_key`` is not text, as when the parentheses are forgotten, or what is decorated is a class.
     """
-    if not isinstance(flag_key, str):
-        raise TypeError(f"flag_required takes the key of a flag, not a {type(flag_key).__name__}")
+    check_flag_key(flag_key, gate="flag_required")
 
     def decorate(view: ViewT) -> ViewT:
         if isinstance(view, type):
@@ -44,21 +45,13 @@ def flag_required(
         @functools.wraps(view)
         def gated(*args: Any, **kwargs: Any) -> Any:
             # Not on the loop of an async view: an async `identify` can be waited for here.
-            if not is_on(flag_key, variation):
+            if not admits(current(), flag_key, variation):
                 return _refuse(redirect_to, status)
             return current_app.ensure_sync(view)(*args, **kwargs)
 
         return cast("ViewT", gated)
 
     return decorate
-
-
-def is_on(flag_key: str, variation: str | None = None) -> bool:
-    """Say whether a flag is on for this request, or is a certain variation."""
-    decision = current().decide(flag_key)
-    if decision is None:
-        return False
-    return decision.enabled if variation is None else decision.variation_key == variation
 
 
 def _refuse(redirect_to: str | None, status: int) -> Response:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
-
-from signakit_flags.integration import Identity
 
 from . import views
 from .cli import commands
 from .integration import FlaskIntegration, spell
-from .proxy import NAME, finish, flags, state
+from .proxy import finish, flags
+from .state import NAME, SignaKitState, state_of
 from .templating import enabled_flag
 
 if TYPE_CHECKING:
@@ -23,26 +21,6 @@ if TYPE_CHECKING:
     from signakit_flags.integration import AnyIdentityResolver
 
 ResolverT = TypeVar("ResolverT", bound="AnyIdentityResolver[Request]")
-
-
-@dataclass(frozen=True, slots=True)
-class SignaKitState:
-    """What one app has: ``app.extensions["signakit"]``.
-
-    Attributes:
-        integration: Serves its requests.
-    """
-
-    integration: FlaskIntegration
-
-    @property
-    def client(self) -> SignaKitClient | None:
-        """The app's client; None when the config does not allow one, which is logged, and flags are off."""
-        return self.integration.made
-
-    def flags_for(self, user_id: str | None, attributes: Mapping[str, Any] | None = None) -> SignaKitUserContext:
-        """Return the flags of a user outside of requests, as ``SignaKit.flags_for``."""
-        return self.integration.user(None if user_id is None else Identity(user_id, attributes or {}))
 
 
 class SignaKit:
@@ -107,7 +85,7 @@ class SignaKit:
         None when the config does not allow one, and flags are off. Raises Flask's ``RuntimeError`` outside of an app
         context; ``app.extensions["signakit"].client`` needs none.
         """
-        return state().client
+        return state_of().client
 
     def flags_for(self, user_id: str | None, attributes: Mapping[str, Any] | None = None) -> SignaKitUserContext:
         """Return the flags of a user outside of requests: in a command, a task, a thread with an app context.
@@ -124,7 +102,7 @@ class SignaKit:
             RuntimeError: There is no app context.
             TypeError: ``user_id`` is no text.
         """
-        return state().flags_for(user_id, attributes)
+        return state_of().flags_for(user_id, attributes)
 
     def health(self) -> Response:
         """Return the client's status; a view. See ``blueprint``."""

@@ -6,11 +6,11 @@ import logging
 import sys
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from flask import Request, current_app, has_app_context, has_request_context
 
-from signakit_flags.integration import Identity, Integration, LazyClient, Options, is_visitor_id, parse_options
+from signakit_flags.integration import Identity, Integration, LazyClient, is_visitor_id, parse_options
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from signakit_flags import SignaKitClient
     from signakit_flags.integration import IdentityResolver
+
+ObjectT = TypeVar("ObjectT")
 
 PREFIX = "SIGNAKIT_"
 OWN_OPTIONS = ("load_in_tests",)
@@ -44,35 +46,32 @@ class FlaskIntegration(Integration[Request]):
             options = replace(options, identify=identify)
         super().__init__(options)
         self._app = app
-        self.made: LazyClient | None = self._make_client(options)
+        self.existing_client()
 
-    def _make_client(self, options: Options) -> LazyClient | None:
-        for problem in options.problems:
-            unknown = problem.kind == "unknown"
-            # Flask has no checks that a deployment would run: who reads the log has to see what to do.
-            hint = "" if problem.hint is None else f" {problem.hint}"
-            level = logging.WARNING if problem.kind in {"unknown", "missing key"} else logging.ERROR
-            logger.log(level, "%s%s.%s", problem.message, "" if unknown else "; flags are off", hint)
+    def make_client(self) -> LazyClient | None:
+        """Make the client of the app. Touches no network."""
+        options = self.options
+        # Flask has no checks that a deployment would run: a reader of the log has to see what to do.
+        options.log_problems(self.logger, missing_key=logging.WARNING)
         return replace(options, problems=()).make_client(may_load=self.may_load) if options.usable else None
 
     def may_load(self) -> bool:
-        """Say whether the network may be touched: not by tests, unless the config asks for it."""
+        """Return whether the network may be used: not by tests, unless the config asks for it."""
         return not self._app.testing or bool(self._app.config.get(spell("load_in_tests")))
 
-    def client(self) -> SignaKitClient | None:
-        """Return the client for a question about a flag: the first one in a process waits, others meanwhile with it.
+    def existing_client(self) -> SignaKitClient | None:
+        """Return the client without loading it; None when the config does not allow one."""
+        return super().client()
 
-        Also in an async view: that has an event loop of its own, on which nobody else is kept waiting.
+    def client(self) -> SignaKitClient | None:
+        """Return the client for a question about a flag. The first question in a process waits for the config.
+
+        Also in an async view: that has an event loop of its own, which serves no other request.
         """
-        client = self.made
-        if client is not None and not client.is_ready:
+        client = self.existing_client()
+        if isinstance(client, LazyClient) and not client.is_ready:
             client.load()
         return client
-
-    def ready_client(self) -> SignaKitClient | None:
-        """Return the client if it has a config by now, without loading it; else None."""
-        client = self.made
-        return client if client is not None and client.is_ready else None
 
     # --- what Flask says --------------------------------------------------------------------------------------
 
@@ -98,11 +97,11 @@ class FlaskIntegration(Integration[Request]):
 
     def _own_app(self) -> AbstractContextManager[object]:
         # Whoever pushes the context of another app in a view has that one's accounts and database as the current ones.
-        elsewhere = has_app_context() and current_app._get_current_object() is not self._app  # type: ignore[attr-defined]  # noqa: SLF001  # a proxy
+        elsewhere = has_app_context() and behind(current_app) is not self._app
         return self._app.app_context() if elsewhere else nullcontext()
 
-    def account(self, request: Request) -> Identity | None:  # noqa: ARG002  # Flask-Login takes the current request
-        """Return the user who is logged in by Flask-Login, or None without it."""
+    def account(self, _request: Request, /) -> Identity | None:
+        """Return the user who is logged in by Flask-Login, which looks at the current request; None without it."""
         if "flask_login" not in sys.modules or not hasattr(self._app, "login_manager"):
             return None
         if not has_request_context():
@@ -126,3 +125,9 @@ class FlaskIntegration(Integration[Request]):
 def spell(name: str) -> str:
     """Return an option as it stands in the config."""
     return f"{PREFIX}{name.upper()}"
+
+
+def behind(proxy: ObjectT) -> ObjectT:
+    """Return the object that one of Flask's proxies stands for here and now."""
+    found: ObjectT = cast("Any", proxy)._get_current_object()  # noqa: SLF001  # Werkzeug documents this name
+    return found

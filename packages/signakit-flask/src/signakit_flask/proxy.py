@@ -7,21 +7,21 @@ a command has pushed an app context around them. None there says that the respon
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from flask import current_app, request
 from flask import globals as flask_globals
+from flask import request
 from werkzeug.local import LocalProxy
 
+from .integration import behind
+from .state import state_of
+
 if TYPE_CHECKING:
-    from flask import Flask, Request, Response
+    from flask import Request, Response
 
     from signakit_flags import SignaKitUserContext
     from signakit_flags.integration import LazyUserContext
 
-    from .extension import SignaKitState
-
-NAME = "signakit"
 _KEY = "_signakit_flags"
 _serving: Any = vars(flask_globals).get("request_ctx", flask_globals.app_ctx)
 """The context whose ``app`` serves the request, which ``current_app`` is not while another app's context is pushed in a
@@ -35,18 +35,6 @@ its request with stream_with_context.\
 """
 
 
-def state(app: Flask = current_app) -> SignaKitState:
-    """Return what ``init_app`` has left in an app, the current one unless said otherwise.
-
-    Raises:
-        RuntimeError: There is no app context, or ``init_app`` was not called for this app.
-    """
-    found: SignaKitState | None = app.extensions.get(NAME)
-    if found is None:
-        raise RuntimeError("this app has no SignaKit: call SignaKit(app), or signakit.init_app(app) where it is made")
-    return found
-
-
 def current() -> LazyUserContext:
     """Return the flags of the current request, which are made when somebody wants them.
 
@@ -56,7 +44,7 @@ def current() -> LazyUserContext:
     held = vars(_current_request())
     context: LazyUserContext | None = held.get(_KEY)
     if context is None:
-        made = state(_serving.app).integration.context(_current_request())
+        made = state_of(_serving.app).integration.context(_current_request())
         # Of several threads with this request's context the first one's counts.
         context = held.setdefault(_KEY, made)
         if context is None:
@@ -68,7 +56,7 @@ def current() -> LazyUserContext:
 def _current_request() -> Request:
     try:
         # The request itself: the proxy would stand for another one in another thread.
-        return cast("Request", cast("Any", request)._get_current_object())  # noqa: SLF001  # Werkzeug documents it
+        return behind(request)
     except RuntimeError:
         raise RuntimeError(_OUTSIDE) from None
 

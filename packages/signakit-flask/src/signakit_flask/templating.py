@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from jinja2 import pass_context
 
-from .decorators import is_on
+from signakit_flags.integration import admits
+
+from .proxy import current
 
 if TYPE_CHECKING:
     from jinja2.runtime import Context
@@ -15,9 +17,9 @@ if TYPE_CHECKING:
 # With the context, which it has no use for: Jinja would else answer a test of a constant once, when it compiles the
 # template, and everybody would get what the first visitor had.
 @pass_context
-def enabled_flag(context: Context, flag_key: str, variation: str | None = None) -> bool:  # noqa: ARG001  # as said
+def enabled_flag(_context: Context, flag_key: str, variation: str | None = None) -> bool:
     """Say whether a flag is on for this request, or is a certain variation.
 
     ``{% if "new-checkout" is enabled_flag %}``, ``{% if "new-checkout" is enabled_flag("treatment") %}``.
     """
-    return is_on(flag_key, variation)
+    return admits(current(), flag_key, variation)

@@ -5,12 +5,13 @@ The endpoint is ``signakit.health``. For a rule of one's own, ``SignaKit.health`
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flask import Blueprint, jsonify
 
-from .proxy import NAME, state
+from signakit_flags.integration import health_check
+
+from .state import NAME, state_of
 
 if TYPE_CHECKING:
     from flask import Response
@@ -23,14 +24,12 @@ blueprint: Blueprint = Blueprint(NAME, __name__)
 def health() -> Response:
     """Return the client's status as JSON: 200 when there is a config, 503 while there is none or flags are off.
 
-    It begins to load in a process that was asked for no flag yet. It names URLs and errors, so it is for those who run
-    the app. An app works without a config, with every flag at its default: do not take it out of service for a 503.
+    It begins to load in a process that was asked for no flag yet. It names URLs and errors, so restrict it to the
+    people who run the app. An app works without a config, with every flag at its default: do not take it out of
+    service for a 503.
     """
-    client = state().integration.client()
-    status: dict[str, Any] = {"ready": False, "last_error": "flags are off: the log says why"}
-    if client is not None:
-        status = asdict(client.status())
+    status, code = health_check(state_of().integration.client(), hint="the log says why")
     response = jsonify(status)
-    response.status_code = 200 if status["ready"] else 503
+    response.status_code = code
     response.cache_control.no_store = True
     return response

@@ -12,6 +12,8 @@ from django import template
 from django.template.base import render_value_in_context
 from django.utils.safestring import SafeString
 
+from signakit_flags.integration import admits
+
 from ..request import flags_of
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from django.template.base import FilterExpression, NodeList, Parser, Token
     from django.template.context import Context
 
-    from signakit_flags import Decision
+    from signakit_flags import SignaKitUserContext
 
 register: template.Library = template.Library()
 
@@ -34,7 +36,7 @@ class FlagNode(template.Node):
 
     def render(self, context: Context) -> SafeString:
         """Decide the flag."""
-        decision = _decide(context, self.flag_key)
+        decision = _flags(context).decide(_text(self.flag_key, context))
         if self.variable is not None:
             context[self.variable] = decision
             return SafeString()
@@ -60,13 +62,9 @@ class IfFlagNode(template.Node):
 
     def render(self, context: Context) -> SafeString:
         """Decide the flag, and render the part that goes with it."""
-        decision = _decide(context, self.flag_key)
-        if decision is None:
-            holds = False
-        elif self.variation is None:
-            holds = decision.enabled
-        else:
-            holds = decision.variation_key == self.variation.resolve(context)
+        # A variation that is given and comes out empty or None is not that of any user.
+        variation = None if self.variation is None else self.variation.resolve(context) or ""
+        holds = admits(_flags(context), _text(self.flag_key, context), variation)
         return (self.nodelist_true if holds else self.nodelist_false).render(context)
 
 
@@ -106,7 +104,10 @@ def ifflag(parser: Parser, token: Token) -> IfFlagNode:
     return IfFlagNode(expressions[0], expressions[1] if len(expressions) == 2 else None, nodelist_true, nodelist_false)
 
 
-def _decide(context: Context, flag_key: FilterExpression) -> Decision | None:
+def _flags(context: Context) -> SignaKitUserContext:
     # Django keeps it beside the variables too, where it is without a context processor and in an `include ... only`.
-    request = getattr(context, "request", None) or context.get("request")
-    return flags_of(request).decide(str(flag_key.resolve(context)))
+    return flags_of(getattr(context, "request", None) or context.get("request"))
+
+
+def _text(expression: FilterExpression, context: Context) -> str:
+    return str(expression.resolve(context))

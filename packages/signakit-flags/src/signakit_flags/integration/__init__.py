@@ -32,7 +32,10 @@ from .._loops import loop_is_running
 from .._runtime.snapshot_store import SnapshotStore
 from .base import Integration
 from .client import LazyClient
+from .commands import Commands, FlagsUnavailableError, parse_attribute
 from .context import LazyUserContext, ResponseStart
+from .gate import admits, check_flag_key
+from .health import health_check
 from .identity import (
     AnyIdentityResolver,
     AsyncIdentityResolver,
@@ -46,6 +49,8 @@ from .visitor import SetCookie, VisitorCookie, is_visitor_id, new_visitor_id
 __all__ = [
     "AnyIdentityResolver",
     "AsyncIdentityResolver",
+    "Commands",
+    "FlagsUnavailableError",
     "Identity",
     "IdentityNotAwaited",
     "IdentityResolver",
@@ -58,8 +63,12 @@ __all__ = [
     "SetCookie",
     "SnapshotStore",
     "VisitorCookie",
+    "admits",
+    "check_flag_key",
+    "health_check",
     "is_visitor_id",
     "loop_is_running",
     "new_visitor_id",
+    "parse_attribute",
     "parse_options",
 ]

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from .. import SignaKitClient
+    from .._types import Attributes
+    from .client import LazyClient
     from .identity import AnyIdentityResolver
     from .options import Options
 
@@ -40,20 +42,36 @@ class Integration(Generic[RequestT]):
         """The settings."""
         return self._options
 
+    # --- the client -------------------------------------------------------------------------------------------
+
     def client(self) -> SignaKitClient | None:
         """Return the client, made at the first call; None when the settings do not allow one, and flags are off."""
         if not self._client:
             # Made outside any lock, which a fork would copy: of two threads, both go on with the first one's client.
-            self._client.append(self.options.make_client())
+            self._client.append(self.make_client())
         return self._client[0]
 
-    def ready_client(self) -> SignaKitClient | None:
-        """Return the client if it has a config by now, without waiting for one or loading it; else None. Never raises.
+    def make_client(self) -> LazyClient | None:
+        """Make the client, for ``client``. Touches no network."""
+        return self.options.make_client(may_load=self.may_load)
 
-        Asked in tests that force flags: they find their way without a client. To be defined together with ``client``,
-        where that one loads or raises.
+    def may_load(self) -> bool:
+        """Return whether the network may be used. A framework says no in its tests."""
+        return True
+
+    def existing_client(self) -> SignaKitClient | None:
+        """Return the client without loading it; None where there is none yet. Never raises.
+
+        To be defined together with ``client``, where that one loads or raises.
         """
-        client = self.client()
+        return self.client()
+
+    def ready_client(self) -> SignaKitClient | None:
+        """Return the client if it has a config by now, else None. Never loads, never raises.
+
+        Asked in tests that force flags: they find their way without a client.
+        """
+        client = self.existing_client()
         return client if client is not None and client.is_ready else None
 
     # --- what a framework says --------------------------------------------------------------------------------
@@ -127,6 +145,10 @@ class Integration(Generic[RequestT]):
     def user(self, identity: Identity | None) -> LazyUserContext:
         """Return the flags of a user outside any request: in a task, in a command. None is nobody."""
         return LazyUserContext.of(self, identity)
+
+    def flags_for(self, user_id: str | None, attributes: Attributes | None = None) -> LazyUserContext:
+        """Return the same, for a user id and attributes."""
+        return self.user(None if user_id is None else Identity(user_id, attributes or {}))
 
     def report(self, subject: str, message: str, *arguments: object) -> None:
         """Log a problem, once for each subject and kind of error: at ERROR with an exception, else at WARNING."""

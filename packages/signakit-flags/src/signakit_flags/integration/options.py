@@ -50,6 +50,11 @@ class Problem:
     message: str
     hint: str | None = None
 
+    @property
+    def fatal(self) -> bool:
+        """True when flags are off because of it."""
+        return self.kind != "unknown"
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -78,7 +83,21 @@ class Options:
     @property
     def usable(self) -> bool:
         """False when flags are off, because something was asked for that cannot be done."""
-        return all(problem.kind == "unknown" for problem in self.problems)
+        return not any(problem.fatal for problem in self.problems)
+
+    def log_problems(self, logger: logging.Logger = _logger, *, missing_key: int = logging.ERROR) -> None:
+        """Log what is wrong with the settings.
+
+        Args:
+            logger: Where to log it.
+            missing_key: The level for a missing key.
+        """
+        for problem in self.problems:
+            level = logging.ERROR if problem.fatal else logging.WARNING
+            if problem.kind == "missing key":
+                level = missing_key
+            hint = "" if problem.hint is None else f" {problem.hint}"
+            logger.log(level, "%s%s.%s", problem.message, "; flags are off" if problem.fatal else "", hint)
 
     def make_client(self, *, may_load: Callable[[], bool] | None = None, **defaults: Any) -> LazyClient | None:
         """Return a new client, or None when the settings do not allow one: flags are off. Touches no network.
@@ -89,11 +108,7 @@ class Options:
             may_load: As for ``LazyClient``.
             defaults: Keywords for ``SignaKitClient`` that the settings go before.
         """
-        for problem in self.problems:
-            unknown = problem.kind == "unknown"
-            hint = "" if problem.hint is None else f" {problem.hint}"
-            log = _logger.warning if unknown else _logger.error
-            log("%s%s.%s", problem.message, "" if unknown else "; flags are off", hint)
+        self.log_problems()
         if not self.usable:
             return None
         keywords = {**defaults, **self.client}
@@ -105,6 +120,7 @@ def parse_options(
     *,
     extra: tuple[str, ...] = (),
     spell: Callable[[str], str] = str,
+    import_paths: bool = True,
 ) -> Options:
     """Read settings. Never raises: see ``Options.problems``.
 
@@ -121,8 +137,10 @@ def parse_options(
         given: Options by name, in lower case.
         extra: Names of options that the framework has besides, and reads by itself.
         spell: How the framework spells an option, for messages.
+        import_paths: Import what stands behind a dotted path now; else at the first call, which raises where the path
+            leads nowhere.
     """
-    reader = _Reader(given, spell)
+    reader = _Reader(given, spell, import_paths=import_paths)
     known = (*_OWN, *CLIENT_KEYWORDS, *extra)
     reader.unknown(given, known)
     identify = reader.function("identify")
@@ -141,9 +159,10 @@ def parse_options(
 class _Reader:
     """Reads the options one by one and notes what is wrong."""
 
-    def __init__(self, given: Mapping[str, Any], spell: Callable[[str], str]) -> None:
+    def __init__(self, given: Mapping[str, Any], spell: Callable[[str], str], *, import_paths: bool) -> None:
         self._given = given
         self._spell = spell
+        self._import_paths = import_paths
         self.problems: list[Problem] = []
 
     def _problem(self, kind: ProblemKind, name: str, message: str, hint: str | None = None) -> None:
@@ -174,6 +193,8 @@ class _Reader:
         """Return a function that is given as it is or by its dotted path."""
         value = self._given.get(name)
         if isinstance(value, str):
+            if not self._import_paths:
+                return _later(value)
             try:
                 value = _at(value)
             except Exception as error:  # noqa: BLE001  # the module is the application's own, and may raise anything

@@ -1,26 +1,23 @@
-"""``manage.py signakit list | decide | status``: looks at flags without counting anybody into an experiment."""
+"""``manage.py signakit list | decide | status``: the arguments of ``signakit_flags.integration.Commands``."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import BaseCommand, CommandError
 
 from signakit_django.conf import conf
+from signakit_flags.integration import Commands, FlagsUnavailableError, parse_attribute
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
-
-    from signakit_flags import Decision, SignaKitClient
 
 
 class Command(BaseCommand):
     """Lists the flags, decides them for a user, or shows the state of the client. Sends no exposure."""
 
     help = "List flags, decide them for a user, or show the state of the client. Sends no exposure."
-    requires_system_checks: list[str] = []  # noqa: RUF012  # Django's; it is here that one looks when a check fails
+    requires_system_checks: tuple[str, ...] = ()  # this is where you look when a check fails
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the three verbs."""
@@ -48,57 +45,17 @@ class Command(BaseCommand):
         Raises:
             CommandError: Flags are off, or there is no config; ``status`` prints all the same.
         """
-        problems = [problem.message for problem in conf.options.problems if problem.kind != "unknown"]
-        client = conf.integration.client()
-        if client is None:
-            raise CommandError(f"flags are off: {'; '.join(problems)}")
-        reason: str | None = "the network is left alone under test"
-        if conf.integration.may_load():
-            reason = client.on_ready_sync(timeout).reason
-        if verb == "status":
-            self._status(client, as_json=options["json"])
-        if not client.is_ready:
-            raise CommandError(f"no config: {reason}")
-        if verb == "list":
-            self._list(client, as_json=options["json"])
-        if verb == "decide":
-            self._decide(client, options)
-
-    def _status(self, client: SignaKitClient, *, as_json: bool) -> None:
-        status = asdict(client.status())
-        if as_json:
-            self.stdout.write(json.dumps(status))
-            return
-        for name, value in status.items():
-            self.stdout.write(f"{name:20} {value}")
-
-    def _list(self, client: SignaKitClient, *, as_json: bool) -> None:
-        keys = client.flag_keys()
-        self.stdout.write(json.dumps(keys) if as_json else "\n".join(keys))
-
-    def _decide(self, client: SignaKitClient, options: dict[str, Any]) -> None:
-        attributes = dict(_attribute(text) for text in options["attribute"])
-        user = client.create_user_context(options["user_id"], attributes)
-        assert user is not None  # it is ready
-        keys = options["flag_key"] or client.flag_keys()
-        explanations = [user.explain(key) for key in keys]
-        if options["json"]:
-            decided = {explanation.flag_key: _as_json(explanation.decision) for explanation in explanations}
-            self.stdout.write(json.dumps(decided))
-            return
-        for explanation in explanations:
-            self.stdout.write(str(explanation))
-
-
-def _attribute(text: str) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise CommandError(f"an attribute is written NAME=VALUE, not {text!r}")
-    try:
-        return name, json.loads(value)
-    except ValueError:
-        return name, value
-
-
-def _as_json(decision: Decision | None) -> dict[str, Any] | None:
-    return None if decision is None else asdict(decision)
+        try:
+            attributes = dict(map(parse_attribute, options.get("attribute", ())))
+        except ValueError as error:
+            raise CommandError(str(error)) from error
+        try:
+            commands = Commands(conf.integration, self.stdout.write, timeout=timeout, as_json=options["json"])
+            if verb == "list":
+                commands.list_flags()
+            elif verb == "decide":
+                commands.decide(options["user_id"], options["flag_key"], attributes)
+            else:
+                commands.status()
+        except FlagsUnavailableError as error:
+            raise CommandError(str(error)) from error

@@ -2,11 +2,14 @@
 
 ``INSTALLED_APPS += ["signakit_django"]``, ``MIDDLEWARE += ["signakit_django.middleware.SignaKitMiddleware"]``, and
 ``request.flags`` is this request's user context. Outside of requests there are ``get_client()`` and ``flags_for()``.
+``flag_required`` and ``FlagRequiredMixin`` restrict a view with a flag.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from ._version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,8 +19,27 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser
 
     from signakit_flags import SignaKitClient, SignaKitUserContext
+    from signakit_flags.integration import Identity
 
-__all__ = ["flags_for", "get_client"]
+    from .decorators import FlagRequiredMixin, flag_required
+else:
+    # Imported when they are asked for: Django imports this package before settings and apps are ready.
+    def __getattr__(name: str) -> object:
+        if name == "Identity":
+            from signakit_flags.integration import Identity
+
+            return Identity
+        if name in {"FlagRequiredMixin", "flag_required"}:
+            from . import decorators
+
+            return getattr(decorators, name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})
+
+
+__all__ = ["FlagRequiredMixin", "Identity", "__version__", "flag_required", "flags_for", "get_client"]
 
 
 def get_client() -> SignaKitClient | None:

@@ -7,6 +7,7 @@ flag, and in plain Starlette there are ``request.state.flags`` and ``await get_f
 
 from signakit_flags.integration import Identity
 
+from ._version import __version__
 from .dependencies import Flags, get_client, get_flags, require_flag
 from .extension import ClientOptions, LifespanState, SignaKit
 from .health import health
@@ -19,6 +20,7 @@ __all__ = [
     "LifespanState",
     "SignaKit",
     "SignaKitMiddleware",
+    "__version__",
     "get_client",
     "get_flags",
     "health",

@@ -5,6 +5,9 @@ request is being served: ``flags.variation("new-checkout")``. Outside of request
 ``signakit.flags_for()``.
 """
 
+from signakit_flags.integration import Identity
+
+from ._version import __version__
 from .decorators import flag_required
 from .extension import SignaKit
 from .proxy import aflags, flags
@@ -12,8 +15,10 @@ from .state import SignaKitState
 from .views import blueprint
 
 __all__ = [
+    "Identity",
     "SignaKit",
     "SignaKitState",
+    "__version__",
     "aflags",
     "blueprint",
     "flag_required",

@@ -53,10 +53,14 @@ class Integration(Generic[RequestT]):
 
     def make_client(self) -> LazyClient | None:
         """Make the client, for ``client``. Touches no network."""
-        return self.options.make_client(may_load=self.may_load)
+        return self.options.make_client()
 
     def may_load(self) -> bool:
-        """Return whether the network may be used. A framework says no in its tests."""
+        """Return whether the network may be used.
+
+        A framework that knows when it is under test defines it together with ``make_client``, which passes it on to the
+        client.
+        """
         return True
 
     def existing_client(self) -> SignaKitClient | None:

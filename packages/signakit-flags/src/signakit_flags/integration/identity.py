@@ -75,7 +75,7 @@ AnyIdentityResolver: TypeAlias = IdentityResolver[RequestT] | AsyncIdentityResol
 """What ``identify`` may be."""
 
 
-class IdentityNotAwaited(RuntimeError):  # noqa: N818  # what it says, not what it is
+class IdentityNotAwaited(RuntimeError):  # noqa: N818  # a public name
     """Who the request is from can only be said by awaiting, and the flags were asked without."""
 
 

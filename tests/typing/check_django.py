@@ -8,14 +8,13 @@ from django.core.asgi import get_asgi_application
 from django.http import HttpRequest, HttpResponse
 from django.views import View
 
-from signakit_django import flags_for, get_client
+import signakit_django
+from signakit_django import FlagRequiredMixin, Identity, flag_required, flags_for, get_client
 from signakit_django.asgi import with_lifespan
-from signakit_django.decorators import FlagRequiredMixin, flag_required
 from signakit_django.request import FlagsRequest
 from signakit_flags import Decision, SignaKitClient, SignaKitUserContext
 from signakit_flags.integration import (
     AnyIdentityResolver,
-    Identity,
     Integration,
     LazyUserContext,
     ResponseStart,
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 
     from django.contrib.auth.models import AnonymousUser, User
 
+assert_type(signakit_django.__version__, str)
 application = with_lifespan(get_asgi_application())
 
 

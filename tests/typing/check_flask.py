@@ -8,8 +8,7 @@ from flask import Blueprint, Flask, Request, Response
 from flask.views import View
 
 from signakit_flags import Decision, SignaKitClient, SignaKitUserContext
-from signakit_flags.integration import Identity
-from signakit_flask import SignaKit, SignaKitState, aflags, blueprint, flag_required, flags
+from signakit_flask import Identity, SignaKit, SignaKitState, aflags, blueprint, flag_required, flags
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from signakit_flags._events.batches import Batch
 from signakit_flags._events.exposure_filter import ExposureFilter
-from signakit_flags._events.outbox import Batch, Outbox
+from signakit_flags._events.outbox import Outbox
 from signakit_flags._events.payloads import Conversion, Event, Exposure, Warnings
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from . import _hook
 from ._evaluation.bots import is_bot
 from ._log import logger
-from ._loops import loop_is_running
 from ._names import DEVELOPMENT, USER_AGENT
 from ._pinned_context import PinnedUserContext
+from ._running_loop import loop_is_running
 from ._runtime import process
 from ._runtime.config_feed import ConfigFeed
 from ._runtime.delivery import Ingest

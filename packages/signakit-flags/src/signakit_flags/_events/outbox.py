@@ -1,4 +1,4 @@
-"""The bounded buffer of events and everything that is decided about sending them (PROTOCOL section 8, "batches").
+"""The bounded queue of events, and its retry state. ``batches`` has the rules for batches that a server refuses.
 
 Rules of the state:
 
@@ -15,32 +15,17 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from dataclasses import dataclass
 from logging import ERROR, INFO, WARNING
 from typing import TYPE_CHECKING
 
 from .._log import logger
-from .payloads import Event, Exposure, Warnings, encode_batch
+from .batches import Batch, BatchSize, fate_of
+from .payloads import Event, Exposure, Warnings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .exposure_filter import ExposureFilter
-
-
-RETRIED = frozenset({408, 429})
-"""Client errors that are worth another try; 5xx are too."""
-
-
-@dataclass(slots=True, eq=False)
-class Batch:
-    """Events that travel together."""
-
-    events: list[Event]
-
-    def encode(self, warnings: Warnings) -> bytes:
-        """Return the body of the post."""
-        return encode_batch(self.events, warnings)
 
 
 class Outbox:
@@ -72,10 +57,7 @@ class Outbox:
         self._settled = 0  # events that left the buffer, in order, whatever became of them
         self._waiters: list[tuple[int, Callable[[], None]]] = []
         self._full = False
-        self._limit = self._max_batch_size  # halved by 413, doubled by each success
-        self._probe = 0  # events of a rejected batch that are still to go one by one
-        self._probe_rejected = False
-        self._single = False  # the server takes one event a request, and no more
+        self._size = BatchSize(self._max_batch_size)
         self._failing = False
         self._rejected: set[int] = set()  # statuses already logged
         self._unsaid: list[tuple[int, str, tuple[object, ...]]] = []  # log records, for when the lock is released
@@ -143,9 +125,8 @@ class Outbox:
         with self._lock:
             if self._in_flight is not None or not self._pending:
                 return None
-            size = 1 if self._single or self._probe else self._limit
             pending = self._pending
-            batch = Batch([pending.popleft() for _ in range(min(size, len(pending)))])
+            batch = Batch([pending.popleft() for _ in range(min(self._size.limit, len(pending)))])
             self._in_flight = batch
             self._flying = len(batch.events)
             return batch
@@ -165,19 +146,21 @@ class Outbox:
         callbacks: list[Callable[[], None]] = []
         with self._lock:
             if batch is not self._in_flight:
-                return True  # interrupted meanwhile: somebody else sends these events
-            if status is None or status in RETRIED or status >= 500 or 300 <= status < 400:
+                return True  # interrupted meanwhile: another sender has these events
+            size = len(batch.events)
+            if status is None or (fate := fate_of(status, size)) == "retry":
                 self._put_back()
                 self._note_failure(reason)
                 go_on = False
-            elif status < 300:
-                self._note_success(len(batch.events))
-                callbacks = self._leave(len(batch.events), sent=True)
-            elif status in {400, 413} and len(batch.events) > 1:
-                self._split(status, len(batch.events))
+            elif fate == "sent":
+                self._note_success(size)
+                callbacks = self._leave(size, sent=True)
+            elif fate == "split":
+                self._put_back()
+                self._size.split(status, size)
             else:
                 self._note_rejection(batch, status, reason)
-                callbacks = self._leave(len(batch.events), sent=False)
+                callbacks = self._leave(size, sent=False)
             unsaid, self._unsaid = self._unsaid, []
         # Without the lock: a handler of the log may take its time, or flush.
         for level, message, args in unsaid:
@@ -229,28 +212,12 @@ class Outbox:
             self._waiters = [waiter for waiter in self._waiters if waiter[0] > self._settled]
         return due
 
-    def _split(self, status: int, size: int) -> None:
-        self._put_back()
-        if status == 413:
-            self._limit = max(1, size // 2)
-        else:
-            self._probe = size
-            self._probe_rejected = False
-
     def _note_success(self, size: int) -> None:
         self.last_error = None
         if self._failing:
             self._failing = False
             self._say(INFO, "events are being sent again")
-        if self._probe:
-            self._advance_probe()
-        elif size >= self._limit:
-            self._limit = min(self._max_batch_size, self._limit * 2)
-
-    def _advance_probe(self) -> None:
-        self._probe -= 1
-        if self._probe == 0 and not self._probe_rejected:
-            self._single = True
+        if self._size.sent(size):
             self._say(WARNING, "the server takes one event a request only: batches are no longer sent")
 
     def _note_failure(self, reason: str) -> None:
@@ -264,9 +231,7 @@ class Outbox:
         for event in batch.events:
             if isinstance(event, Exposure):
                 self._exposures.forget(event.key)
-        if self._probe:
-            self._probe_rejected = True
-            self._advance_probe()
+        self._size.rejected()
         if status not in self._rejected:
             self._rejected.add(status)
             self._say(ERROR, "the server refused %d event(s), which are lost: %s", len(batch.events), reason)

@@ -1,7 +1,7 @@
 """What a driver is, and what it needs of its host. A driver runs the poller and the sender of one client.
 
 There are two: ``thread_driver`` runs each flow in a daemon thread, ``loop_driver`` runs both on an event loop, the home
-loop. ``handover`` is the host: it decides which driver is in force.
+loop. The host is ``home_loop.Handover``: it decides which driver is in force.
 """
 
 from __future__ import annotations

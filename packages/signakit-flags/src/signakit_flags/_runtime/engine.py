@@ -1,7 +1,7 @@
 """The engine of one client: it makes the parts, takes events in, and waits and closes for the client's verbs.
 
 The parts: ``feed`` holds the config, ``outbox`` the events, ``exposures`` what was exposed before, ``handover`` decides
-who polls and sends, ``life`` is the phase of the client (its table of phases stands in ``phase``).
+who polls and sends, ``life`` is the phase of the client (its table of phases stands in ``lifecycle``).
 
 After a fork the child takes up new locks, an empty outbox, its own connections and new, unstarted threads.
 """
@@ -18,14 +18,14 @@ from .._events.exposure_filter import ExposureFilter, exposure_key
 from .._events.outbox import Outbox
 from .._events.payloads import Conversion, Event, Exposure, as_sent, clean_metadata
 from .._log import logger
-from .._loops import loop_is_running
+from .._running_loop import loop_is_running
 from .._types import ClientStatus, OnReadyResult
 from . import process
 from .config_feed import Ticket
 from .delivery import deliver
 from .flow import run
-from .handover import Handover
-from .phase import Life, Phase
+from .home_loop import Handover
+from .lifecycle import Life, Phase
 from .transport import AsyncTransport, SyncTransport
 from .waiting import LoopWaiter, wait_in_thread, wait_on_loop
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-    from .handover import Handover
+    from .home_loop import Handover
 
 LOOK_AFTER = 0.05
 """Seconds between two looks at a home loop that a call in another thread waits for."""

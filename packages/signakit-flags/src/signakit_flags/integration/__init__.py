@@ -28,7 +28,7 @@ server starts: ``await client.on_ready(...)``, or ``client.load()`` in sync code
 Nothing here imports a framework, or asyncio.
 """
 
-from .._loops import loop_is_running
+from .._running_loop import loop_is_running
 from .._runtime.snapshot_store import SnapshotStore
 from .base import Integration
 from .client import LazyClient

@@ -8,7 +8,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from .. import SignaKitClient
-from .._loops import loop_is_running
+from .._running_loop import loop_is_running
 
 if TYPE_CHECKING:
     from collections.abc import Callable

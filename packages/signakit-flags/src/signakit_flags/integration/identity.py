@@ -18,8 +18,8 @@ from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
-from .._loops import loop_is_running
 from .._names import USER_AGENT
+from .._running_loop import loop_is_running
 from .visitor import is_visitor_id, new_visitor_id
 
 if TYPE_CHECKING:

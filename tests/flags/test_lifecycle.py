@@ -1,4 +1,4 @@
-"""The phases of a client's life, as the table in ``phase`` has them."""
+"""The phases of a client's life, as the table in ``lifecycle`` has them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from signakit_flags._runtime.phase import Life, Phase
+from signakit_flags._runtime.lifecycle import Life, Phase
 
 
 def test_of_several_calls_at_once_one_closes() -> None:

@@ -1,4 +1,4 @@
-"""Who polls and sends: threads, or the home loop, and how one hands over to the other.
+"""Which event loop is the home loop, and the handover between it and the threads: who polls and sends.
 
 ======================  ======================  =====================================================================
 from                    to                      when
@@ -16,7 +16,7 @@ Rules of the state:
 - ``driver`` is in force. It changes under ``_lock`` and is read without.
 - A flow goes on only while its driver is ``driver``. A flow that was replaced finishes its request, takes note of the
   answer, and ends; then the new driver is woken. So there is always exactly one that sends.
-- Nothing changes any more once the client is STOPPING (see ``phase``).
+- A home loop that ends while the client is STOPPING (see ``lifecycle``) is not replaced.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Protocol
 from .._log import logger
 from .config_feed import poll
 from .delivery import deliver
-from .phase import Phase
+from .lifecycle import Phase
 from .thread_driver import ThreadDriver
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from .delivery import Ingest
     from .driver import Driver
     from .flow import Flow
-    from .phase import Life
+    from .lifecycle import Life
     from .transport import AsyncTransport, SyncTransport
 
 

@@ -6,7 +6,7 @@ from support.command import here, signakit
 
 
 def test_the_version_and_the_commands_are_told() -> None:
-    assert signakit("--version").out.startswith("signakit-dev 0.")
+    assert signakit("--version").out.startswith("signakit-dev 2.")
     listed = signakit("--help").out
     for name in ("demo", "dev", "decide", "simulate", "validate", "status"):
         assert f"\n  {name} " in listed

@@ -90,3 +90,31 @@ def test_no_decision_waits_for_the_lock_of_a_thread_that_is_there(server: FlagSe
         assert within(WATCHDOG, lambda: face.flush(client, WATCHDOG))  # the sender does not need it, either
     assert arrived(server) == once_each(["before", *USERS]) + once_each(["before", *USERS])
     face.finish()
+
+
+def test_a_child_counts_as_one_only_once_it_has_locks_of_its_own(
+    server: FlagServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no hook tells of the fork, a second thread of the child goes by the process id alone."""
+    face = SyncFace(**server.urls)
+    engine = face.client()._engine
+    parent = engine.pid
+    parts = (engine.feed, engine.outbox, engine.transport, engine.handover, engine.life)
+    seen: list[int] = []
+
+    def noting(forget: Callable[[], object]) -> Callable[[object], object]:
+        def forget_after_fork(_part: object) -> object:
+            seen.append(engine.pid)
+            return forget()
+
+        return forget_after_fork
+
+    for part in parts:
+        monkeypatch.setattr(type(part), "forget_after_fork", noting(part.forget_after_fork))
+    monkeypatch.setattr("os.getpid", lambda: parent + 1)
+    engine.after_fork()
+    assert seen == [parent] * len(parts)
+    assert engine.pid == parent + 1
+    monkeypatch.undo()
+    engine.after_fork()
+    face.finish()

@@ -1,7 +1,7 @@
 """The engine of one client: it makes the parts, takes events in, and waits and closes for the client's verbs.
 
-The parts: ``feed`` holds the config, ``outbox`` the events, ``exposures`` what was exposed before, ``handover`` decides
-who polls and sends, ``life`` is the phase of the client (its table of phases stands in ``lifecycle``).
+The parts: ``feed`` holds the config, ``outbox`` the events, and ``exposures`` what was exposed before. ``handover``
+decides who polls and sends. ``life`` is the phase of the client; ``lifecycle`` has the table of phases.
 
 After a fork the child takes up new locks, an empty outbox, its own connections and new, unstarted threads.
 """
@@ -95,13 +95,14 @@ class Engine:
 
     def after_fork(self) -> None:
         """Become a child's: keep the config and what was exposed, share nothing else with the parent."""
-        self.pid = os.getpid()
         self.feed.forget_after_fork()
         self.outbox.forget_after_fork()
         self.transport.forget_after_fork()
         self.handover.forget_after_fork()
         if self.life.forget_after_fork():
             self.outbox.closed = self.feed.closed = False
+        # Last: a thread of the child that sees the child's id goes on at once, and must not meet a lock of the parent.
+        self.pid = os.getpid()
 
     def _notice_fork(self) -> None:
         """Become a child's where no hook of Python's told of the fork, as in uWSGI."""
@@ -331,7 +332,7 @@ class Engine:
                 waits = handover.driver.works_elsewhere()
                 if not (waits and wait_in_thread(handover, done, timeout, self._hurry)):
                     self._drain_here(deadline, lambda: False)
-            life.phase = Phase.STOPPING
+            life.stop()
             handover.driver.stop()
             if join:
                 handover.driver.join(deadline)
@@ -357,7 +358,7 @@ class Engine:
                 if not self.handover.driver.alive:
                     self.handover.adopt()
                 await self._settled(timeout)
-            life.phase = Phase.STOPPING
+            life.stop()
             await self.handover.driver.aclose()
         except BaseException:
             life.reopen()  # cancelled
@@ -379,7 +380,7 @@ class Engine:
                 driver.retire()  # a sender that waits out a pause has nothing left to wait for
             logger.warning("%d event(s) could not be sent before close()", unsent)
         self.transport.close()
-        self.life.phase = Phase.CLOSED
+        self.life.end()
 
     def status(self) -> ClientStatus:
         """Return the state of the client."""

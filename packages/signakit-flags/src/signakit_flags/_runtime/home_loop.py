@@ -9,13 +9,16 @@ home loop that ended    home loop               the same on another loop
 home loop               threads                 ``loop_ended``: its tasks are cancelled, or the next call finds that
                                                 it does not run (a context being made, an event, a waiting call)
 home loop               threads                 ``come_here``: a call on the home loop's own thread cannot wait for it
+either                  threads of the child    ``forget_after_fork``: the process was forked
 ======================  ======================  =====================================================================
 
 Rules of the state:
 
 - ``driver`` is in force. It changes under ``_lock`` and is read without.
 - A flow goes on only while its driver is ``driver``. A flow that was replaced finishes its request, takes note of the
-  answer, and ends; then the new driver is woken. So there is always exactly one that sends.
+  answer, and ends; then the new driver is woken.
+- After ``come_here`` the calling thread sends beside the new driver. The outbox keeps at most one batch in flight, and
+  the feed one fetch, so no event is sent twice by that.
 - A home loop that ends while the client is STOPPING (see ``lifecycle``) is not replaced.
 """
 

@@ -5,22 +5,23 @@ from      to        when                                                        
 ========  ========  ==========================================================  ==========================
 OPEN      CLOSING   ``close()``, ``aclose()`` or the exit of the process; of    ``Life.begin_closing``
                     several calls at once one wins
-CLOSING   STOPPING  the queue is empty, or the time for it is over              the call that won
-STOPPING  CLOSED    the driver has stopped; what is still queued is given up    the call that won
+CLOSING   STOPPING  the queue is empty, or the time for it is over              ``Life.stop``
+STOPPING  CLOSED    the driver was told to stop; what is still queued is given  ``Life.end``
+                    up
 CLOSING,  OPEN      a signal handler or a cancellation broke the call off: the  ``Life.reopen``
 STOPPING            queue takes nothing more, and the exit sends what it holds
 CLOSING,  OPEN      the process was forked meanwhile, and the child called      ``Life.forget_after_fork``
 STOPPING            nothing: its queue takes events again
 ========  ========  ==========================================================  ==========================
 
-========  ============  ======================  =================
-phase     takes events  sends what is queued    changes drivers
-========  ============  ======================  =================
-OPEN      yes           yes                     yes
-CLOSING   no            yes                     yes
-STOPPING  no            the request in flight   no
-CLOSED    no            no                      no
-========  ============  ======================  =================
+========  ==================================  ===========================================================
+phase     takes events                        if the home loop ends
+========  ==================================  ===========================================================
+OPEN      yes; not after ``Life.reopen``      threads take over
+CLOSING   no                                  threads take over, and send what is queued
+STOPPING  no                                  nothing takes over: what is in flight is given up
+CLOSED    no                                  nothing takes over
+========  ==================================  ===========================================================
 
 ``released`` is apart from the phases: the application holds no reference to the client any more. Polling ends, and the
 driver stops once the queue is empty.
@@ -63,6 +64,14 @@ class Life:
                 return False
             self.phase = Phase.CLOSING
         return True
+
+    def stop(self) -> None:
+        """Move from CLOSING to STOPPING."""
+        self.phase = Phase.STOPPING
+
+    def end(self) -> None:
+        """Move from STOPPING to CLOSED."""
+        self.phase = Phase.CLOSED
 
     def reopen(self) -> None:
         """Go back to OPEN, so that the exit closes the client once more."""

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from signakit_dev._emulator.ingest import MAX_BODY
+from signakit_dev._emulator.ingest import MAX_EVENTS_BODY
 from support.emulator import KEY, conversion, exposure, post
 from support.wire import ask
 
@@ -41,7 +41,7 @@ def test_events_are_taken_in_order(signakit_emulator: Emulator) -> None:
         (KEY, b"[]", 400, "events"),
         (KEY, b'{"events": {}}', 400, "events"),
         (KEY, b'{"events": []}', 400, "empty"),
-        (KEY, b" " * (MAX_BODY + 1), 413, str(MAX_BODY)),
+        (KEY, b" " * (MAX_EVENTS_BODY + 1), 413, str(MAX_EVENTS_BODY)),
     ],
 )
 def test_a_post_that_is_not_in_order_is_refused_with_a_reason_and_shown(
@@ -68,7 +68,7 @@ def test_a_body_without_an_end_is_refused_as_soon_as_it_is_too_long(signakit_emu
 
 
 def test_a_client_that_sends_far_too_much_gets_its_answer_and_no_reset(signakit_emulator: Emulator) -> None:
-    body = b" " * (20 * MAX_BODY)
+    body = b" " * (20 * MAX_EVENTS_BODY)
     assert ask(signakit_emulator.events_url, "POST", body, **KEY, Content_Type="application/json").status == 413
 
 

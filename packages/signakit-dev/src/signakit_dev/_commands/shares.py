@@ -12,7 +12,7 @@ from itertools import pairwise
 from math import ceil, floor
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from signakit_dev._project.allocation import BUCKETS, OFF
+from signakit_dev._project.names import BUCKETS, OFF
 from signakit_flags import SignaKitClient
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from signakit_dev._emulator.faults import fault_from
+from signakit_dev._project.names import ARCHIVED
 
 from .loaded_config import LoadedConfig
 from .options import JsonOption
@@ -145,7 +146,7 @@ def cdn_status(source: LoadedConfig) -> dict[str, Any]:
             {
                 "key": flag["key"],
                 "running": flag.get("running") is True,
-                "archived": flag.get("status") == "archived",
+                "archived": flag.get("status") == ARCHIVED,
                 "rules": len(flag.get("rules") or ()),
             }
             for flag in source.flags()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from .._project.names import DEVELOPMENT, PRODUCTION
 from .._project.sample import named_key
 from .fault_responses import ClosingResponse, apply_fault
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 MAX_ENCODED = 100
 _PART = re.compile(r"[A-Za-z0-9-]+")
-_ENVIRONMENTS = {"development", "production"}
+_ENVIRONMENTS = {DEVELOPMENT, PRODUCTION}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ class Cdn:
 
 
 def _config(served: Served, org_id: str, project_id: str, environment: str) -> dict[str, Any]:
-    kind = "prod" if environment == "production" else "dev"
+    kind = "prod" if environment == PRODUCTION else "dev"
     return {
         **served.data,
         # There is one file, and each key gets it as the config of its own project and environment.

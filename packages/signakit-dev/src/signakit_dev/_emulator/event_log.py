@@ -14,7 +14,8 @@ from itertools import islice
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from .event_schema import EXPOSURE, kind_of
+from .._project.names import EXPOSURE
+from .event_schema import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

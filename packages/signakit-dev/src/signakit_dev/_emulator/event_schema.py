@@ -9,11 +9,10 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, Literal, TypeAlias
 
-from .._project.attributes import USER_AGENT
+from .._project.names import EXPOSURE, USER_AGENT
 
 EventKind: TypeAlias = Literal["exposure", "conversion"]
 
-EXPOSURE = "$exposure"
 _FIELDS = {"eventKey", "userId", "timestamp", "attributes", "decisions", "value", "metadata"}
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 _PLAIN_NAME = re.compile(r"[$\w.-]{1,40}", re.ASCII)

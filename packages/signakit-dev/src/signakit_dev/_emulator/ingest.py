@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from signakit_flags import parse_sdk_key
 
+from .bounded_body import BodyTooLongError, check_declared_length, read_body
 from .event_schema import check_event
 from .fault_responses import ClosingResponse, apply_fault
 
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("signakit_dev")
 
-MAX_BODY = 1024 * 1024
+MAX_EVENTS_BODY = 1024 * 1024
+"""Bytes of a post."""
 LISTED = 20
 """Events of a post that an answer says the problems of: a post may hold half a million."""
 
@@ -107,7 +109,7 @@ class _EarlyResponse(JSONResponse):
     A connection that is closed with unread data is reset, and the client would see the reset instead of the answer.
     """
 
-    _MOST = 64 * MAX_BODY
+    _MOST = 64 * MAX_EVENTS_BODY
     _LONGEST = 5.0
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
@@ -126,19 +128,12 @@ class _EarlyResponse(JSONResponse):
 
 
 async def _body(request: Request) -> bytes:
-    """Return the body; a longer one than allowed is not read to its end."""
-    too_long = PostError(413, f"the body is over {MAX_BODY} bytes")
-    length = request.headers.get("content-length", "0")
-    if length.isdecimal() and len(length) < 20 and int(length) > MAX_BODY:
-        raise too_long
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > MAX_BODY:
-            raise too_long
-        chunks.append(chunk)
-    return b"".join(chunks)
+    """Return the body. A body over ``MAX_EVENTS_BODY`` is not read to its end."""
+    try:
+        check_declared_length(request, limit=MAX_EVENTS_BODY)
+        return await read_body(request, limit=MAX_EVENTS_BODY)
+    except BodyTooLongError as error:
+        raise PostError(413, str(error)) from None
 
 
 def _read_events(request: Request, body: bytes) -> list[dict[str, Any]]:

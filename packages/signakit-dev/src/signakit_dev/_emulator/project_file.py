@@ -1,7 +1,7 @@
 """The file of a project on disk: seeing that it changed, reading it, and replacing it as a whole.
 
-``ProjectFile`` has no lock of its own: ``ProjectStore`` calls it under its lock. It remembers the stamp of the file as
-it was read or written last, so that its own writes are not taken for edits by hand.
+``ProjectFile`` has no lock of its own: ``ProjectStore`` calls it under its lock. It remembers the stamp that the file
+had when it was last read or written. So it does not take its own writes for edits by hand.
 """
 
 from __future__ import annotations

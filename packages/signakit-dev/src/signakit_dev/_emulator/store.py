@@ -172,11 +172,11 @@ class ProjectStore:
     def _adopt(self, text: str) -> None:
         self.current = self._made(text, lowest_version=self.current.version + 1)
         self.revision += 1
-        mended = bool(self.problems)
+        fixed = bool(self.problems)
         self.problems = ()
         name = self.path or "the project"
         logger.info("%s: version %d is live, %d flags", name, self.version, len(self.current.data["flags"]))
-        if mended:
+        if fixed:
             logger.info("%s is in order again", name)
 
     def _report(self, problems: tuple[ProjectProblem, ...]) -> None:
@@ -190,7 +190,7 @@ class ProjectStore:
             level = logging.ERROR if problem.severity == "error" else logging.WARNING
             logger.log(level, "%s: %s", self.path, problem)
         if problems:
-            logger.error("version %d stays served until %s is mended", self.version, self.path)
+            logger.error("version %d stays served until %s is fixed", self.version, self.path)
 
     @staticmethod
     def _made(text: str, *, lowest_version: int) -> Served:

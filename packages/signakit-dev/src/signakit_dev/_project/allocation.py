@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .names import BUCKETS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-BUCKETS = 10_000
-"""Buckets that the users of a flag fall into, 0..9999."""
-
-OFF = "off"
-"""The variation of a flag that does not run, and of a bucket outside every range."""
 
 
 def split_of(allocation: Mapping[str, Any]) -> dict[str, float]:

@@ -8,9 +8,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-USER_AGENT = "$userAgent"
-"""The attribute that carries the User-Agent. It tells bots; no condition matches it, and it is never sent."""
-
 
 def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
     """Return the attributes that ``NAME=TEXT`` and ``NAME:=JSON`` stand for; of two with one name the last holds.

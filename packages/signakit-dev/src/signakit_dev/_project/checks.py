@@ -12,8 +12,18 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from signakit_flags import parse_sdk_key
 
-from .allocation import BUCKETS, OFF
-from .attributes import USER_AGENT
+from .names import (
+    AB_TEST,
+    ACTIVE,
+    ARCHIVED,
+    BUCKETS,
+    DEVELOPMENT,
+    MULTI_ARMED_BANDIT,
+    OFF,
+    PRODUCTION,
+    TARGETED,
+    USER_AGENT,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -40,7 +50,7 @@ _RULE = {
     "eventKeys",
     "primaryEventKey",
 }
-RULE_TYPES = ("ab-test", "multi-armed-bandit", "targeted")
+RULE_TYPES = (AB_TEST, MULTI_ARMED_BANDIT, TARGETED)
 COMPARISONS = ("greater_than", "less_than", "greater_than_or_equals", "less_than_or_equals")
 OPERATORS = ("equals", "not_equals", *COMPARISONS, "in", "not_in", "contains", "not_contains")
 _VARIABLE_TYPES = ("string", "number", "boolean", "json")
@@ -166,8 +176,8 @@ def check_project(data: Any, found: Findings) -> None:
     if version is not None and (not isinstance(version, int) or isinstance(version, bool)):
         found.warn(("version",), f"must be a whole number, not {_kind(version)}; the SDK reports none")
     environment = project.get("environmentKey")
-    if environment not in {None, "development", "production"} if isinstance(environment, str) else environment:
-        found.warn(("environmentKey",), "must be 'development' or 'production'")
+    if environment not in {None, DEVELOPMENT, PRODUCTION} if isinstance(environment, str) else environment:
+        found.warn(("environmentKey",), f"must be {DEVELOPMENT!r} or {PRODUCTION!r}")
     if project.get("sdkKey") is not None:
         try:
             parse_sdk_key(project["sdkKey"])
@@ -193,8 +203,8 @@ def _check_flag(flag: dict[str, Any], path: Path, found: Findings) -> None:
     if found.text(flag, path, "salt", required=True) == "":
         found.warn((*path, "salt"), "is empty: users fall into the same buckets in every flag without one")
     status = found.text(flag, path, "status")
-    if status not in {None, "active", "archived"}:
-        found.error((*path, "status"), f"must be 'active' or 'archived'; {status!r} counts as active")
+    if status not in {None, ACTIVE, ARCHIVED}:
+        found.error((*path, "status"), f"must be {ACTIVE!r} or {ARCHIVED!r}; {status!r} counts as {ACTIVE}")
     running = flag.get("running")
     if running is None:
         found.warn((*path, "running"), "missing: the flag counts as not running")

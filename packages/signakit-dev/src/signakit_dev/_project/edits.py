@@ -6,7 +6,8 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from .allocation import BUCKETS, OFF, split_of, variations_of
+from .allocation import split_of, variations_of
+from .names import BUCKETS, OFF
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -93,7 +93,7 @@ def _read(source: str | bytes) -> tuple[Any, list[ProjectProblem]]:
         return None, [ProjectProblem("", "nested too deeply", None, "error")]
     except _ConstantError as error:
         line = line_of(text, token_offset(text, error.name))
-        return None, [ProjectProblem("", f"not JSON: {error.name} is no number there", line, "error")]
+        return None, [ProjectProblem("", f"not JSON: {error.name} is not a JSON number", line, "error")]
     except ValueError as error:  # an integer of thousands of digits
         return None, [ProjectProblem("", f"cannot be read: {error}", None, "error")]
     found = Findings()

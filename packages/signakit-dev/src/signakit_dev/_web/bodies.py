@@ -6,12 +6,14 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
+from .._emulator.bounded_body import BodyTooLongError, read_body
 from .errors import BadRequestError
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-MAX_BODY = 64 * 1024
+MAX_EDIT_BODY = 64 * 1024
+"""Bytes of a form or of a JSON object."""
 
 
 async def read_form(request: Request) -> dict[str, str]:
@@ -55,9 +57,7 @@ def as_object(name: str, value: Any) -> dict[str, Any]:
 
 
 async def _read(request: Request) -> bytes:
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY:
-            raise BadRequestError(f"the body is over {MAX_BODY} bytes")
-    return body
+    try:
+        return await read_body(request, limit=MAX_EDIT_BODY)
+    except BodyTooLongError as error:
+        raise BadRequestError(str(error)) from None

@@ -1,7 +1,7 @@
 """The live stream: server-sent events that keep the page current.
 
-Each connection polls the revisions of the store, the faults and the log, which other threads count up, and keeps what
-it has told in variables of its own.
+Other threads count up the revisions of the store, the faults and the log. Each connection polls these revisions, and
+keeps what it has sent in variables of its own.
 """
 
 from __future__ import annotations

@@ -9,9 +9,9 @@ from heapq import nsmallest
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from .._emulator.event_schema import EXPOSURE
 from .._project.allocation import split_of, variations_of
 from .._project.edits import DEFAULT, fingerprint, position
+from .._project.names import ARCHIVED, EXPOSURE, TARGETED
 from .._project.wording import describe_allocation, describe_audiences, describe_rule, percent_text
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def _flag_view(flag: Mapping[str, Any], log: EventLog, words: Mapping[tuple[str,
             who=describe_audiences(rule),
             traffic=rule["trafficPercentage"],
             split=(split := _shares(flag, rule["variationAllocation"], rule.get("ruleKey"), log, words)),
-            exposes=rule.get("ruleType") != "targeted",
+            exposes=rule.get("ruleType") != TARGETED,
             total=sum(share.count for share in split),
             seen=fingerprint(rule),
         )
@@ -145,7 +145,7 @@ def _flag_view(flag: Mapping[str, Any], log: EventLog, words: Mapping[tuple[str,
         seen=fingerprint(flag),
     )
     variables = [f"{item['key']} = {_brief(item.get('defaultValue'))}" for item in flag.get("variables") or ()]
-    archived = flag.get("status") == "archived"
+    archived = flag.get("status") == ARCHIVED
     return FlagView(flag["key"], flag.get("running") is True, archived, rules, default, variables)
 
 

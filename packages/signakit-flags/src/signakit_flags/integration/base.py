@@ -88,7 +88,7 @@ class Integration(Generic[RequestT]):
         """Return the value of a cookie of the request, or None without one."""
         raise NotImplementedError
 
-    def account(self, _request: RequestT, /) -> Identity | None:
+    def account(self, request: RequestT) -> Identity | None:  # noqa: ARG002  # a subclass that has accounts uses it
         """Return the user who is logged in, or None.
 
         Raises:

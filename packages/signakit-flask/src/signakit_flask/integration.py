@@ -46,7 +46,7 @@ class FlaskIntegration(Integration[Request]):
             options = replace(options, identify=identify)
         super().__init__(options)
         self._app = app
-        self.existing_client()
+        super().client()  # makes it; the one below would load it, too
 
     def make_client(self) -> LazyClient | None:
         """Make the client of the app. Touches no network."""

@@ -64,7 +64,7 @@ class Integration(Generic[RequestT]):
         return True
 
     def existing_client(self) -> SignaKitClient | None:
-        """Return the client without loading it; None where there is none yet. Never raises.
+        """Return the client, made at the first call, without loading it; None as for ``client``. Never raises.
 
         To be defined together with ``client``, where that one loads or raises.
         """

@@ -103,6 +103,14 @@ def test_a_template_without_a_request_or_a_middleware_gets_defaults_and_it_is_lo
     assert "SignaKitMiddleware" in caplog.text
 
 
+def test_ifflag_resolves_its_variation_only_where_there_is_a_decision(configure: Callable[..., None]) -> None:
+    def variation() -> str:
+        raise AssertionError("resolved without a decision")
+
+    text = '{% load signakit %}{% ifflag "switch" variation %}on{% else %}off{% endifflag %}'
+    assert Template(text).render(Context({"variation": variation})) == "off"
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -347,28 +347,3 @@ def test_nothing_is_left_to_do_on_a_loop_that_ends_with_aclose(server: FlagServe
     loop.run_until_complete(_all_but_this_end())
     loop.close()
     assert left == set()
-
-
-# --- a proxy that cannot be used --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", ["ALL_PROXY", "HTTP_PROXY"])
-@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "no-protocol://127.0.0.1:1"])
-@pytest.mark.usefixtures("quick_retries")
-def test_a_proxy_of_the_environment_that_cannot_be_used_is_a_reason_and_no_exception(
-    face: Face, server: FlagServer, monkeypatch: pytest.MonkeyPatch, name: str, proxy: str
-) -> None:
-    for other in ("NO_PROXY", "no_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
-        monkeypatch.delenv(other, raising=False)
-    monkeypatch.setenv(name, proxy)
-    client = face.client(polling_interval=0)
-    result = within(WATCHDOG, lambda: face.on_ready(client))
-    assert result.success is False
-    assert result.reason
-    assert within(WATCHDOG, lambda: face.refresh(client)) is False
-    assert server.config_requests == []
-    monkeypatch.delenv(name)
-    assert face.wait_until(lambda: client.is_ready)
-    face.decide(client, "exp")
-    assert face.flush(client, WATCHDOG)
-    assert arrived(server) == once_each(["u"])

@@ -78,10 +78,16 @@ def test_without_a_config_only_the_status_is_printed_and_each_command_fails(prin
 def test_where_flags_are_off_the_reasons_are_named() -> None:
     problems = (
         Problem("missing key", "SDK_KEY", "SDK_KEY is missing"),
-        Problem("unknown", "POLING", "POLING is no option"),
+        Problem("unknown", "POLING", "POLING is not an option"),
         Problem("invalid", "TIMEOUT", "TIMEOUT must be positive"),
     )
     with pytest.raises(FlagsUnavailableError, match=r"^flags are off: SDK_KEY is missing; TIMEOUT must be positive$"):
+        Commands(Flags(None, problems=problems), print, timeout=5)
+
+
+def test_a_client_that_is_not_made_yet_is_a_reason_too() -> None:
+    problems = (Problem("unknown", "POLING", "POLING is not an option"),)  # flags are not off because of it
+    with pytest.raises(FlagsUnavailableError, match=r"^flags are off: there is no client yet; the application makes"):
         Commands(Flags(None, problems=problems), print, timeout=5)
 
 

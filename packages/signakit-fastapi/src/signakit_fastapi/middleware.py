@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     from signakit_flags.integration import LazyUserContext, ResponseStart
 
-    from .scope import Attached, Extension
+    from .extension import SignaKit
+    from .scope import Attached
 
 
 class SignaKitMiddleware:
@@ -29,10 +30,10 @@ class SignaKitMiddleware:
 
     Args:
         app: The application.
-        signakit: The extension that serves the requests: a ``SignaKit``.
+        signakit: The extension that serves the requests.
     """
 
-    def __init__(self, app: ASGIApp, *, signakit: Extension) -> None:
+    def __init__(self, app: ASGIApp, *, signakit: SignaKit) -> None:
         self.app: ASGIApp = app
         self._integration = signakit.integration
         self._integration.has_middleware = True

@@ -7,7 +7,7 @@ always that of one request.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from starlette.requests import HTTPConnection
 
@@ -16,19 +16,11 @@ from .integration import NOT_STARTED
 if TYPE_CHECKING:
     from signakit_flags.integration import LazyUserContext
 
+    from .extension import SignaKit
     from .integration import StarletteIntegration
 
 SIGNAKIT: str = "signakit"
 """The key in the scope, of ``Attached``, and in the lifespan's state, of the extension."""
-
-
-class Extension(Protocol):
-    """``SignaKit``, as far as its middleware and its requests know it."""
-
-    @property
-    def integration(self) -> StarletteIntegration:
-        """Serves the requests."""
-        ...
 
 
 @dataclass(slots=True)  # not frozen: that costs each request a microsecond
@@ -74,7 +66,7 @@ def integration_of(scope: Any) -> StarletteIntegration:
     attached: Attached | None = scope.get(SIGNAKIT)
     if attached is not None:
         return attached.integration
-    signakit: Extension | None = scope.get("state", {}).get(SIGNAKIT)
+    signakit: SignaKit | None = scope.get("state", {}).get(SIGNAKIT)
     if signakit is None:
         raise RuntimeError(NOT_STARTED)
     return signakit.integration

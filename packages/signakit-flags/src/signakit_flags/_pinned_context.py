@@ -39,7 +39,7 @@ class PinnedUserContext(SignaKitUserContext):
         engine: Engine,
         user_id: str,
         attributes: Mapping[str, Any],
-        is_bot: bool,  # noqa: FBT001
+        is_bot: bool,  # noqa: FBT001  # made for each request, and a keyword is slower
     ) -> None:
         self._engine = engine
         self._user_id = user_id

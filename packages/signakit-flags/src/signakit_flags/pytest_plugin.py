@@ -112,7 +112,7 @@ def signakit(request: pytest.FixtureRequest) -> Iterator[Kit]:
     ``signakit.set({"new-checkout": "treatment"})``, ``signakit.assert_exposed("new-checkout")``, ``signakit.client``:
     see ``signakit_flags.testing.Kit``.
     """
-    from .testing import Kit  # this module is loaded in every run of whoever installed us
+    from .testing import Kit  # pytest loads this module wherever the package is installed
 
     flags: dict[str, Any] = {}
     for mark in reversed(list(request.node.iter_markers("signakit"))):  # the nearest one last

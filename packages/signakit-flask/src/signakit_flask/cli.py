@@ -23,8 +23,8 @@ def _command(function: Callable[..., None]) -> Callable[..., None]:
 
     def command(*, timeout: float, as_json: bool, **arguments: Any) -> None:
         try:
-            made = Commands(state_of().integration, click.echo, timeout=timeout, as_json=as_json)
-            function(made, **arguments)
+            prepared = Commands(state_of().integration, click.echo, timeout=timeout, as_json=as_json)
+            function(prepared, **arguments)
         except FlagsUnavailableError as error:
             raise click.ClickException(str(error)) from error
 
@@ -43,9 +43,9 @@ def _attributes(_context: click.Context, _option: click.Parameter, given: tuple[
 
 @commands.command("list")
 @_command
-def list_flags(made: Commands) -> None:
+def list_flags(prepared: Commands) -> None:
     """Print the keys of all flags that are not archived."""
-    made.list_flags()
+    prepared.list_flags()
 
 
 @commands.command()
@@ -61,13 +61,13 @@ def list_flags(made: Commands) -> None:
     help="An attribute of the user; the value is JSON, else text.",
 )
 @_command
-def decide(made: Commands, user_id: str, flag_key: tuple[str, ...], attributes: dict[str, Any]) -> None:
+def decide(prepared: Commands, user_id: str, flag_key: tuple[str, ...], attributes: dict[str, Any]) -> None:
     """Print what a user gets, and why: for these flags, or for all. Sends no exposure."""
-    made.decide(user_id, flag_key, attributes)
+    prepared.decide(user_id, flag_key, attributes)
 
 
 @commands.command()
 @_command
-def status(made: Commands) -> None:
+def status(prepared: Commands) -> None:
     """Print where the config came from, how old it is, and what is queued; also when there is none."""
-    made.status()
+    prepared.status()

@@ -46,7 +46,7 @@ class FlaskIntegration(Integration[Request]):
             options = replace(options, identify=identify)
         super().__init__(options)
         self._app = app
-        self.existing_client()
+        super().client()  # makes it; the one below would load it, too
 
     def make_client(self) -> LazyClient | None:
         """Make the client of the app. Touches no network."""
@@ -100,7 +100,7 @@ class FlaskIntegration(Integration[Request]):
         elsewhere = has_app_context() and behind(current_app) is not self._app
         return self._app.app_context() if elsewhere else nullcontext()
 
-    def account(self, _request: Request, /) -> Identity | None:
+    def account(self, request: Request) -> Identity | None:  # noqa: ARG002  # Flask-Login takes the current request
         """Return the user who is logged in by Flask-Login, which looks at the current request; None without it."""
         if "flask_login" not in sys.modules or not hasattr(self._app, "login_manager"):
             return None

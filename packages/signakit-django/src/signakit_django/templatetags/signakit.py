@@ -12,8 +12,6 @@ from django import template
 from django.template.base import render_value_in_context
 from django.utils.safestring import SafeString
 
-from signakit_flags.integration import admits
-
 from ..request import flags_of
 
 if TYPE_CHECKING:
@@ -62,9 +60,14 @@ class IfFlagNode(template.Node):
 
     def render(self, context: Context) -> SafeString:
         """Decide the flag, and render the part that goes with it."""
-        # A variation that is given and comes out empty or None is not that of any user.
-        variation = None if self.variation is None else self.variation.resolve(context) or ""
-        holds = admits(_flags(context), _text(self.flag_key, context), variation)
+        # Not by `admits`: a template resolves the variation after the decision, and only where there is one.
+        decision = _flags(context).decide(_text(self.flag_key, context))
+        if decision is None:
+            holds = False
+        elif self.variation is None:
+            holds = decision.enabled
+        else:
+            holds = decision.variation_key == self.variation.resolve(context)
         return (self.nodelist_true if holds else self.nodelist_false).render(context)
 
 

@@ -64,7 +64,7 @@ class Integration(Generic[RequestT]):
         return True
 
     def existing_client(self) -> SignaKitClient | None:
-        """Return the client without loading it; None where there is none yet. Never raises.
+        """Return the client, made at the first call, without loading it; None as for ``client``. Never raises.
 
         To be defined together with ``client``, where that one loads or raises.
         """
@@ -88,7 +88,7 @@ class Integration(Generic[RequestT]):
         """Return the value of a cookie of the request, or None without one."""
         raise NotImplementedError
 
-    def account(self, _request: RequestT, /) -> Identity | None:
+    def account(self, request: RequestT) -> Identity | None:  # noqa: ARG002  # a subclass that has accounts uses it
         """Return the user who is logged in, or None.
 
         Raises:

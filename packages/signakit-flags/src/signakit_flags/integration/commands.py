@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from .base import Integration
 
+_NOT_MADE = "there is no client yet; the application makes it when it starts"
+
 
 class FlagsUnavailableError(Exception):
     """Flags are off, or there is no config. The message says why."""
@@ -34,7 +36,7 @@ class Commands:
         as_json: Print JSON.
 
     Raises:
-        FlagsUnavailableError: The settings do not allow a client.
+        FlagsUnavailableError: The settings do not allow a client, or the application has not made it yet.
     """
 
     def __init__(
@@ -48,7 +50,7 @@ class Commands:
         client = integration.existing_client()
         if client is None:
             reasons = [problem.message for problem in integration.options.problems if problem.fatal]
-            raise FlagsUnavailableError(f"flags are off: {'; '.join(reasons)}")
+            raise FlagsUnavailableError(f"flags are off: {'; '.join(reasons) or _NOT_MADE}")
         self._client = client
         self._write = write
         self._as_json = as_json

@@ -2,7 +2,7 @@
 
 Rules of the state:
 
-- ``_outcomes`` holds who the request is from, once that is known, and ``_contexts`` the core's context, once there is a
+- ``_users`` holds who the request is from, once that is known, and ``_contexts`` the core's context, once there is a
   config. Each gets its one item by ``append``, which is atomic, and item 0 is the one that counts: of two threads, or
   two tasks, that ask at the same time, both go on with the first one's. No lock: a fork would copy it as it stands.
 - ``_sealed`` is set when the response starts. From then on there are no new visitors: their cookie cannot be set.
@@ -14,21 +14,25 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from .. import Explanation, SignaKitUserContext, _hook, is_bot
 from .._hook import hooks
 from .._names import USER_AGENT
 from .._types import Step
 from .._user_context import check_event, check_key
-from .identity import Framework, Identity, IdentityNotAwaited, Outcome, no_user, outcome_of
+from .identity import IdentityNotAwaited, RequestUser, no_user, request_user
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
     from decimal import Decimal
     from typing import Self
 
-    from .. import Decision, Decisions, SignaKitClient
+    from .. import Decision, Decisions
+
+    # A circle of types alone: a Protocol would restate the whole class.
+    from .base import Integration
+    from .identity import Identity
     from .visitor import SetCookie
 
 _finding_out: ContextVar[LazyUserContext | None] = ContextVar("signakit_finding_out", default=None)
@@ -50,36 +54,18 @@ class ResponseStart:
 _UNTOUCHED = ResponseStart()
 
 
-class Source(Framework[Any], Protocol):
-    """What a request's context asks its ``Integration``."""
-
-    def resolve(self, request: Any, /) -> Identity | None:
-        """Return the user that ``identify`` names, else the account."""
-        ...
-
-    async def aresolve(self, request: Any, /) -> Identity | None:
-        """Return the same, for async code."""
-        ...
-
-    def client(self) -> SignaKitClient | None:
-        """Return the client."""
-        ...
-
-    def ready_client(self) -> SignaKitClient | None:
-        """Return the client if it has a config by now."""
-        ...
-
-
 class _FindingOut:
     """Runs the code that says who a request is from. What it raises is logged, and the request has no user."""
 
-    __slots__ = ("_context", "_passes", "_source", "_token", "outcome")
+    __slots__ = ("_context", "_integration", "_passes", "_token", "user")
 
-    def __init__(self, context: LazyUserContext, source: Source, *, passes: type[Exception] | tuple[()] = ()) -> None:
+    def __init__(
+        self, context: LazyUserContext, integration: Integration[Any], *, passes: type[Exception] | tuple[()] = ()
+    ) -> None:
         self._context = context
-        self._source = source
+        self._integration = integration
         self._passes = passes
-        self.outcome: Outcome = no_user("identify failed")
+        self.user: RequestUser = no_user("identify failed")
 
     def __enter__(self) -> Self:
         self._token = _finding_out.set(self._context)
@@ -97,7 +83,7 @@ class _FindingOut:
         _finding_out.reset(self._token)
         if not isinstance(error, Exception) or isinstance(error, self._passes):
             return False
-        self._source.report("identify", "flags are off for requests whose user cannot be told: %r", error)
+        self._integration.report("identify", "flags are off for requests whose user cannot be told: %r", error)
         return True
 
 
@@ -111,36 +97,36 @@ class LazyUserContext(SignaKitUserContext):
     Made by ``Integration.context`` and ``Integration.user``.
     """
 
-    __slots__ = ("_contexts", "_integration", "_outcomes", "_request", "_sealed")
+    __slots__ = ("_contexts", "_integration", "_request", "_sealed", "_users")
 
-    def __init__(self, integration: Source, request: object) -> None:
+    def __init__(self, integration: Integration[Any], request: object) -> None:
         self._integration = integration
         self._request = request
-        self._outcomes: list[Outcome] = []
+        self._users: list[RequestUser] = []
         self._contexts: list[SignaKitUserContext] = []
         self._sealed = False
 
     @classmethod
-    def of(cls, integration: Source, identity: Identity | None) -> Self:
-        """Return the flags of a user whom the caller knows; None is nobody. See ``Integration.user``."""
+    def of(cls, integration: Integration[Any], identity: Identity | None) -> Self:
+        """Return the flags of the user that `identity` names; None means no user. See ``Integration.user``."""
         context = cls(integration, None)
-        context._outcomes.append(
-            no_user("no user") if identity is None else Outcome(identity.user_id, dict(identity.attributes))
+        context._users.append(
+            no_user("no user") if identity is None else RequestUser(identity.user_id, dict(identity.attributes))
         )
         return context
 
     def __repr__(self) -> str:
-        if not self._outcomes:
+        if not self._users:
             return f"{type(self).__name__}(not asked yet)"
-        outcome = self._outcomes[0]
-        return f"{type(self).__name__}({outcome.reason if outcome.user_id is None else repr(outcome.user_id)})"
+        user = self._users[0]
+        return f"{type(self).__name__}({user.reason if user.user_id is None else repr(user.user_id)})"
 
     # --- who asks ---------------------------------------------------------------------------------------------
 
     @property
     def touched(self) -> bool:
         """True once somebody wanted to know something: who it is has been found out, or that it is nobody."""
-        return bool(self._outcomes)
+        return bool(self._users)
 
     async def resolve(self) -> Self:
         """Find out who asks by awaiting, where that needs it; after that every question can be asked from sync code.
@@ -148,31 +134,31 @@ class LazyUserContext(SignaKitUserContext):
         Raises:
             asyncio.CancelledError: The request was cancelled; the next call begins anew.
         """
-        if not self._outcomes:
-            source, request = self._integration, self._request
-            with _FindingOut(self, source) as found:
+        if not self._users:
+            integration, request = self._integration, self._request
+            with _FindingOut(self, integration) as found:
                 found.begin()
-                identity = await source.aresolve(request)
-                found.outcome = outcome_of(source, request, identity, sealed=self._sealed)
-            self._outcomes.append(found.outcome)
+                identity = await integration.aresolve(request)
+                found.user = request_user(integration, request, identity, sealed=self._sealed)
+            self._users.append(found.user)
         return self
 
-    def _outcome(self) -> Outcome:
-        outcomes = self._outcomes
-        if not outcomes:
-            source, request = self._integration, self._request
-            with _FindingOut(self, source, passes=IdentityNotAwaited) as found:
+    def _user(self) -> RequestUser:
+        users = self._users
+        if not users:
+            integration, request = self._integration, self._request
+            with _FindingOut(self, integration, passes=IdentityNotAwaited) as found:
                 found.begin()
-                identity = source.resolve(request)
-                found.outcome = outcome_of(source, request, identity, sealed=self._sealed)
-            outcomes.append(found.outcome)
-        return outcomes[0]
+                identity = integration.resolve(request)
+                found.user = request_user(integration, request, identity, sealed=self._sealed)
+            users.append(found.user)
+        return users[0]
 
     def _context(self) -> SignaKitUserContext | None:
         contexts = self._contexts
         if not contexts:
-            outcome = self._outcome()
-            if outcome.user_id is None:
+            user = self._user()
+            if user.user_id is None:
                 return None
             hook = _hook.active()
             client = None if hook is None else hook.client()
@@ -180,7 +166,7 @@ class LazyUserContext(SignaKitUserContext):
                 client = self._integration.client()
             if client is None:
                 return None
-            context = client.create_user_context(outcome.user_id, outcome.attributes)
+            context = client.create_user_context(user.user_id, user.attributes)
             if context is None:
                 return None
             contexts.append(context)
@@ -190,7 +176,7 @@ class LazyUserContext(SignaKitUserContext):
 
     def _ready_context(self) -> SignaKitUserContext | None:
         """Return the core's context if it can be had at once: what a test forces does not wait for a config."""
-        if not self._contexts and self._outcome().user_id is not None:
+        if not self._contexts and self._user().user_id is not None:
             hook = _hook.active()
             served = hook is not None and hook.client() is not None
             if not served and self._integration.ready_client() is None:
@@ -201,11 +187,11 @@ class LazyUserContext(SignaKitUserContext):
         context = self._ready_context()
         if context is not None:
             return context._subject()  # noqa: SLF001  # of the core's, which this one stands for
-        outcome = self._outcome()
-        return _hook.Subject(self, outcome.user_id, self.attributes, is_bot=self._is_bot_by_name())
+        user = self._user()
+        return _hook.Subject(self, user.user_id, self.attributes, is_bot=self._is_bot_by_name())
 
     def _is_bot_by_name(self) -> bool:
-        user_agent = self._outcome().attributes.get(USER_AGENT)
+        user_agent = self._user().attributes.get(USER_AGENT)
         if not isinstance(user_agent, str):
             return False
         hook = _hook.active()
@@ -223,23 +209,23 @@ class LazyUserContext(SignaKitUserContext):
             secure: Whether the request came by https.
         """
         self._sealed = True
-        outcomes = self._outcomes
-        if not outcomes:
+        users = self._users
+        if not users:
             return _UNTOUCHED
-        outcome = outcomes[0]
+        user = users[0]
         forced = hasattr(self, "_forced")  # by a test, without a config
         context = self._ready_context() if forced else self._context()
         if self._is_bot_by_name() if context is None and forced else context is not None and context.is_bot:
             # What a bot got must not be handed to people by a cache. Those each have a cookie of their own.
             return ResponseStart(vary=("Cookie", "User-Agent"))
         set_cookie = None
-        if outcome.new_visitor and outcome.user_id is not None:
+        if user.new_visitor and user.user_id is not None:
             cookie = self._integration.options.visitor_cookie
             if cookie is None or (context is None and not forced):
                 # No config, so nothing was decided. An id that no cookie brings back must not be used later on either.
-                outcomes[0] = no_user("a new visitor, while there was no config")
+                users[0] = no_user("a new visitor, while there was no config")
             else:
-                set_cookie = cookie.set_cookie(outcome.user_id, secure=secure)
+                set_cookie = cookie.set_cookie(user.user_id, secure=secure)
         return ResponseStart(set_cookie, ("Cookie",))
 
     # --- what can be asked ------------------------------------------------------------------------------------
@@ -247,12 +233,12 @@ class LazyUserContext(SignaKitUserContext):
     @property
     def user_id(self) -> str:
         """The user's id; empty for nobody."""
-        return self._outcome().user_id or ""
+        return self._user().user_id or ""
 
     @property
     def attributes(self) -> dict[str, Any]:
         """The user's attributes, without ``$userAgent``; a copy."""
-        return {name: value for name, value in self._outcome().attributes.items() if name != USER_AGENT}
+        return {name: value for name, value in self._user().attributes.items() if name != USER_AGENT}
 
     @property
     def is_bot(self) -> bool:
@@ -280,9 +266,9 @@ class LazyUserContext(SignaKitUserContext):
         context = self._context()
         if context is not None:
             return context.explain(flag_key)
-        outcome = self._outcome()
-        reason = outcome.reason or ("the client has no config yet" if self._integration.client() else "flags are off")
-        return Explanation(flag_key, outcome.user_id or "", None, (Step("flag", passed=False, detail=reason),))
+        user = self._user()
+        reason = user.reason or ("the client has no config yet" if self._integration.client() else "flags are off")
+        return Explanation(flag_key, user.user_id or "", None, (Step("flag", passed=False, detail=reason),))
 
     def track(
         self, event_key: str, value: float | Decimal | None = None, metadata: Mapping[str, Any] | None = None

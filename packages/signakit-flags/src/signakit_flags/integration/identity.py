@@ -5,10 +5,10 @@ The order is the same in every framework:
 1. the user that ``identify`` returns;
 2. the account: the user who is logged in;
 3. the visitor: the id in the visitor cookie, else a new id, which the response sets as that cookie;
-4. no user: flags are off for the request, and ``Outcome.reason`` says why.
+4. no user: flags are off for the request, and ``RequestUser.reason`` says why.
 
-``resolve`` and ``aresolve`` take the first two steps, ``outcome_of`` the other two. A context asks once, at its first
-question, and keeps the outcome.
+``resolve`` and ``aresolve`` take the first two steps, ``request_user`` the other two. A context asks once, at its
+first question, and keeps the answer.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ from .visitor import is_visitor_id, new_visitor_id
 
 if TYPE_CHECKING:
     from .._types import Attributes
-    from .visitor import VisitorCookie
+
+    # A circle of types alone: a Protocol would restate the whole class.
+    from .base import Integration
 
 RequestT = TypeVar("RequestT")
 _RequestT_contra = TypeVar("_RequestT_contra", contravariant=True)
@@ -78,68 +80,8 @@ class IdentityNotAwaited(RuntimeError):  # noqa: N818  # a public name
     """Who the request is from can only be said by awaiting, and the flags were asked without."""
 
 
-class IdentityOptions(Protocol):
-    """The settings that say who a request is from; ``Options`` has them."""
-
-    @property
-    def identify(self) -> AnyIdentityResolver[Any] | None:
-        """Says who a request is from, or None."""
-        ...
-
-    @property
-    def identify_is_async(self) -> bool:
-        """Whether what ``identify`` returns has to be awaited."""
-        ...
-
-    @property
-    def visitor_cookie(self) -> VisitorCookie | None:
-        """How visitors without an account are known again; None when they are not."""
-        ...
-
-
-class Framework(Protocol[RequestT]):
-    """What the functions below ask about a request. Every ``Integration`` is one, and documents the methods."""
-
-    @property
-    def options(self) -> IdentityOptions:
-        """The settings."""
-        ...
-
-    def user_agent(self, request: RequestT, /) -> str | None:
-        """Return the request's User-Agent."""
-        ...
-
-    def cookie(self, request: RequestT, name: str, /) -> str | None:
-        """Return the value of a cookie."""
-        ...
-
-    def account(self, request: RequestT, /) -> Identity | None:
-        """Return the user who is logged in."""
-        ...
-
-    async def aaccount(self, request: RequestT, /) -> Identity | None:
-        """Return the same, for async code."""
-        ...
-
-    def wait(self, found: Awaitable[Identity | None], /) -> Identity | None:
-        """Wait in sync code for what an async ``identify`` gives."""
-        ...
-
-    async def in_thread(self, identify: AnyIdentityResolver[RequestT], request: RequestT, /) -> Any:
-        """Call a sync ``identify`` from async code."""
-        ...
-
-    def not_awaited(self, found: object = None, /) -> IdentityNotAwaited:
-        """Return the error to raise on an event loop."""
-        ...
-
-    def report(self, subject: str, message: str, /, *arguments: object) -> None:
-        """Log a problem, once."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class RequestUser:
     """Who a request is from.
 
     Attributes:
@@ -155,80 +97,80 @@ class Outcome:
     reason: str = ""
 
 
-def no_user(reason: str) -> Outcome:
-    """Return the outcome for a request without a user."""
-    return Outcome(None, {}, reason=reason)
+def no_user(reason: str) -> RequestUser:
+    """Return the value for a request without a user."""
+    return RequestUser(None, {}, reason=reason)
 
 
-def resolve(framework: Framework[RequestT], request: RequestT) -> Identity | None:
+def resolve(integration: Integration[RequestT], request: RequestT) -> Identity | None:
     """Return the user that ``identify`` names, else the account, else None.
 
     Raises:
         IdentityNotAwaited: The answer has to be awaited, and the caller is on an event loop.
         Exception: What ``identify`` raises, or ``TypeError`` for what it returns.
     """
-    identify = framework.options.identify
+    identify = integration.options.identify
     if identify is not None:
-        if framework.options.identify_is_async and loop_is_running():
-            raise framework.not_awaited()
+        if integration.options.identify_is_async and loop_is_running():
+            raise integration.not_awaited()
         found: Any = identify(request)
         if inspect.isawaitable(found):
             if loop_is_running():
-                raise framework.not_awaited(found)
-            found = framework.wait(found)
+                raise integration.not_awaited(found)
+            found = integration.wait(found)
         if (identity := checked(found)) is not None:
             return identity
-    return framework.account(request)
+    return integration.account(request)
 
 
-async def aresolve(framework: Framework[RequestT], request: RequestT) -> Identity | None:
+async def aresolve(integration: Integration[RequestT], request: RequestT) -> Identity | None:
     """Return the same as ``resolve``, for async code.
 
     Raises:
         Exception: What ``identify`` raises, or ``TypeError`` for what it returns.
     """
-    identify = framework.options.identify
+    identify = integration.options.identify
     if identify is not None:
-        if framework.options.identify_is_async:
+        if integration.options.identify_is_async:
             found: Any = identify(request)
         else:
-            found = await framework.in_thread(identify, request)
+            found = await integration.in_thread(identify, request)
         if inspect.isawaitable(found):
             found = await found
         if (identity := checked(found)) is not None:
             return identity
-    return await framework.aaccount(request)
+    return await integration.aaccount(request)
 
 
-def outcome_of(
-    framework: Framework[RequestT], request: RequestT, identity: Identity | None, *, sealed: bool
-) -> Outcome:
+def request_user(
+    integration: Integration[RequestT], request: RequestT, identity: Identity | None, *, sealed: bool
+) -> RequestUser:
     """Return who a request is from: `identity`, else the visitor, else no user.
 
     Args:
-        framework: Knows the request.
+        integration: Knows the request.
         request: The request.
         identity: From ``resolve`` or ``aresolve``.
         sealed: The response has started, so it cannot set the cookie of a new visitor.
     """
     attributes = {} if identity is None else dict(identity.attributes)
-    user_agent = framework.user_agent(request)
+    user_agent = integration.user_agent(request)
     if user_agent is None:
         attributes.pop(USER_AGENT, None)
     else:
         attributes[USER_AGENT] = user_agent
     if identity is not None:
-        return Outcome(identity.user_id, attributes)
-    cookie = framework.options.visitor_cookie
+        return RequestUser(identity.user_id, attributes)
+    cookie = integration.options.visitor_cookie
     if cookie is None:
         return no_user("an anonymous user, and the visitor cookie is switched off")
-    value = framework.cookie(request, cookie.name)
+    value = integration.cookie(request, cookie.name)
     if value is not None and is_visitor_id(value):
-        return Outcome(value, attributes)
+        return RequestUser(value, attributes)
     if sealed:
-        framework.report("sealed", "flags first asked after the response has started: no visitor cookie any more")
+        integration.report("sealed", "flags first asked after the response has started: no visitor cookie any more")
         return no_user("a new visitor, after the response has started")
-    return Outcome(new_visitor_id(), attributes, new_visitor=True)
+    return RequestUser(new_visitor_id(), attributes, new_visitor=True)
 
 
 def is_async(resolver: object) -> bool:

@@ -10,7 +10,6 @@ import threading
 import tracemalloc
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from itertools import pairwise
@@ -25,6 +24,7 @@ from signakit_flags._runtime.flow import Response
 from support.configs import SDK_KEY, config, flag, rule, whole
 from support.faces import AsyncFace, Face
 from support.faults import (
+    CdnTrouble,
     arrived,
     drip_headers,
     early_hints,
@@ -60,62 +60,34 @@ def redirect(code: int) -> Fault:
     return lambda handler: handler.answer(code, Location=f"{handler.owner.url}{ELSEWHERE}")
 
 
-@dataclass(frozen=True)
-class Trouble:
-    """What the CDN does, and what the client says about it. Without a fault nobody listens, or nobody accepts."""
-
-    fault: Fault | None
-    reason: str
-    swallows: bool = False
-
-    @property
-    def timeout(self) -> float:
-        """Seconds for a request: few where they are waited for, and many where a busy machine must not matter."""
-        return 0.8 if self.reason.startswith("no answer") else 20.0
-
-    def begin(self, server: FlagServer) -> None:
-        if self.swallows:
-            server.swallow()
-        elif self.fault is None:
-            server.down()
-        else:
-            server.config_fault = self.fault
-
-    def end(self, server: FlagServer) -> None:
-        if self.fault is None:
-            server.up()
-        else:
-            server.config_fault = None
-
-
 TROUBLES = {
-    "refuses": Trouble(None, "ConnectError"),
-    "swallows-connections": Trouble(None, "no answer within 0.8 s", swallows=True),
-    "hangs": Trouble(hang, "no answer within 0.8 s"),
-    "drips-headers": Trouble(drip_headers, "no answer within 0.8 s"),
-    "drips-interim-answers": Trouble(early_hints, "no answer within 0.8 s"),
-    "drips-the-body": Trouble(drip, "no answer within 0.8 s"),
-    "resets": Trouble(reset, "ReadError"),
-    "speaks-ssh": Trouble(not_http, "RemoteProtocolError"),
-    "500": Trouble(status(500), "the CDN answered HTTP 500"),
-    "404": Trouble(status(404), "the CDN answered HTTP 404"),
-    "304-out-of-the-blue": Trouble(status(304), "the CDN answered HTTP 304"),
-    "redirects": Trouble(redirect(302), "the CDN answered HTTP 302"),
-    "html": Trouble(body(b"<html>It works!</html>"), "not valid JSON"),
-    "nothing": Trouble(body(b""), "not valid JSON"),
-    "not-text": Trouble(body(bytes(range(256))), "not valid JSON"),
-    "truncated": Trouble(truncated, "RemoteProtocolError"),
-    "half-json": Trouble(half_of_the_json, "not valid JSON"),
-    "oversized": Trouble(body(b" " * (MAX_CONFIG + 1)), "larger than 100000 bytes"),
-    "endless": Trouble(endless, "larger than 100000 bytes"),
-    "gzip-bomb": Trouble(body(BOMB, Content_Encoding="gzip"), "larger than 100000 bytes"),
-    "endless-after-gzip": Trouble(endless_after_gzip, "followed by something else"),
-    "half-gzip": Trouble(body(BOMB[:20], Content_Encoding="gzip"), "the compressed body is incomplete"),
-    "no-gzip": Trouble(body(b"no gzip", Content_Encoding="gzip"), "incorrect header check"),
-    "brotli": Trouble(body(b"br", Content_Encoding="br"), "was not asked for"),
-    "list": Trouble(body(b"[]"), "not an object"),
-    "flags-of-a-wrong-type": Trouble(body(b'{"flags": {"switch": true}}'), "list of flags"),
-    "nested": Trouble(body(b'{"flags":' + b"[" * 90_000), "nested too deeply"),
+    "refuses": CdnTrouble(None, "ConnectError"),
+    "swallows-connections": CdnTrouble(None, "no answer within 0.8 s", swallows=True),
+    "hangs": CdnTrouble(hang, "no answer within 0.8 s"),
+    "drips-headers": CdnTrouble(drip_headers, "no answer within 0.8 s"),
+    "drips-interim-answers": CdnTrouble(early_hints, "no answer within 0.8 s"),
+    "drips-the-body": CdnTrouble(drip, "no answer within 0.8 s"),
+    "resets": CdnTrouble(reset, "ReadError"),
+    "speaks-ssh": CdnTrouble(not_http, "RemoteProtocolError"),
+    "500": CdnTrouble(status(500), "the CDN answered HTTP 500"),
+    "404": CdnTrouble(status(404), "the CDN answered HTTP 404"),
+    "304-out-of-the-blue": CdnTrouble(status(304), "the CDN answered HTTP 304"),
+    "redirects": CdnTrouble(redirect(302), "the CDN answered HTTP 302"),
+    "html": CdnTrouble(body(b"<html>It works!</html>"), "not valid JSON"),
+    "nothing": CdnTrouble(body(b""), "not valid JSON"),
+    "not-text": CdnTrouble(body(bytes(range(256))), "not valid JSON"),
+    "truncated": CdnTrouble(truncated, "RemoteProtocolError"),
+    "half-json": CdnTrouble(half_of_the_json, "not valid JSON"),
+    "oversized": CdnTrouble(body(b" " * (MAX_CONFIG + 1)), "larger than 100000 bytes"),
+    "endless": CdnTrouble(endless, "larger than 100000 bytes"),
+    "gzip-bomb": CdnTrouble(body(BOMB, Content_Encoding="gzip"), "larger than 100000 bytes"),
+    "endless-after-gzip": CdnTrouble(endless_after_gzip, "followed by something else"),
+    "half-gzip": CdnTrouble(body(BOMB[:20], Content_Encoding="gzip"), "the compressed body is incomplete"),
+    "no-gzip": CdnTrouble(body(b"no gzip", Content_Encoding="gzip"), "incorrect header check"),
+    "brotli": CdnTrouble(body(b"br", Content_Encoding="br"), "was not asked for"),
+    "list": CdnTrouble(body(b"[]"), "not an object"),
+    "flags-of-a-wrong-type": CdnTrouble(body(b'{"flags": {"switch": true}}'), "list of flags"),
+    "nested": CdnTrouble(body(b'{"flags":' + b"[" * 90_000), "nested too deeply"),
 }
 
 trouble_of_each_kind = pytest.mark.parametrize("trouble", TROUBLES.values(), ids=TROUBLES)
@@ -132,7 +104,7 @@ def outage_lines(caplog: pytest.LogCaptureFixture) -> tuple[int, int]:
 @trouble_of_each_kind
 @pytest.mark.usefixtures("quick_retries")
 def test_a_start_in_trouble_says_why_and_gets_ready_by_itself(
-    face: Face, server: FlagServer, caplog: pytest.LogCaptureFixture, trouble: Trouble
+    face: Face, server: FlagServer, caplog: pytest.LogCaptureFixture, trouble: CdnTrouble
 ) -> None:
     # Polling is off: what fetches again is nothing but the missing config.
     client = face.client(polling_interval=0, timeout=trouble.timeout, max_config_size=MAX_CONFIG)
@@ -157,7 +129,7 @@ def test_a_start_in_trouble_says_why_and_gets_ready_by_itself(
 @trouble_of_each_kind
 @pytest.mark.usefixtures("quick_retries")
 def test_a_ready_client_decides_as_ever_and_takes_up_the_next_config(
-    face: Face, server: FlagServer, caplog: pytest.LogCaptureFixture, trouble: Trouble
+    face: Face, server: FlagServer, caplog: pytest.LogCaptureFixture, trouble: CdnTrouble
 ) -> None:
     client = face.client(polling_interval=0.05, timeout=trouble.timeout, max_config_size=MAX_CONFIG)
     assert face.on_ready(client).success

@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.faults import (
+    IngestTrouble,
     accept_and_then,
     arrived,
     drip_headers,
@@ -70,55 +70,27 @@ def outage_lines(caplog: pytest.LogCaptureFixture) -> tuple[int, int]:
 # --- outages: everything waits, and arrives once ----------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Trouble:
-    """What the endpoint does, without having taken the events. Without a fault nobody listens, or nobody accepts."""
-
-    fault: Fault | None
-    reason: str
-    swallows: bool = False
-
-    @property
-    def timeout(self) -> float:
-        """Seconds for a request: few where they are waited for, and many where a busy machine must not matter."""
-        return 0.8 if self.reason.startswith("no answer") else 20.0
-
-    def begin(self, server: FlagServer) -> None:
-        if self.swallows:
-            server.swallow()
-        elif self.fault is None:
-            server.down()
-        else:
-            server.events_fault = self.fault
-
-    def end(self, server: FlagServer) -> None:
-        if self.fault is None:
-            server.up()
-        else:
-            server.events_fault = None
-
-
 TROUBLES = {
-    "refuses": Trouble(None, "ConnectError"),
-    "swallows-connections": Trouble(None, "no answer within 0.8 s", swallows=True),
-    "hangs": Trouble(hang, "no answer within 0.8 s"),
-    "drips-headers": Trouble(drip_headers, "no answer within 0.8 s"),
-    "drips-the-body": Trouble(drip, "no answer within 0.8 s"),
-    "resets": Trouble(reset, "ReadError"),
-    "cuts-its-answer": Trouble(cut, "Error"),
-    "speaks-ssh": Trouble(not_http, "RemoteProtocolError"),
-    "408": Trouble(status(408), "the server answered HTTP 408"),
-    "429": Trouble(status(429), "the server answered HTTP 429"),
-    "500": Trouble(status(500), "the server answered HTTP 500"),
-    "503": Trouble(status(503), "the server answered HTTP 503"),
-    "redirects": Trouble(status(307, Location="/elsewhere"), "the server answered HTTP 307"),
+    "refuses": IngestTrouble(None, "ConnectError"),
+    "swallows-connections": IngestTrouble(None, "no answer within 0.8 s", swallows=True),
+    "hangs": IngestTrouble(hang, "no answer within 0.8 s"),
+    "drips-headers": IngestTrouble(drip_headers, "no answer within 0.8 s"),
+    "drips-the-body": IngestTrouble(drip, "no answer within 0.8 s"),
+    "resets": IngestTrouble(reset, "ReadError"),
+    "cuts-its-answer": IngestTrouble(cut, "Error"),
+    "speaks-ssh": IngestTrouble(not_http, "RemoteProtocolError"),
+    "408": IngestTrouble(status(408), "the server answered HTTP 408"),
+    "429": IngestTrouble(status(429), "the server answered HTTP 429"),
+    "500": IngestTrouble(status(500), "the server answered HTTP 500"),
+    "503": IngestTrouble(status(503), "the server answered HTTP 503"),
+    "redirects": IngestTrouble(status(307, Location="/elsewhere"), "the server answered HTTP 307"),
 }
 
 
 @pytest.mark.parametrize("trouble", TROUBLES.values(), ids=TROUBLES)
 @pytest.mark.usefixtures("quick_retries")
 def test_after_an_outage_every_event_arrives_once(
-    face: Face, server: FlagServer, caplog: pytest.LogCaptureFixture, trouble: Trouble
+    face: Face, server: FlagServer, caplog: pytest.LogCaptureFixture, trouble: IngestTrouble
 ) -> None:
     client = ready(face, timeout=trouble.timeout)
     trouble.begin(server)

@@ -7,7 +7,8 @@ import threading
 import time
 import zlib
 from collections import Counter
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +18,56 @@ if TYPE_CHECKING:
     from support.server import Fault, FlagServer, Handler
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What a server does, and what the client says about it.
+
+    Attributes:
+        fault: Instead of its answers; without one it does not listen.
+        reason: A part of the client's ``last_error``.
+        swallows: It listens, and accepts no connection.
+    """
+
+    fault: Fault | None
+    reason: str
+    swallows: bool = False
+    asked_for: ClassVar[Literal["config", "events"]]
+
+    @property
+    def timeout(self) -> float:
+        """Seconds for a request: few where they are waited for, and many where a busy machine must not matter."""
+        return 0.8 if self.reason.startswith("no answer") else 20.0
+
+    def begin(self, server: FlagServer) -> None:
+        if self.swallows:
+            server.swallow()
+        elif self.fault is None:
+            server.down()
+        else:
+            self._set(server, self.fault)
+
+    def end(self, server: FlagServer) -> None:
+        if self.fault is None:
+            server.up()
+        else:
+            self._set(server, None)
+
+    def _set(self, server: FlagServer, fault: Fault | None) -> None:
+        setattr(server, f"{self.asked_for}_fault", fault)
+
+
+class CdnTrouble(Trouble):
+    """Trouble of the server that sends configs."""
+
+    asked_for = "config"
+
+
+class IngestTrouble(Trouble):
+    """Trouble of the server that takes events, without having taken them."""
+
+    asked_for = "events"
 
 
 # --- answers that are none --------------------------------------------------------------------------------------------

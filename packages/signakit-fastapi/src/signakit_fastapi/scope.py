@@ -16,7 +16,6 @@ from .integration import NOT_STARTED
 if TYPE_CHECKING:
     from signakit_flags.integration import LazyUserContext
 
-    from .extension import SignaKit
     from .integration import StarletteIntegration
 
 SIGNAKIT: str = "signakit"
@@ -66,10 +65,11 @@ def integration_of(scope: Any) -> StarletteIntegration:
     attached: Attached | None = scope.get(SIGNAKIT)
     if attached is not None:
         return attached.integration
-    signakit: SignaKit | None = scope.get("state", {}).get(SIGNAKIT)
+    signakit = scope.get("state", {}).get(SIGNAKIT)
     if signakit is None:
         raise RuntimeError(NOT_STARTED)
-    return signakit.integration
+    integration: StarletteIntegration = signakit.integration
+    return integration
 
 
 def flags_of(scope: Any) -> LazyUserContext:

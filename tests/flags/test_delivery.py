@@ -94,7 +94,7 @@ def test_a_failure_is_waited_out_with_growing_waits_and_a_success_begins_anew(wa
         assert isinstance(pause, Sleep)
         assert pause.seconds is not None
         waits.append(pause.seconds)
-        sender.outbox.hurry = True  # somebody flushes: the wait is over
+        sender.outbox.hurry = True  # a flush: the wait is over
         assert sender.answer() == "a"
     assert not sender.outbox.idle
     assert sender.answer(Response(200)) == Sleep(None)

@@ -41,7 +41,7 @@ def parse(flags: Mapping[str, Forced]) -> dict[str, Override | None]:
     """Return what flags are forced to, checked.
 
     Raises:
-        TypeError: A key is no text, or a value no variation.
+        TypeError: A key is not text, or a value is not a variation.
     """
     if not isinstance(flags, Mapping):
         raise TypeError(f"flags must be a mapping from flags to variations, not {type(flags).__name__}")

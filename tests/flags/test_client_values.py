@@ -293,3 +293,8 @@ def test_two_places_for_the_snapshot_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(ValueError, match="exclude each other"):
         SignaKitClient(SDK_KEY, snapshot_path=tmp_path / "snapshot", snapshot_store=Store())
+
+
+def test_an_empty_path_of_an_offline_client_is_a_file_that_is_not_there() -> None:
+    with pytest.raises(FileNotFoundError):
+        SignaKitClient.offline("")

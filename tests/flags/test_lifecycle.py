@@ -45,3 +45,17 @@ def test_a_child_does_not_go_on_with_the_close_of_its_parent(
     life.phase = in_parent
     assert life.forget_after_fork() is was_closing
     assert life.phase is in_child
+
+
+@pytest.mark.parametrize("phase", [Phase.CLOSING, Phase.STOPPING])
+def test_what_is_left_of_a_close_in_a_child_does_not_keep_it_from_closing_later(phase: Phase) -> None:
+    """The child was forked in the call, by a signal handler or another coroutine, and comes out of it, too."""
+    life = Life()
+    life.phase = phase
+    life.forget_after_fork()
+    life.stop()
+    life.end()
+    assert life.begin_closing()
+    life.stop()
+    life.end()
+    assert life.phase is Phase.CLOSED

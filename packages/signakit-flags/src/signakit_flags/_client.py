@@ -155,9 +155,8 @@ class SignaKitClient:
         elif isinstance(config, (bytes, bytearray, memoryview)):
             body = bytes(config)
         else:
-            from pathlib import Path  # would cost every import 5 ms
-
-            body = Path(config).read_bytes()
+            with open(config, "rb") as file:  # noqa: PTH123  # pathlib would take "" for the current folder
+                body = file.read()
         limit = max(1, len(body))
         feed = ConfigFeed(url="", key=_NO_KEY, max_size=limit, polling_interval=0)
         feed.load_static(body)

@@ -66,12 +66,14 @@ class Life:
         return True
 
     def stop(self) -> None:
-        """Move from CLOSING to STOPPING."""
-        self.phase = Phase.STOPPING
+        """Move from CLOSING to STOPPING. A child that was forked in a ``close()``, and comes out of it, stays OPEN."""
+        if self.phase is Phase.CLOSING:
+            self.phase = Phase.STOPPING
 
     def end(self) -> None:
-        """Move from STOPPING to CLOSED."""
-        self.phase = Phase.CLOSED
+        """Move from STOPPING to CLOSED; from no other phase, as ``stop``."""
+        if self.phase is Phase.STOPPING:
+            self.phase = Phase.CLOSED
 
     def reopen(self) -> None:
         """Go back to OPEN, so that the exit closes the client once more."""

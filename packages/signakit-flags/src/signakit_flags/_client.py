@@ -18,6 +18,7 @@ from ._runtime.delivery import Ingest
 from ._runtime.engine import Engine
 from ._sdk_key import SdkKey, parse_sdk_key, redact
 from ._settings import check_number, check_sizes, urls
+from ._signal_handlers import let_through
 from ._types import plain_text
 
 if TYPE_CHECKING:
@@ -245,6 +246,7 @@ class SignaKitClient:
         try:
             return bool(self._bot_detector(user_agent))
         except Exception as error:  # noqa: BLE001  # the application's own code: a request must not fail by it
+            let_through(error)
             self._engine.outbox.warnings.once("bot_detector", "bot_detector raised %r; taken for a human", error)
             return False
 

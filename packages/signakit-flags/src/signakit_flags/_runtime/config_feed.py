@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from .._log import logger
+from .._signal_handlers import let_through
 from .._types import OnReadyResult
 from .backoff import Backoff, uniform
 from .flow import Answer, Failure, Flow, Request, Send, Sleep, usable_etag
@@ -199,6 +200,7 @@ class ConfigFeed:
         except ValueError as error:
             return str(error)
         except Exception as error:
+            let_through(error)
             # Unexpected, so a bug of ours: the old config stays, and polling goes on.
             logger.exception("a config cannot be compiled")
             return f"the config cannot be compiled: {error!r}"

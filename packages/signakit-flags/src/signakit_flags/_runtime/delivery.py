@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from .._log import logger
+from .._signal_handlers import let_through
 from .backoff import Backoff
 from .flow import Failure, Flow, Request, Send, Sleep
 
@@ -83,7 +84,8 @@ def _deliver(outbox: Outbox, ingest: Ingest, is_mine: Callable[[], bool], *, unt
             continue
         try:
             body = batch.encode(outbox.warnings)
-        except Exception:
+        except Exception as error:
+            let_through(error)
             # Unexpected, so a bug of ours. Handled like a batch that the server refused, which finds the bad event.
             logger.exception("a batch of events cannot be encoded")
             outbox.settle(batch, 400, "it cannot be encoded")

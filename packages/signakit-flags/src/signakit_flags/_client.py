@@ -16,6 +16,7 @@ from ._runtime import process
 from ._runtime.config_feed import ConfigFeed
 from ._runtime.delivery import Ingest
 from ._runtime.engine import Engine
+from ._runtime.transport import Environment
 from ._sdk_key import SdkKey, parse_sdk_key, redact
 from ._settings import check_number, check_sizes, urls
 from ._signal_handlers import let_through
@@ -101,13 +102,15 @@ class SignaKitClient:
                 store = stores.KeyedStore(snapshot_store, key, max_config_size)
             else:
                 raise ValueError("snapshot_path and snapshot_store exclude each other")
+        config_url = f"{cdn}/configs/{key.org_id}/{key.project_id}/{key.environment}/latest.json"
         feed = ConfigFeed(
-            url=f"{cdn}/configs/{key.org_id}/{key.project_id}/{key.environment}/latest.json",
+            url=config_url,
             key=key,
             max_size=max_config_size,
             polling_interval=polling_interval,
             store=store,
         )
+        injected = async_client is not None and sync_client is not None
         engine = Engine(
             feed=feed,
             ingest=Ingest(events, key),
@@ -115,6 +118,7 @@ class SignaKitClient:
             max_batch_size=max_batch_size,
             timeout=timeout,
             max_config_size=max_config_size,
+            environment=Environment() if injected else Environment(config_url, events),
             async_client=async_client,
             sync_client=sync_client,
         )
@@ -169,6 +173,7 @@ class SignaKitClient:
             max_batch_size=1,
             timeout=1.0,
             max_config_size=limit,
+            environment=Environment(),
             async_client=None,
             sync_client=None,
             record_events=record_events,

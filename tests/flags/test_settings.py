@@ -6,8 +6,11 @@ import math
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from signakit_flags import SignaKitClient
+from signakit_flags._settings import shown_url
 from support.configs import SDK_KEY
 
 CDN = "https://d30l2rkped5b4m.cloudfront.net"
@@ -103,9 +106,82 @@ def test_http_urls_are_taken(url: str) -> None:
     assert urls(SignaKitClient(SDK_KEY, cdn_url=url, events_url=url)) == (url + PATH, url)
 
 
-def test_a_url_that_is_no_text_is_a_type_or_value_error() -> None:
-    with pytest.raises((TypeError, ValueError)):
-        SignaKitClient(SDK_KEY, cdn_url=5)  # type: ignore[arg-type]  # what is tested
+@pytest.mark.parametrize("name", ["cdn_url", "events_url"])
+@pytest.mark.parametrize("url", [5, 0, False, b"http://example.com", ["http://example.com"]])
+def test_a_url_that_is_not_text_is_a_type_error_that_names_its_type(name: str, url: Any) -> None:
+    with pytest.raises(TypeError, match=rf"{name} must be an http\(s\) URL as a str, not {type(url).__name__}$"):
+        SignaKitClient(SDK_KEY, **{name: url})
+
+
+# --- how a URL is shown -----------------------------------------------------------------------------------------------
+
+KEPT = [
+    "http://example.com/base",
+    "https://example.com:8443",
+    "http://[::1]:80/x",
+    "http://[::1",
+    "http:///path",
+    "unix:///run/x.sock",
+    "example.com/configs",
+    "proxy:3128",
+    "localhost",
+]
+
+
+@pytest.mark.parametrize("url", KEPT)
+def test_a_url_without_secrets_is_shown_as_it_is(url: str) -> None:
+    assert shown_url(f" {url}\n") == url
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://user:s3cret@example.com/base", "http://***@example.com/base"),
+        ("http://s3cret@example.com", "http://***@example.com"),
+        ("http://user:s3/c@ret?s3cret@example.com:80", "http://***@example.com:80"),
+        ("user:s3cret@proxy:3128", "***@proxy:3128"),
+        ("http:/user:s3cret@example.com", "***@example.com"),
+        ("http://user:s3cret", "http://user:***"),
+        ("user:s3cret", "user:***"),
+        ("http://example.com/x?token=s3cret#s3cret", "http://example.com/x?***"),
+        ("http://example.com/#s3cret", "http://example.com/#***"),
+        ("sk_prod_org_project_s3cret", "sk_prod_***"),
+        ("SK_DEV_org_project_s3cret", "SK_DEV_***"),
+        ("https://example.com/sk_dev_org_1_s3cret/x", "https://example.com/sk_dev_***"),
+        ("s3cret", "***"),
+        ("/s3cret", "***"),
+        ("//s3cret", "***"),
+        (f"s3cret.{'payload' * 20}.signature", "***"),
+    ],
+)
+def test_what_may_be_secret_in_a_url_is_hidden(url: str, shown: str) -> None:
+    assert shown_url(url) == shown
+
+
+def test_a_long_url_is_shown_cut() -> None:
+    shown = shown_url(f"http://example.com/{'x' * 10_000}")
+    assert len(shown) == 200
+    assert shown.endswith("xxx...")
+
+
+@given(st.text(max_size=30), st.text(max_size=30), st.sampled_from(["http://", "", "//", "http:/", "\t"]))
+def test_a_url_of_any_text_can_be_shown(before: str, after: str, start: str) -> None:
+    assert "s3cret" not in shown_url(f"{start}{before}:s3cret@{after}")
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["htp://user:s3cret@example.com", "http://user:s3cret@", "http://us er:s3cret@example.com", "sk_prod_o_p_s3cret"],
+)
+@pytest.mark.parametrize("name", ["cdn_url", "events_url", "SIGNAKIT_EMULATOR_URL", "SIGNAKIT_CDN_URL"])
+def test_a_refused_url_is_shown_without_its_secrets(url: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments: Any = {name: url} if name.islower() else {}
+    if not arguments:
+        monkeypatch.setenv(name, url)
+    with pytest.raises(ValueError, match=f"{name} must be") as raised:
+        SignaKitClient(SDK_KEY, **arguments)
+    assert "s3cret" not in str(raised.value)
+    assert shown_url(url) in str(raised.value)
 
 
 # --- where configs come from and events go ---------------------------------------------------------------------------

@@ -14,6 +14,7 @@ The environment is read when a client is made, not at import. Other defaults sta
 from __future__ import annotations
 
 import os
+import re
 
 from ._types import short
 
@@ -23,6 +24,9 @@ DEFAULT_EVENTS_URL = "https://60amq9ozsf.execute-api.us-east-2.amazonaws.com/v1/
 _EMULATOR_EVENTS_PATH = "/v1/flag-events"
 _MAX_WHOLE = 1e15
 _MAX_SECONDS = 1e6  # eleven days; beyond 4e6 some systems cannot wait
+_MAX_SHOWN = 200
+_MAX_HOST = 63  # a host may be longer, but then it may as well be a token
+_HOST = r"([\w-]+\.)+[\w-]+\.?(:\d+)?|[\w-]+:(\d+|\*{3})|localhost"
 
 
 def urls(cdn_url: str | None, events_url: str | None) -> tuple[str, str]:
@@ -33,6 +37,7 @@ def urls(cdn_url: str | None, events_url: str | None) -> tuple[str, str]:
         events_url: The argument of the client, or None.
 
     Raises:
+        TypeError: The argument is not text.
         ValueError: The first one that is given is not an http(s) URL. The message names the argument or the variable.
     """
     emulator = os.environ.get("SIGNAKIT_EMULATOR_URL", "").strip().rstrip("/")
@@ -51,21 +56,25 @@ def urls(cdn_url: str | None, events_url: str | None) -> tuple[str, str]:
     return cdn.rstrip("/"), events
 
 
-def _first_url(*choices: tuple[str, str | None]) -> str:
+def _first_url(*choices: tuple[str, object]) -> str:
     """Return the first URL that is given, checked; an error names where it came from."""
-    name, url = next((name, url) for name, url in choices if url and str(url).strip())
+    given = ((name, url) for name, url in choices if not (url is None or (isinstance(url, str) and not url.strip())))
+    name, url = next(given)
+    if not isinstance(url, str):
+        raise TypeError(f"{name} must be an http(s) URL as a str, not {type(url).__name__}")
     _check_url(name, url)
     return url.strip()
 
 
-def _check_url(name: str, url: object) -> None:
+def _check_url(name: str, url: str) -> None:
     from urllib.parse import urlsplit  # would cost every import 4 ms
 
+    text = url.strip()
     try:
-        parts = urlsplit(str(url).strip())
+        parts = urlsplit(text)
         # Checked on the text: urlsplit drops tabs and line breaks.
-        printable = all("!" <= character <= "~" for character in str(url).strip())
-        fine = isinstance(url, str) and printable and parts.scheme in {"http", "https"} and bool(parts.hostname)
+        printable = all("!" <= character <= "~" for character in text)
+        fine = printable and parts.scheme in {"http", "https"} and bool(parts.hostname)
         # `port` raises ValueError for a port that is not a number. The config's path is appended to the CDN's URL, so
         # that one must not have a query.
         fine = fine and parts.port != 0
@@ -74,7 +83,33 @@ def _check_url(name: str, url: object) -> None:
     except ValueError:
         fine = False
     if not fine:
-        raise ValueError(f"{name} must be an http(s) URL, not {url!r}")
+        raise ValueError(f"{name} must be an http(s) URL, not {shown_url(url)!r}")
+
+
+def shown_url(url: str) -> str:
+    """Return a URL as an error, a reason or a log may show it: ``"http://***@host/path?***"``.
+
+    What may be secret is hidden: user name, password, query, fragment, an SDK key. So is text that does not look like
+    a URL or a host, as it may be a secret that was pasted into the wrong place. Of a URL that cannot be read, rather
+    too much is hidden than too little: everything before the last ``@``, and a port that is not a number. Text beyond
+    200 characters is cut off. Control characters stay: show the ``repr()`` of a URL that was not checked.
+    """
+    text = url.strip()
+    key = re.search("sk_(dev|prod)_", text, re.IGNORECASE)
+    if key is not None:
+        text = f"{text[: key.end()]}***"
+    scheme = re.match("[a-z][a-z0-9+.-]*:/{2,}", text, re.IGNORECASE)
+    start = "" if scheme is None else scheme.group()
+    _, at, rest = text[len(start) :].rpartition("@")
+    rest = re.sub("([?#]).*", r"\1***", rest, flags=re.DOTALL)
+    host, slash, path = rest.partition("/")
+    name, colon, port = host.rpartition(":")
+    if colon and "[" not in host and not port.isdecimal():
+        host = f"{name}:***"
+    if not (start or at or key) and not (len(host) <= _MAX_HOST and re.fullmatch(_HOST, host)):
+        return "***"
+    shown = f"{start}{'***@' if at else ''}{host}{slash}{path}"
+    return shown if len(shown) <= _MAX_SHOWN else f"{shown[: _MAX_SHOWN - 3]}..."
 
 
 def check_sizes(**sizes: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,11 +18,10 @@ from ._runtime.config_feed import ConfigFeed
 from ._runtime.delivery import Ingest
 from ._runtime.engine import Engine
 from ._sdk_key import SdkKey, parse_sdk_key, redact
-from ._settings import check_number, check_sizes, urls
+from ._settings import check_function, check_http_client, check_number, check_sizes, check_snapshot, urls
 from ._types import plain_text
 
 if TYPE_CHECKING:
-    import os
     from types import TracebackType
     from typing import Never, Self
 
@@ -63,6 +63,7 @@ class SignaKitClient:
         bot_detector: Says whether a User-Agent is a bot's, instead of ``signakit_flags.is_bot``.
 
     Raises:
+        TypeError: An argument has the wrong type, as ``sync_client`` where it is an ``httpx.AsyncClient``.
         ValueError: The key is missing or malformed, a URL is not http(s), or a number is out of range.
     """
 
@@ -88,17 +89,18 @@ class SignaKitClient:
         check_number("timeout", timeout, above=0)
         check_sizes(max_batch_size=max_batch_size, max_queue_size=max_queue_size, max_config_size=max_config_size)
         cdn, events = urls(cdn_url, events_url)
+        check_http_client("async_client", async_client)
+        check_http_client("sync_client", sync_client)
+        check_function("bot_detector", bot_detector)
+        check_snapshot(snapshot_path, snapshot_store)
         store: KeyedStore | None = None
         if snapshot_path is not None or snapshot_store is not None:
             from ._runtime import snapshot_store as stores  # only where it is wanted
 
-            if snapshot_store is None:
-                assert snapshot_path is not None
-                store = stores.FileStore(snapshot_path, key, max_config_size)
-            elif snapshot_path is None:
+            if snapshot_store is not None:
                 store = stores.KeyedStore(snapshot_store, key, max_config_size)
-            else:
-                raise ValueError("snapshot_path and snapshot_store exclude each other")
+            elif snapshot_path is not None:
+                store = stores.FileStore(snapshot_path, key, max_config_size)
         feed = ConfigFeed(
             url=f"{cdn}/configs/{key.org_id}/{key.project_id}/{key.environment}/latest.json",
             key=key,
@@ -142,9 +144,11 @@ class SignaKitClient:
             bot_detector: As for the client.
 
         Raises:
+            TypeError: ``config`` is none of these, or ``bot_detector`` is not a function.
             ValueError: The config cannot be read.
             OSError: The file cannot be read.
         """
+        check_function("bot_detector", bot_detector)
         if isinstance(config, Mapping):
             import msgspec
 
@@ -154,6 +158,8 @@ class SignaKitClient:
                 raise ValueError(f"config is not JSON: {error}") from error
         elif isinstance(config, (bytes, bytearray, memoryview)):
             body = bytes(config)
+        elif not isinstance(config, (str, os.PathLike)):
+            raise TypeError(f"config must be a mapping, JSON bytes or a path, not {type(config).__name__}")
         else:
             with open(config, "rb") as file:  # noqa: PTH123  # pathlib would take "" for the current folder
                 body = file.read()

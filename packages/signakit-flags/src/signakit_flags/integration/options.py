@@ -239,13 +239,6 @@ class _Reader:
         keywords = {name: self._given[name] for name in CLIENT_KEYWORDS if self._given.get(name) is not None}
         if "bot_detector" in keywords:
             keywords["bot_detector"] = self.function("bot_detector")
-        for name, needed in (
-            ("async_client", ("build_request", "aclose")),
-            ("sync_client", ("build_request", "close")),
-            ("snapshot_store", ("load", "save")),
-        ):
-            if not all(hasattr(keywords[name], method) for method in needed if name in keywords):
-                self._problem("invalid", name, f"cannot be a {type(keywords[name]).__name__}")
         if _error_of(keywords) is None:
             return keywords
         # Something is wrong. Asked one by one, each says for itself.
@@ -255,10 +248,16 @@ class _Reader:
             return keywords
         alone = {name: error for name in keywords if (error := _error_of({name: keywords[name]})) is not None}
         for name, reason in alone.items():
-            self._problem("invalid", name, f"cannot be used: {reason}")
+            self._problem("invalid", name, self._spelled(reason.removeprefix(f"{name} ")))
         if not alone:
             self._problem("invalid", ", ".join(keywords), f"cannot be used together: {_error_of(keywords)}")
         return keywords
+
+    def _spelled(self, reason: str) -> str:
+        """Return a reason of the client's, with the options that it names as the framework spells them."""
+        for name in ("async_client", "sync_client"):
+            reason = reason.replace(name, self._spell(name))
+        return reason
 
 
 def _at(path: str) -> Any:

@@ -189,12 +189,6 @@ def _config_path(config: pytest.Config) -> Path | None:
 
 def _refuse(host: str) -> str | None:
     """Return why a host must not be connected to; None for this machine."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return None
-    from ipaddress import ip_address
+    from ._settings import is_loopback
 
-    try:
-        here = ip_address(host).is_loopback
-    except ValueError:
-        here = False
-    return None if here else _REFUSED.format(host=host)
+    return None if is_loopback(host) else _REFUSED.format(host=host)

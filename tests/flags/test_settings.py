@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signakit_flags import SignaKitClient, create_instance
-from signakit_flags._settings import is_loopback, shown_url
+from signakit_flags._settings import conceal, is_loopback, shown_url
 from support.configs import SDK_KEY
 
 CDN = "https://d30l2rkped5b4m.cloudfront.net"
@@ -160,6 +160,31 @@ def test_a_url_without_secrets_is_shown_as_it_is(url: str) -> None:
 )
 def test_what_may_be_secret_in_a_url_is_hidden(url: str, shown: str) -> None:
     assert shown_url(url) == shown
+
+
+def test_settings_are_concealed_and_stay_equal() -> None:
+    given = {
+        "SIGNAKIT_SDK_KEY": "s3cret",
+        "sdk_key": None,
+        "cdn_url": "http://user:s3cret@cdn",
+        "sdkkey": "sk_dev_org_1_s3cret",
+        "identify": "task_helpers.identify",
+        "timeout": 3,
+    }
+    concealed = conceal(given)
+    assert concealed == given
+    assert repr(concealed) == repr(
+        {
+            "SIGNAKIT_SDK_KEY": "***",
+            "sdk_key": None,
+            "cdn_url": "http://***@cdn",
+            "sdkkey": "sk_dev_***",
+            "identify": "task_helpers.identify",
+            "timeout": 3,
+        }
+    )
+    assert concealed is not given
+    assert repr(conceal(concealed)) == repr(concealed)
 
 
 def test_a_long_url_is_shown_cut() -> None:

@@ -17,8 +17,18 @@ from ._runtime import process
 from ._runtime.config_feed import ConfigFeed
 from ._runtime.delivery import Ingest
 from ._runtime.engine import Engine
+from ._runtime.flow import Body
 from ._sdk_key import SdkKey, parse_sdk_key, redact
-from ._settings import check_function, check_http_client, check_number, check_sizes, check_snapshot, urls
+from ._settings import (
+    check_function,
+    check_http_client,
+    check_number,
+    check_sizes,
+    check_snapshot,
+    conceal,
+    hide_url,
+    urls,
+)
 from ._types import plain_text
 
 if TYPE_CHECKING:
@@ -84,6 +94,8 @@ class SignaKitClient:
         snapshot_store: SnapshotStore | None = None,
         bot_detector: Callable[[str], bool] | None = None,
     ) -> None:
+        # First of all, before anything can raise: error trackers store the local variables of each frame.
+        sdk_key, cdn_url, events_url = conceal(sdk_key), hide_url(cdn_url), hide_url(events_url)
         key = parse_sdk_key(sdk_key)
         check_number("polling_interval", polling_interval, at_least=0)
         check_number("timeout", timeout, above=0)
@@ -102,7 +114,7 @@ class SignaKitClient:
             elif snapshot_path is not None:
                 store = stores.FileStore(snapshot_path, key, max_config_size)
         feed = ConfigFeed(
-            url=f"{cdn}/configs/{key.org_id}/{key.project_id}/{key.environment}/latest.json",
+            url=hide_url(f"{cdn}/configs/{key.org_id}/{key.project_id}/{key.environment}/latest.json"),
             key=key,
             max_size=max_config_size,
             polling_interval=polling_interval,
@@ -153,16 +165,16 @@ class SignaKitClient:
             import msgspec
 
             try:
-                body = msgspec.json.encode(dict(config))
+                body = Body(msgspec.json.encode(dict(config)))
             except (TypeError, ValueError, RecursionError) as error:
                 raise ValueError(f"config is not JSON: {error}") from error
         elif isinstance(config, (bytes, bytearray, memoryview)):
-            body = bytes(config)
+            config = body = Body(config)
         elif not isinstance(config, (str, os.PathLike)):
             raise TypeError(f"config must be a mapping, JSON bytes or a path, not {type(config).__name__}")
         else:
             with open(config, "rb") as file:  # noqa: PTH123  # pathlib would take "" for the current folder
-                body = file.read()
+                body = Body(file.read())
         limit = max(1, len(body))
         feed = ConfigFeed(url="", key=_NO_KEY, max_size=limit, polling_interval=0)
         feed.load_static(body)
@@ -182,6 +194,8 @@ class SignaKitClient:
         return self
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_engine"):  # an error tracker asks, where the key or a setting was refused
+            return f"<{type(self).__name__} that was not made>"
         return f"<{type(self).__name__} {self._description} {'ready' if self.is_ready else 'not ready'}>"
 
     def __reduce__(self) -> Never:
@@ -366,6 +380,7 @@ class SignaKitClient:
 
 def create_instance(sdk_key: str | None, **kwargs: Any) -> SignaKitClient | None:
     """Return a client, or None, logged at ERROR, where ``SignaKitClient`` raises ``ValueError``."""
+    sdk_key, kwargs = conceal(sdk_key), conceal(kwargs)
     try:
         return SignaKitClient(sdk_key, **kwargs)
     except ValueError as error:

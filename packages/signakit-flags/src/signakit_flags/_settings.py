@@ -15,12 +15,13 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Any, TypeVar, overload
 
+from ._sdk_key import conceal_key
 from ._types import short
 
-if TYPE_CHECKING:
-    from typing import Any
+ValueT = TypeVar("ValueT")
 
 DEFAULT_CDN_URL = "https://d30l2rkped5b4m.cloudfront.net"
 DEFAULT_EVENTS_URL = "https://60amq9ozsf.execute-api.us-east-2.amazonaws.com/v1/flag-events"
@@ -29,6 +30,7 @@ _EMULATOR_EVENTS_PATH = "/v1/flag-events"
 _MAX_WHOLE = 1e15
 _MAX_SECONDS = 1e6  # eleven days; beyond 4e6 some systems cannot wait
 _MAX_SHOWN = 200
+_KEY = "sk_(dev|prod)_"
 _MAX_HOST = 63  # a host may be longer, but then it may as well be a token
 _HOST = r"([\w-]+\.)+[\w-]+\.?(:\d+)?|[\w-]+:(\d+|\*{3})|localhost"
 
@@ -44,20 +46,20 @@ def urls(cdn_url: str | None, events_url: str | None) -> tuple[str, str]:
         TypeError: The argument is not text.
         ValueError: The first one that is given is not an http(s) URL. The message names the argument or the variable.
     """
-    emulator = os.environ.get("SIGNAKIT_EMULATOR_URL", "").strip().rstrip("/")
+    emulator = hide_url(os.environ.get("SIGNAKIT_EMULATOR_URL", "").strip().rstrip("/"))
     cdn = _first_url(
         ("cdn_url", cdn_url),
-        ("SIGNAKIT_CDN_URL", os.environ.get("SIGNAKIT_CDN_URL")),
+        ("SIGNAKIT_CDN_URL", hide_url(os.environ.get("SIGNAKIT_CDN_URL"))),
         ("SIGNAKIT_EMULATOR_URL", emulator),
         ("the default", DEFAULT_CDN_URL),
     )
     events = _first_url(
         ("events_url", events_url),
-        ("SIGNAKIT_EVENTS_URL", os.environ.get("SIGNAKIT_EVENTS_URL")),
-        ("SIGNAKIT_EMULATOR_URL", emulator and emulator + _EMULATOR_EVENTS_PATH),
+        ("SIGNAKIT_EVENTS_URL", hide_url(os.environ.get("SIGNAKIT_EVENTS_URL"))),
+        ("SIGNAKIT_EMULATOR_URL", emulator and hide_url(emulator + _EMULATOR_EVENTS_PATH)),
         ("the default", DEFAULT_EVENTS_URL),
     )
-    return cdn.rstrip("/"), events
+    return hide_url(cdn.rstrip("/")), events
 
 
 def _first_url(*choices: tuple[str, object]) -> str:
@@ -66,28 +68,81 @@ def _first_url(*choices: tuple[str, object]) -> str:
     name, url = next(given)
     if not isinstance(url, str):
         raise TypeError(f"{name} must be an http(s) URL as a str, not {type(url).__name__}")
+    url = hide_url(url.strip())
     _check_url(name, url)
-    return url.strip()
+    return url
 
 
 def _check_url(name: str, url: str) -> None:
+    # The config's path is appended to the CDN's URL, so that one must not have a query.
+    if not _is_http(url, may_have_query=name in {"events_url", "SIGNAKIT_EVENTS_URL"}):
+        raise ValueError(f"{name} must be an http(s) URL, not {shown_url(url)!r}")
+
+
+def _is_http(url: str, *, may_have_query: bool) -> bool:
+    """Return whether requests can be made to a URL. Raises nothing, since its local variables show the whole URL."""
     from urllib.parse import urlsplit  # would cost every import 4 ms
 
-    text = url.strip()
     try:
-        parts = urlsplit(text)
+        parts = urlsplit(url)
         # Checked on the text: urlsplit drops tabs and line breaks.
-        printable = all("!" <= character <= "~" for character in text)
+        printable = all("!" <= character <= "~" for character in url)
         fine = printable and parts.scheme in {"http", "https"} and bool(parts.hostname)
-        # `port` raises ValueError for a port that is not a number. The config's path is appended to the CDN's URL, so
-        # that one must not have a query.
-        fine = fine and parts.port != 0
-        if name not in {"events_url", "SIGNAKIT_EVENTS_URL"}:
-            fine = fine and not parts.query and not parts.fragment
+        # `port` raises ValueError for a port that is not a number.
+        fine = fine and parts.port != 0 and (may_have_query or not (parts.query or parts.fragment))
     except ValueError:
         fine = False
-    if not fine:
-        raise ValueError(f"{name} must be an http(s) URL, not {shown_url(url)!r}")
+    return fine
+
+
+class _Url(str):
+    """A URL whose ``repr()`` is shown as ``shown_url`` does: error trackers store that of local variables."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(shown_url(self))
+
+
+@overload
+def hide_url(url: str) -> str: ...
+@overload
+def hide_url(url: None) -> None: ...
+def hide_url(url: str | None) -> str | None:
+    """Return the same URL, whose ``repr()`` shows no secret of it; other values as they are."""
+    return _Url(url) if isinstance(url, str) else url
+
+
+@overload
+def conceal(value: str) -> str: ...
+@overload
+def conceal(value: None) -> None: ...
+@overload
+def conceal(value: Mapping[str, ValueT]) -> dict[str, ValueT]: ...
+@overload
+def conceal(value: Any) -> Any: ...
+def conceal(value: Any) -> Any:
+    """Return an SDK key, or settings that hold one, so that their ``repr()`` does not show secrets.
+
+    Error trackers store the ``repr()`` of the local variables of each frame. Conceal a key in the first statement of a
+    function that takes one.
+
+    Args:
+        value: A key: the result is equal to it, and still a ``str``. Or settings by name, which are returned in a new
+            dict: a value whose name ends in ``sdk_key``, in any case, is concealed as a key, and other text as a URL,
+            which is still equal to it and is shown without user name, password and SDK key.
+    """
+    if not isinstance(value, Mapping):
+        return conceal_key(value)
+    concealed = {}
+    for name, item in value.items():
+        if str(name).lower().endswith("sdk_key"):
+            concealed[name] = conceal_key(item)
+        elif isinstance(item, str) and re.search(f"://|{_KEY}", item, re.IGNORECASE):
+            concealed[name] = hide_url(item)
+        else:
+            concealed[name] = item
+    return concealed
 
 
 def shown_url(url: str) -> str:
@@ -99,7 +154,7 @@ def shown_url(url: str) -> str:
     200 characters is cut off. Control characters stay: show the ``repr()`` of a URL that was not checked.
     """
     text = url.strip()
-    key = re.search("sk_(dev|prod)_", text, re.IGNORECASE)
+    key = re.search(_KEY, text, re.IGNORECASE)
     if key is not None:
         text = f"{text[: key.end()]}***"
     scheme = re.match("[a-z][a-z0-9+.-]*:/{2,}", text, re.IGNORECASE)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from .._log import logger
+from .flow import Body
 
 if TYPE_CHECKING:
     from .._sdk_key import SdkKey
@@ -89,7 +90,7 @@ class KeyedStore:
             # A memoryview: the body is copied once, not twice.
             end = bytes(data[:_MAX_HEADER]).index(b"\n") + 1
             header = json.loads(data[:end])
-            body = bytes(memoryview(data)[end:])
+            body = Body(memoryview(data)[end:])
             if header["format"] != _FORMAT or header["owner"] != self._owner:
                 return None
             whole = header["length"] == len(body) <= self._max_size

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import SignaKitClient
 from .._running_loop import loop_is_running
-from .._settings import check_function, check_number
+from .._settings import check_function, check_number, conceal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +46,7 @@ class LazyClient(SignaKitClient):
         may_load: Callable[[], bool] | None = None,
         **keywords: Any,
     ) -> None:
+        sdk_key, keywords = conceal(sdk_key), conceal(keywords)
         check_number("ready_timeout", ready_timeout, at_least=0)
         check_function("may_load", may_load)
         super().__init__(sdk_key, **keywords)

@@ -117,6 +117,69 @@ def test_a_url_that_is_not_text_is_a_type_error_that_names_its_type(name: str, u
         SignaKitClient(SDK_KEY, **{name: url})
 
 
+# --- a production key in the wrong place ------------------------------------------------------------------------------
+
+PROD = "sk_prod_org1_1234_s3cret"
+
+
+def said(caplog: pytest.LogCaptureFixture, key: str, **arguments: Any) -> list[str]:
+    SignaKitClient(key, **arguments)
+    assert all(record.levelname == "WARNING" for record in caplog.records)
+    assert "s3cret" not in caplog.text
+    return [record.getMessage() for record in caplog.records]
+
+
+def test_a_production_key_with_the_variable_of_the_emulator_is_one_warning(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("SIGNAKIT_EMULATOR_URL", "http://me:s3cret@127.0.0.1:4747")
+    [message] = said(caplog, PROD)
+    assert message == (
+        "a production key (sk_prod_***) is used with SIGNAKIT_EMULATOR_URL (http://***@127.0.0.1:4747):"
+        " unset the variable, or use a development key"
+    )
+    caplog.clear()
+    assert len(said(caplog, PROD, cdn_url="https://cdn.example")) == 1
+    caplog.clear()
+    assert said(caplog, PROD, cdn_url="https://cdn.example", events_url="https://events.example") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "url"), [("cdn_url", "http://cdn.example/x"), ("events_url", "HTTP://me:s3cret@10.0.0.1:80/x?s3cret")]
+)
+def test_a_production_key_over_http_to_another_host_is_a_warning(
+    name: str, url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    message = f"a production key (sk_prod_***) is used over http, where others can read it: {{}} is {shown_url(url)}"
+    assert said(caplog, PROD, **{name: url}) == [message.format(name)]
+    caplog.clear()
+    monkeypatch.setenv(f"SIGNAKIT_{name.upper()}", url)
+    assert said(caplog, PROD) == [message.format(f"SIGNAKIT_{name.upper()}")]
+
+
+@pytest.mark.parametrize(
+    ("key", "url"),
+    [
+        (PROD, "https://cdn.example"),
+        (PROD, "HTTPS://cdn.example"),
+        (PROD, "http://localhost:8000"),
+        (PROD, "http://[::1]:8000"),
+        (SDK_KEY, "http://cdn.example"),
+    ],
+)
+def test_nothing_is_said_of_https_of_this_machine_and_of_a_development_key(
+    key: str, url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert said(caplog, key, cdn_url=url, events_url=url) == []
+
+
+def test_nothing_is_said_of_a_development_key_with_the_emulator(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("SIGNAKIT_EMULATOR_URL", EMULATOR)
+    assert said(caplog, SDK_KEY) == []
+
+
 # --- how a URL is shown -----------------------------------------------------------------------------------------------
 
 KEPT = [

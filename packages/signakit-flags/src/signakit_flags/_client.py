@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from . import _hook
 from ._evaluation.bots import is_bot
 from ._log import logger
-from ._names import DEVELOPMENT, USER_AGENT
+from ._names import DEVELOPMENT, PRODUCTION, USER_AGENT
 from ._pinned_context import PinnedUserContext
 from ._running_loop import loop_is_running
 from ._runtime import process
@@ -100,7 +100,7 @@ class SignaKitClient:
         check_number("polling_interval", polling_interval, at_least=0)
         check_number("timeout", timeout, above=0)
         check_sizes(max_batch_size=max_batch_size, max_queue_size=max_queue_size, max_config_size=max_config_size)
-        cdn, events = urls(cdn_url, events_url)
+        cdn, events = urls(cdn_url, events_url, production=key.environment == PRODUCTION)
         check_http_client("async_client", async_client)
         check_http_client("sync_client", sync_client)
         check_function("bot_detector", bot_detector)

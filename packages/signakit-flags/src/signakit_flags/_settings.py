@@ -18,6 +18,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, TypeVar, overload
 
+from ._log import logger
 from ._sdk_key import conceal_key
 from ._types import short
 
@@ -26,6 +27,7 @@ ValueT = TypeVar("ValueT")
 DEFAULT_CDN_URL = "https://d30l2rkped5b4m.cloudfront.net"
 DEFAULT_EVENTS_URL = "https://60amq9ozsf.execute-api.us-east-2.amazonaws.com/v1/flag-events"
 
+_EMULATOR = "SIGNAKIT_EMULATOR_URL"
 _EMULATOR_EVENTS_PATH = "/v1/flag-events"
 _MAX_WHOLE = 1e15
 _MAX_SECONDS = 1e6  # eleven days; beyond 4e6 some systems cannot wait
@@ -35,48 +37,66 @@ _MAX_HOST = 63  # a host may be longer, but then it may as well be a token
 _HOST = r"([\w-]+\.)+[\w-]+\.?(:\d+)?|[\w-]+:(\d+|\*{3})|localhost"
 
 
-def urls(cdn_url: str | None, events_url: str | None) -> tuple[str, str]:
+def urls(cdn_url: str | None, events_url: str | None, *, production: bool = False) -> tuple[str, str]:
     """Return where configs come from, without a slash at the end, and where events are posted.
 
     Args:
         cdn_url: The argument of the client, or None.
         events_url: The argument of the client, or None.
+        production: The key is a production key. Then a WARNING names each URL that such a key should not meet: one of
+            the emulator's variable, and one by which key and users could be read on the way.
 
     Raises:
         TypeError: The argument is not text.
         ValueError: The first one that is given is not an http(s) URL. The message names the argument or the variable.
     """
-    emulator = hide_url(os.environ.get("SIGNAKIT_EMULATOR_URL", "").strip().rstrip("/"))
-    cdn = _first_url(
+    emulator = hide_url(os.environ.get(_EMULATOR, "").strip().rstrip("/"))
+    cdn_name, cdn = _first_url(
         ("cdn_url", cdn_url),
         ("SIGNAKIT_CDN_URL", hide_url(os.environ.get("SIGNAKIT_CDN_URL"))),
-        ("SIGNAKIT_EMULATOR_URL", emulator),
+        (_EMULATOR, emulator),
         ("the default", DEFAULT_CDN_URL),
     )
-    events = _first_url(
+    events_name, events = _first_url(
         ("events_url", events_url),
         ("SIGNAKIT_EVENTS_URL", hide_url(os.environ.get("SIGNAKIT_EVENTS_URL"))),
-        ("SIGNAKIT_EMULATOR_URL", emulator and hide_url(emulator + _EMULATOR_EVENTS_PATH)),
+        (_EMULATOR, emulator and hide_url(emulator + _EMULATOR_EVENTS_PATH)),
         ("the default", DEFAULT_EVENTS_URL),
     )
+    if production:
+        # By name: one variable may stand for both.
+        for name, url in {events_name: events, cdn_name: cdn}.items():
+            _warn_of_production(name, url)
     return hide_url(cdn.rstrip("/")), events
 
 
-def _first_url(*choices: tuple[str, object]) -> str:
-    """Return the first URL that is given, checked; an error names where it came from."""
+def _warn_of_production(name: str, url: str) -> None:
+    from urllib.parse import urlsplit  # as below
+
+    parts = urlsplit(url)
+    if name == _EMULATOR:
+        logger.warning(
+            "a production key (sk_prod_***) is used with %s (%s): unset the variable, or use a development key",
+            name,
+            shown_url(url),
+        )
+    elif parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        logger.warning(
+            "a production key (sk_prod_***) is used over http, where others can read it: %s is %s", name, shown_url(url)
+        )
+
+
+def _first_url(*choices: tuple[str, object]) -> tuple[str, str]:
+    """Return where the first URL that is given comes from, and the URL, checked; an error names where it came from."""
     given = ((name, url) for name, url in choices if not (url is None or (isinstance(url, str) and not url.strip())))
     name, url = next(given)
     if not isinstance(url, str):
         raise TypeError(f"{name} must be an http(s) URL as a str, not {type(url).__name__}")
     url = hide_url(url.strip())
-    _check_url(name, url)
-    return url
-
-
-def _check_url(name: str, url: str) -> None:
     # The config's path is appended to the CDN's URL, so that one must not have a query.
     if not _is_http(url, may_have_query=name in {"events_url", "SIGNAKIT_EVENTS_URL"}):
         raise ValueError(f"{name} must be an http(s) URL, not {shown_url(url)!r}")
+    return name, url
 
 
 def _is_http(url: str, *, may_have_query: bool) -> bool:

@@ -29,6 +29,7 @@ from ._settings import (
     hide_url,
     urls,
 )
+from ._signal_handlers import let_through
 from ._types import plain_text
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ class SignaKitClient:
         cdn_url: Where configs come from. Without it ``SIGNAKIT_CDN_URL``, then ``SIGNAKIT_EMULATOR_URL``, then the
             service itself.
         async_client: Used for every request made on an event loop, instead of one of our own. Never closed by us.
-        sync_client: Used for every request made from threads, instead of one of our own. Never closed by us.
+        sync_client: Used for every request made from threads, instead of one of our own. Never closed by us. Injected
+            alone, it makes the requests of the awaited methods, too, in a thread.
         polling_interval: Seconds between polls, give or take a tenth; 0 turns polling off.
         timeout: Seconds that one request may take. An injected ``sync_client`` may take as many for each address of a
             host that it tries to connect to.
@@ -265,6 +267,7 @@ class SignaKitClient:
         try:
             return bool(self._bot_detector(user_agent))
         except Exception as error:  # noqa: BLE001  # the application's own code: a request must not fail by it
+            let_through(error)
             self._engine.outbox.warnings.once("bot_detector", "bot_detector raised %r; taken for a human", error)
             return False
 

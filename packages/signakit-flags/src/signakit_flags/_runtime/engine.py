@@ -53,6 +53,8 @@ class Engine:
         exposures: Which exposures were sent.
         ingest: The endpoint that takes events; None offline.
         life: The phase of the client.
+        uses_loops: False where only a sync client was injected. Then it makes every request, in threads: one of our own
+            would go past it, to the network that a test has shut off, or around a proxy.
         transport: Requests from threads.
         handover: Who polls and sends.
         exposures_suppressed: Exposures that were not sent again.
@@ -83,6 +85,7 @@ class Engine:
         self.life: Life = Life()
         # Only an async client was injected: the application wants its events on a loop.
         self._prefers_loop = async_client is not None and sync_client is None
+        self.uses_loops: bool = sync_client is None or async_client is not None
         self.transport: SyncTransport = SyncTransport(sync_client, timeout=timeout, max_config_size=max_config_size)
         self._async_transport = partial(AsyncTransport, async_client, timeout=timeout, max_config_size=max_config_size)
         self.handover: Handover = Handover(self)
@@ -205,7 +208,7 @@ class Engine:
         self._notice_fork()
         if self.ingest is None:
             return OnReadyResult(success=True)
-        self._prepare(sync=False)
+        self._prepare(sync=not self.uses_loops)
         self.handover.adopt()
         waiter = LoopWaiter()
         ticket = self._ask(waiter.notify, timeout, fresh=fresh)

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ... import _hook
+from ..._signal_handlers import let_through
 from .bodies import body_of
 from .deadline import deadline
 from .environment import import_for_threads, sync_client
@@ -74,6 +75,7 @@ class SyncTransport:
             finally:
                 response.close()
         except Exception as error:  # noqa: BLE001  # an injected client may raise anything
+            let_through(error)
             return failure_of(error, timeout)
         finally:
             deadline.end()

@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+import copy
+import json
 import logging
+import pickle
+from typing import Any
 
+import pydantic
 import pytest
 
 from signakit_flags import SignaKitClient, create_instance, parse_sdk_key
 from signakit_flags._sdk_key import redact
+from signakit_flags.integration import parse_options
 
 SECRET = "S3cr3tRandomPart"
 
@@ -82,6 +88,47 @@ def test_a_key_that_is_no_text_is_a_value_error_that_does_not_show_it(wrong: obj
     with pytest.raises(ValueError, match=type(wrong).__name__) as raised:
         parse_sdk_key(wrong)  # type: ignore[arg-type]  # what is tested
     assert "abc" not in str(raised.value)
+
+
+class Wrapped:
+    def get_secret_value(self) -> str:
+        return f"sk_dev_org_12_{SECRET}"
+
+
+@pytest.mark.parametrize(
+    ("key", "advice"),
+    [
+        (pydantic.SecretStr(f"sk_dev_org_12_{SECRET}"), "not SecretStr: pass what its .get_secret_value() returns"),
+        (Wrapped(), "not Wrapped: pass what its .get_secret_value() returns"),
+        (f"sk_dev_org_12_{SECRET}".encode(), "not bytes: pass what its .decode() returns"),
+        (bytearray(b"sk_dev"), "not bytearray: pass what its .decode() returns"),
+        (12, "not int"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_key_that_is_no_text_says_what_to_pass(key: Any, advice: str) -> None:
+    for take in (parse_sdk_key, SignaKitClient):
+        with pytest.raises(ValueError) as raised:
+            take(key)
+        assert str(raised.value) == f"SignaKit SDK key must be a str, {advice}"
+    assert advice in parse_options({"sdk_key": key}).problems[0].message
+
+
+def test_the_text_of_a_key_is_text_whose_representation_is_redacted() -> None:
+    plain = f"sk_prod_org_12_{SECRET}"
+    text = parse_sdk_key(f" {plain}\n").text
+    assert isinstance(text, str)
+    assert (text, hash(text), f"{text}", str(text), json.dumps(text)) == (
+        plain,
+        hash(plain),
+        plain,
+        plain,
+        f'"{plain}"',
+    )
+    assert type(str(text)) is str
+    assert repr([text, {"X-SDK-Key": text}]) == "['sk_prod_***', {'X-SDK-Key': 'sk_prod_***'}]"
+    for copied in (pickle.loads(pickle.dumps(text)), copy.deepcopy(text)):
+        assert (copied, repr(copied)) == (plain, "'sk_prod_***'")
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,7 @@ def test_what_the_config_says_goes_before_the_defaults(make_app: Any, monkeypatc
     [
         ({"SIGNAKIT_SDK_KEY": None}, "WARNING", "SIGNAKIT_SDK_KEY is missing; flags are off."),
         ({"SIGNAKIT_POLING_INTERVAL": 5}, "WARNING", "is ignored. Did you mean SIGNAKIT_POLLING_INTERVAL?"),
-        ({"SIGNAKIT_TIMEOUT": "soon"}, "ERROR", "SIGNAKIT_TIMEOUT cannot be used"),
+        ({"SIGNAKIT_TIMEOUT": "soon"}, "ERROR", "SIGNAKIT_TIMEOUT must be a finite number, not 'soon'; flags are off."),
         ({"SIGNAKIT_SDK_KEY": "nonsense"}, "ERROR", "SIGNAKIT_SDK_KEY is malformed"),
         ({"SIGNAKIT_IDENTIFY": "no.such.path"}, "ERROR", "SIGNAKIT_IDENTIFY is 'no.such.path', which cannot be"),
     ],

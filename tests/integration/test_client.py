@@ -187,6 +187,22 @@ def test_a_flag_flipped_later_is_seen(server: FlagServer, make: Callable[..., La
     assert wait_until(lambda: (user := client.create_user_context("u")) is not None and not user.is_enabled("switch"))
 
 
+@pytest.mark.parametrize(
+    ("keywords", "error", "message"),
+    [
+        ({"ready_timeout": "2"}, ValueError, "ready_timeout must be a finite number, not '2'"),
+        ({"ready_timeout": -1}, ValueError, "ready_timeout must be at least 0, not -1"),
+        ({"may_load": True}, TypeError, "may_load must be a function, not bool"),
+    ],
+)
+def test_an_argument_that_cannot_be_used_is_an_error_at_once(
+    keywords: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error) as raised:
+        LazyClient(SDK_KEY, **keywords)
+    assert str(raised.value) == message
+
+
 def test_a_wait_that_began_while_the_clock_stood_elsewhere_is_no_longer_than_any(
     server: FlagServer, make: Callable[..., LazyClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:

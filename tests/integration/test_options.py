@@ -144,6 +144,17 @@ def test_a_value_that_cannot_be_used_is_a_problem_that_names_its_option(name: st
     assert only_problem({name: value}) == ("invalid", name)
 
 
+def test_a_client_for_the_other_argument_is_told_as_the_framework_spells_it() -> None:
+    with httpx.Client() as wrong:
+        [problem] = parse_options(
+            {"sdk_key": SDK_KEY, "async_client": wrong}, spell=lambda name: f"FLAGS_{name.upper()}"
+        ).problems
+    assert problem.message == (
+        "FLAGS_ASYNC_CLIENT must be an httpx.AsyncClient, not a sync client (Client):"
+        " pass that one as FLAGS_SYNC_CLIENT"
+    )
+
+
 def test_each_wrong_value_says_for_itself() -> None:
     options = parse_options(
         {"sdk_key": "x", "timeout": 0, "max_batch_size": 0, "visitor_cookie": 1, "polling_intervall": 1}

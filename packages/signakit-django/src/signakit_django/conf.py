@@ -12,7 +12,7 @@ from typing import Any
 from django.apps import apps
 from django.conf import settings
 
-from signakit_flags.integration import Options, Problem, parse_options
+from signakit_flags.integration import Options, Problem, conceal, parse_options
 
 from .integration import DjangoIntegration
 
@@ -34,7 +34,7 @@ class Conf:
     @property
     def options(self) -> Options:
         """The setting, read and checked. See ``integration`` for the one that is in force."""
-        given = self.given
+        given = conceal(self.given) if isinstance(self.given, (dict, str)) else self.given
         if not isinstance(given, dict):
             problem = Problem("invalid", SETTING, f"{SETTING} must be a dict, not {type(given).__name__}")
             return Options(problems=(problem,))

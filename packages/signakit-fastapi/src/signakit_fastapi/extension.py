@@ -10,7 +10,7 @@ from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection
 
 from signakit_flags import SignaKitUserContext
-from signakit_flags.integration import Identity, VisitorCookie, parse_options
+from signakit_flags.integration import Identity, VisitorCookie, conceal, parse_options
 
 from .integration import IDENTITY, StarletteIntegration
 from .middleware import SignaKitMiddleware
@@ -88,6 +88,7 @@ class SignaKit:
         ready_timeout: float = 2.0,
         **client: Unpack[ClientOptions],
     ) -> None:
+        sdk_key = conceal(sdk_key)  # error trackers print local variables
         given = {"sdk_key": sdk_key, "identify": identify, "visitor_cookie": visitor_cookie}
         options = parse_options({**given, "ready_timeout": ready_timeout, **client})
         self.integration: StarletteIntegration = StarletteIntegration(options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -9,21 +10,30 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from . import _hook
 from ._evaluation.bots import is_bot
 from ._log import logger
-from ._names import DEVELOPMENT, USER_AGENT
+from ._names import DEVELOPMENT, PRODUCTION, USER_AGENT
 from ._pinned_context import PinnedUserContext
 from ._running_loop import loop_is_running
 from ._runtime import process
 from ._runtime.config_feed import ConfigFeed
 from ._runtime.delivery import Ingest
 from ._runtime.engine import Engine
+from ._runtime.flow import Body
 from ._runtime.transport import Environment
 from ._sdk_key import SdkKey, parse_sdk_key, redact
-from ._settings import check_number, check_sizes, urls
+from ._settings import (
+    check_function,
+    check_http_client,
+    check_number,
+    check_sizes,
+    check_snapshot,
+    conceal,
+    hide_url,
+    urls,
+)
 from ._signal_handlers import let_through
 from ._types import plain_text
 
 if TYPE_CHECKING:
-    import os
     from types import TracebackType
     from typing import Never, Self
 
@@ -66,6 +76,7 @@ class SignaKitClient:
         bot_detector: Says whether a User-Agent is a bot's, instead of ``signakit_flags.is_bot``.
 
     Raises:
+        TypeError: An argument has the wrong type, as ``sync_client`` where it is an ``httpx.AsyncClient``.
         ValueError: The key is missing or malformed, a URL is not http(s), or a number is out of range.
     """
 
@@ -86,23 +97,26 @@ class SignaKitClient:
         snapshot_store: SnapshotStore | None = None,
         bot_detector: Callable[[str], bool] | None = None,
     ) -> None:
+        # First of all, before anything can raise: error trackers store the local variables of each frame.
+        sdk_key, cdn_url, events_url = conceal(sdk_key), hide_url(cdn_url), hide_url(events_url)
         key = parse_sdk_key(sdk_key)
         check_number("polling_interval", polling_interval, at_least=0)
         check_number("timeout", timeout, above=0)
         check_sizes(max_batch_size=max_batch_size, max_queue_size=max_queue_size, max_config_size=max_config_size)
-        cdn, events = urls(cdn_url, events_url)
+        cdn, events = urls(cdn_url, events_url, production=key.environment == PRODUCTION)
+        check_http_client("async_client", async_client)
+        check_http_client("sync_client", sync_client)
+        check_function("bot_detector", bot_detector)
+        check_snapshot(snapshot_path, snapshot_store)
         store: KeyedStore | None = None
         if snapshot_path is not None or snapshot_store is not None:
             from ._runtime import snapshot_store as stores  # only where it is wanted
 
-            if snapshot_store is None:
-                assert snapshot_path is not None
-                store = stores.FileStore(snapshot_path, key, max_config_size)
-            elif snapshot_path is None:
+            if snapshot_store is not None:
                 store = stores.KeyedStore(snapshot_store, key, max_config_size)
-            else:
-                raise ValueError("snapshot_path and snapshot_store exclude each other")
-        config_url = f"{cdn}/configs/{key.org_id}/{key.project_id}/{key.environment}/latest.json"
+            elif snapshot_path is not None:
+                store = stores.FileStore(snapshot_path, key, max_config_size)
+        config_url = hide_url(f"{cdn}/configs/{key.org_id}/{key.project_id}/{key.environment}/latest.json")
         feed = ConfigFeed(
             url=config_url,
             key=key,
@@ -148,21 +162,25 @@ class SignaKitClient:
             bot_detector: As for the client.
 
         Raises:
+            TypeError: ``config`` is none of these, or ``bot_detector`` is not a function.
             ValueError: The config cannot be read.
             OSError: The file cannot be read.
         """
+        check_function("bot_detector", bot_detector)
         if isinstance(config, Mapping):
             import msgspec
 
             try:
-                body = msgspec.json.encode(dict(config))
+                body = Body(msgspec.json.encode(dict(config)))
             except (TypeError, ValueError, RecursionError) as error:
                 raise ValueError(f"config is not JSON: {error}") from error
         elif isinstance(config, (bytes, bytearray, memoryview)):
-            body = bytes(config)
+            config = body = Body(config)
+        elif not isinstance(config, (str, os.PathLike)):
+            raise TypeError(f"config must be a mapping, JSON bytes or a path, not {type(config).__name__}")
         else:
             with open(config, "rb") as file:  # noqa: PTH123  # pathlib would take "" for the current folder
-                body = file.read()
+                body = Body(file.read())
         limit = max(1, len(body))
         feed = ConfigFeed(url="", key=_NO_KEY, max_size=limit, polling_interval=0)
         feed.load_static(body)
@@ -183,6 +201,8 @@ class SignaKitClient:
         return self
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_engine"):  # an error tracker asks, where the key or a setting was refused
+            return f"<{type(self).__name__} that was not made>"
         return f"<{type(self).__name__} {self._description} {'ready' if self.is_ready else 'not ready'}>"
 
     def __reduce__(self) -> Never:
@@ -368,6 +388,7 @@ class SignaKitClient:
 
 def create_instance(sdk_key: str | None, **kwargs: Any) -> SignaKitClient | None:
     """Return a client, or None, logged at ERROR, where ``SignaKitClient`` raises ``ValueError``."""
+    sdk_key, kwargs = conceal(sdk_key), conceal(kwargs)
     try:
         return SignaKitClient(sdk_key, **kwargs)
     except ValueError as error:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from signakit_flags.integration import conceal
+
 from . import views
 from .cli import commands
 from .integration import FlaskIntegration, spell
@@ -47,7 +49,7 @@ class SignaKit:
         if NAME in app.extensions:
             raise RuntimeError("this app has a SignaKit already: call init_app once for each app")
         defaults: dict[str, Any] = {
-            "sdk_key": os.environ.get("SIGNAKIT_SDK_KEY"),
+            "sdk_key": conceal(os.environ.get("SIGNAKIT_SDK_KEY")),
             "visitor_cookie": {},
             "load_in_tests": False,
         }

@@ -11,6 +11,7 @@ import httpx
 import typer
 
 from signakit_flags import SignaKitClient
+from signakit_flags.integration import shown_url
 
 from .loaded_config import LoadedConfig
 from .output import CommandError
@@ -71,7 +72,7 @@ class _Recorder(httpx.SyncByteStream):
     def attach(self, response: httpx.Response) -> None:
         """Stand between the response and its reader."""
         assert isinstance(response.stream, httpx.SyncByteStream)
-        self.url = str(response.url)
+        self.url = shown_url(str(response.url))
         self._encoding = response.headers.get("content-encoding", "")
         self._chunks.clear()
         self._stream = response.stream

@@ -6,7 +6,7 @@ from pathlib import Path
 import typer
 
 from .loaded_config import LoadedConfig
-from .options import DEFAULT_FILE
+from .options import DEFAULT_FILE, concealed
 from .output import CommandError
 
 
@@ -19,7 +19,7 @@ def load(config: Path | None, sdk_key: str | None) -> LoadedConfig:
     """
     if config is not None and sdk_key is not None:
         raise typer.BadParameter("give either --config or --sdk-key", param_hint="--config")
-    key = sdk_key if sdk_key is not None else os.environ.get("SIGNAKIT_SDK_KEY")
+    key = sdk_key if sdk_key is not None else concealed(os.environ.get("SIGNAKIT_SDK_KEY"))
     if config is None and key:
         from .cdn_fetch import fetch  # imports httpx, which would double the time of `signakit --help`
 

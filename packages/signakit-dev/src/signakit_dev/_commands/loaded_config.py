@@ -1,7 +1,7 @@
 """A config that a command has loaded, from a file or from the CDN."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from signakit_dev._project.reading import BOM
@@ -25,7 +25,7 @@ class LoadedConfig:
     """
 
     name: str
-    body: bytes
+    body: bytes = field(repr=False)  # it names the SDK key
     etag: str | None = None
     version: int | None = None
 

@@ -14,6 +14,14 @@ FAULT_HELP = (
     "latency=SECONDS, hang, refuse, status=503,retry_after=2, garbage or truncated; ,times=3 ends it after three."
 )
 
+
+def concealed(sdk_key: str | None) -> str | None:
+    """Return an SDK key whose ``repr()`` is redacted: a traceback may show the local variables of each frame."""
+    from signakit_flags.integration import conceal  # would lengthen `signakit --help`
+
+    return conceal(sdk_key)
+
+
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text, also for errors.")]
 
 AttributeOption = Annotated[
@@ -42,6 +50,7 @@ SdkKeyOption = Annotated[
     typer.Option(
         "--sdk-key",
         metavar="KEY",
+        parser=concealed,
         help="Fetch the flags with this key instead. Without it: the environment's SIGNAKIT_SDK_KEY. "
         "SIGNAKIT_EMULATOR_URL and SIGNAKIT_CDN_URL say from where, as they do for an application.",
     ),

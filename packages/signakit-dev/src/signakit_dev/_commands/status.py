@@ -14,7 +14,7 @@ from signakit_dev._emulator.faults import fault_from
 from signakit_dev._project.names import ARCHIVED
 
 from .loaded_config import LoadedConfig
-from .options import JsonOption
+from .options import JsonOption, concealed
 from .output import CommandError, command, counted, print_json, printable, show
 
 DEFAULT_URL = "http://127.0.0.1:4747"
@@ -31,7 +31,8 @@ def status(
         str | None, typer.Option("--url", metavar="URL", help=f"Ask this emulator; without options, {DEFAULT_URL}.")
     ] = None,
     sdk_key: Annotated[
-        str | None, typer.Option("--sdk-key", metavar="KEY", help="Ask the CDN for the config of this key.")
+        str | None,
+        typer.Option("--sdk-key", metavar="KEY", parser=concealed, help="Ask the CDN for the config of this key."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -43,7 +44,7 @@ def status(
     if url is not None and sdk_key is not None:
         raise typer.BadParameter("give either --url or --sdk-key", param_hint="--url")
     url = url or (os.environ.get("SIGNAKIT_EMULATOR_URL") if sdk_key is None else None)
-    key = sdk_key or (os.environ.get("SIGNAKIT_SDK_KEY") if url is None else None)
+    key = sdk_key or (concealed(os.environ.get("SIGNAKIT_SDK_KEY")) if url is None else None)
     if key:
         from .cdn_fetch import fetch
 
@@ -55,10 +56,12 @@ def status(
     else:
         base = (url or DEFAULT_URL).rstrip("/")
         state = ask(base)
+        from signakit_flags.integration import shown_url
+
         if as_json:
-            print_json({"emulator": base, **state})
+            print_json({"emulator": shown_url(base), **state})
         else:
-            show_emulator(base, state)
+            show_emulator(shown_url(base), state)
 
 
 # --- an emulator ------------------------------------------------------------------------------------------------------
@@ -73,6 +76,9 @@ def ask(url: str) -> dict[str, Any]:
     """
     import httpx  # would double the time of `signakit --help`
 
+    from signakit_flags.integration import shown_url
+
+    shown = shown_url(url)
     local = False
     try:
         local = urlsplit(url).hostname in LOOPBACK
@@ -80,17 +86,17 @@ def ask(url: str) -> dict[str, Any]:
         with httpx.Client(trust_env=not local, timeout=TIMEOUT) as http:
             answer = http.get(f"{url}/api/state")
     except (httpx.InvalidURL, httpx.UnsupportedProtocol, ValueError) as error:
-        raise typer.BadParameter(f"{url!r}: {error}", param_hint="--url") from None
+        raise typer.BadParameter(f"{shown!r}: {error}", param_hint="--url") from None
     except httpx.HTTPError as error:
         reason = "no answer in time" if isinstance(error, httpx.TimeoutException) else str(error)
         hint = "signakit dev starts one." if local else None
-        raise CommandError(f"no emulator answers at {url}: {reason}", hint=hint, url=url) from None
+        raise CommandError(f"no emulator answers at {shown}: {reason}", hint=hint, url=shown) from None
     try:
         state = answer.json()
     except ValueError:
         state = None
     if answer.is_error or not isinstance(state, dict) or not state.keys() >= STATE:
-        raise CommandError(f"what answers at {url} is no emulator (HTTP {answer.status_code})", url=url)
+        raise CommandError(f"what answers at {shown} is no emulator (HTTP {answer.status_code})", url=shown)
     return state
 
 

@@ -21,7 +21,7 @@ def sdk_key_of(project: Mapping[str, Any]) -> str:
 def named_key(project: Mapping[str, Any]) -> str | None:
     """Return the key that a project names; None where it names none that is well-formed."""
     try:
-        return parse_sdk_key(project.get("sdkKey")).text
+        return str(parse_sdk_key(project.get("sdkKey")).text)  # a key to be read: without its redacted repr()
     except ValueError:
         return None
 

@@ -138,13 +138,14 @@ def decode_config(data: bytes) -> Config:
     Raises:
         ConfigError: The body is no JSON (a lone surrogate in it included), no object, or its ``flags`` is no list.
     """
-    data = data.removeprefix(_BOM)
+    # Not removeprefix(), which would copy the body, and make plain bytes of bytes that do not show what they hold.
+    body = memoryview(data)[len(_BOM) :] if data.startswith(_BOM) else data
     try:
         try:
-            document = _decode_document(data)
+            document = _decode_document(body)
         except msgspec.ValidationError:
             # Some flag is of a wrong shape, or the whole is: decode flag by flag, which is several times slower.
-            return _decode_each_flag(data)
+            return _decode_each_flag(body)
     except RecursionError as error:
         raise ConfigError("config is nested too deeply") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -152,7 +153,7 @@ def decode_config(data: bytes) -> Config:
     return Config(document.flags, _version(document.version), [])
 
 
-def _decode_each_flag(data: bytes) -> Config:
+def _decode_each_flag(data: bytes | memoryview) -> Config:
     try:
         document = _decode_loosely(data)
     except msgspec.ValidationError as error:

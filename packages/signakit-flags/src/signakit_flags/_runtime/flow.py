@@ -15,6 +15,15 @@ MAX_ETAG = 1_024
 # Named tuples: a frozen dataclass would cost every import four times as much, and there are five of these.
 
 
+class Body(bytes):
+    """The body of a request or an answer, whose ``repr()`` is its size: a config names its SDK key."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} bytes>"
+
+
 class Request(NamedTuple):
     """A request to make."""
 

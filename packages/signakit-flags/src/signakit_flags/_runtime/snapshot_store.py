@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from .._log import logger
 from .._signal_handlers import let_through
+from .flow import Body
 
 if TYPE_CHECKING:
     from .._sdk_key import SdkKey
@@ -91,7 +92,7 @@ class KeyedStore:
             # A memoryview: the body is copied once, not twice.
             end = bytes(data[:_MAX_HEADER]).index(b"\n") + 1
             header = json.loads(data[:end])
-            body = bytes(memoryview(data)[end:])
+            body = Body(memoryview(data)[end:])
             if header["format"] != _FORMAT or header["owner"] != self._owner:
                 return None
             whole = header["length"] == len(body) <= self._max_size

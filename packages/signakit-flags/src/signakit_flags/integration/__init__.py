@@ -30,6 +30,7 @@ Nothing here imports a framework, or asyncio.
 
 from .._running_loop import loop_is_running
 from .._runtime.snapshot_store import SnapshotStore
+from .._settings import conceal, shown_url
 from .base import Integration
 from .client import LazyClient
 from .commands import Commands, FlagsUnavailableError, parse_attribute
@@ -65,10 +66,12 @@ __all__ = [
     "VisitorCookie",
     "admits",
     "check_flag_key",
+    "conceal",
     "health_check",
     "is_visitor_id",
     "loop_is_running",
     "new_visitor_id",
     "parse_attribute",
     "parse_options",
+    "shown_url",
 ]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import SignaKitClient
 from .._running_loop import loop_is_running
+from .._settings import check_function, check_number, conceal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +26,10 @@ class LazyClient(SignaKitClient):
         ready_timeout: Seconds that the first use waits for the config, at most, and with it what other threads ask
             meanwhile. On an event loop nothing waits.
         may_load: Asked at each use until the client loads; while it returns False the network is left alone.
+
+    Raises:
+        TypeError: As from ``SignaKitClient``, or ``may_load`` is not a function.
+        ValueError: As from ``SignaKitClient``, or ``ready_timeout`` is not a number of at least 0.
     """
 
     # Of the class, for clients that `offline` makes: those never load.
@@ -41,6 +46,9 @@ class LazyClient(SignaKitClient):
         may_load: Callable[[], bool] | None = None,
         **keywords: Any,
     ) -> None:
+        sdk_key, keywords = conceal(sdk_key), conceal(keywords)
+        check_number("ready_timeout", ready_timeout, at_least=0)
+        check_function("may_load", may_load)
         super().__init__(sdk_key, **keywords)
         self._ready_timeout = ready_timeout
         self._may_load = may_load

@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import Any, Literal, TypeAlias
 
 from .. import SignaKitClient, parse_sdk_key
+from .._settings import conceal
 from .._types import short
 from .client import LazyClient
 from .identity import AnyIdentityResolver, is_async
@@ -140,6 +141,7 @@ def parse_options(
         import_paths: Import what stands behind a dotted path now; else at the first call, which raises where the path
             leads nowhere.
     """
+    given = conceal(given)
     reader = _Reader(given, spell, import_paths=import_paths)
     known = (*_OWN, *CLIENT_KEYWORDS, *extra)
     reader.unknown(given, known)
@@ -177,17 +179,16 @@ class _Reader:
                 self._problem("unknown", str(name), "is no option, and is ignored", hint)
 
     def sdk_key(self) -> str | None:
-        key = self._given.get("sdk_key") or os.environ.get("SIGNAKIT_SDK_KEY")
+        key = self._given.get("sdk_key") or conceal(os.environ.get("SIGNAKIT_SDK_KEY"))
         if not key or (isinstance(key, str) and not key.strip()):
             hint = "Set it, or SIGNAKIT_SDK_KEY in the environment."
             self._problem("missing key", "sdk_key", "is missing", hint)
             return None
         try:
-            parse_sdk_key(key)
-        except (ValueError, TypeError) as error:
+            return parse_sdk_key(key).text
+        except ValueError as error:
             self._problem("invalid", "sdk_key", f"is malformed: {error}")
             return None
-        return str(key)
 
     def function(self, name: str) -> Any:
         """Return a function that is given as it is or by its dotted path."""
@@ -239,13 +240,6 @@ class _Reader:
         keywords = {name: self._given[name] for name in CLIENT_KEYWORDS if self._given.get(name) is not None}
         if "bot_detector" in keywords:
             keywords["bot_detector"] = self.function("bot_detector")
-        for name, needed in (
-            ("async_client", ("build_request", "aclose")),
-            ("sync_client", ("build_request", "close")),
-            ("snapshot_store", ("load", "save")),
-        ):
-            if not all(hasattr(keywords[name], method) for method in needed if name in keywords):
-                self._problem("invalid", name, f"cannot be a {type(keywords[name]).__name__}")
         if _error_of(keywords) is None:
             return keywords
         # Something is wrong. Asked one by one, each says for itself.
@@ -255,10 +249,16 @@ class _Reader:
             return keywords
         alone = {name: error for name in keywords if (error := _error_of({name: keywords[name]})) is not None}
         for name, reason in alone.items():
-            self._problem("invalid", name, f"cannot be used: {reason}")
+            self._problem("invalid", name, self._spelled(reason.removeprefix(f"{name} ")))
         if not alone:
             self._problem("invalid", ", ".join(keywords), f"cannot be used together: {_error_of(keywords)}")
         return keywords
+
+    def _spelled(self, reason: str) -> str:
+        """Return a reason of the client's, with the options that it names as the framework spells them."""
+        for name in ("async_client", "sync_client"):
+            reason = reason.replace(name, self._spell(name))
+        return reason
 
 
 def _at(path: str) -> Any:

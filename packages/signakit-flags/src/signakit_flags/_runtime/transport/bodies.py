@@ -5,6 +5,8 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING
 
+from ..flow import Body
+
 if TYPE_CHECKING:
     import httpx
 
@@ -80,7 +82,7 @@ class ConfigBody:
         """Return the whole body."""
         if self._inflate is not None and not self._inflate.eof:
             raise RefusedError("the compressed body is incomplete")
-        return b"".join(self._chunks)
+        return Body(b"".join(self._chunks))
 
 
 class UnwantedBody:

@@ -9,6 +9,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 from signakit_flags import SignaKitClient
@@ -178,6 +179,49 @@ def test_polling_goes_on_once_there_are_threads_again(server: FlagServer, no_thr
 
     assert wait_until(sees_it)
     client.close()
+
+
+# --- an injected client alone -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("end", ["flush", "aclose"])
+def test_a_sync_client_that_was_injected_alone_makes_the_requests_of_the_awaited_verbs(
+    server: FlagServer, end: str
+) -> None:
+    """A client of our own would go past it: to the real service, from a test that injects one that answers itself."""
+    used: list[str] = []
+    with httpx.Client(event_hooks={"request": [lambda request: used.append(request.method)]}) as http:
+        client = make(server, sync_client=http)
+
+        async def serve() -> None:
+            assert (await client.on_ready()).success
+            assert await client.refresh()
+            expose(client, "u")
+            await getattr(client, end)(WATCHDOG)
+            assert not client._engine.handover.driver.may_vanish
+            await client.aclose()
+
+        within(WATCHDOG, lambda: asyncio.run(serve()))
+    assert used == ["GET", "GET", "POST"]
+    assert (len(server.config_requests), server.posts) == (2, 1)
+
+
+def test_awaiting_a_sync_client_that_was_injected_alone_waits_for_a_thread(
+    server: FlagServer, no_threads: Callable[[], None]
+) -> None:
+    with httpx.Client() as http:
+        client = make(server, sync_client=http)
+
+        async def serve() -> None:
+            assert not (await client.on_ready(0)).success
+            assert not (await client.on_ready(0.01)).success
+            loading = asyncio.create_task(client.on_ready(WATCHDOG))
+            await asyncio.sleep(0)
+            no_threads()
+            assert (await loading).success
+            await client.aclose()
+
+        within(WATCHDOG, lambda: asyncio.run(serve()))
 
 
 # --- loops with a task factory of their own ---------------------------------------------------------------------------

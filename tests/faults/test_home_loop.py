@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+import warnings
 import weakref
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+import uvloop
 
 from signakit_flags import SignaKitClient
 from signakit_flags._events.outbox import Outbox
@@ -98,6 +100,74 @@ def test_a_loop_that_takes_over_from_a_thread_with_a_post_under_way_sends_the_re
     assert client.status().sent == 50
     assert client.status().dropped == 0
     assert server.posts == 2
+
+
+# --- a home loop that ends without aclose() ---------------------------------------------------------------------------
+
+
+def _by_asyncio_run(coroutine: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(coroutine)
+
+
+def _by_uvloop(coroutine: Coroutine[Any, Any, None]) -> None:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(coroutine)
+
+
+def _by_hand(coroutine: Coroutine[Any, Any, None]) -> None:
+    """As older servers and plugins of pytest do: no task is cancelled."""
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(coroutine)
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()
+
+
+@pytest.mark.parametrize("run", [_by_asyncio_run, _by_uvloop, _by_hand])
+@pytest.mark.parametrize("held", [True, False], ids=["client-held", "client-dropped"])
+@pytest.mark.parametrize("busy", [True, False], ids=["busy", "idle"])
+def test_a_loop_that_ends_without_aclose_leaves_no_connection(
+    server: FlagServer, run: Callable[[Coroutine[Any, Any, None]], None], *, held: bool, busy: bool
+) -> None:
+    """Else the collector complains about it, and with ``-W error`` a later test of an application fails by that."""
+    clients: list[SignaKitClient] = []
+
+    async def application() -> None:
+        client = make(server, polling_interval=30)
+        if held:
+            clients.append(client)
+        assert (await client.on_ready()).success
+        track(client, range(1))
+        assert await client.flush(WATCHDOG)
+        if busy:
+            server.events_faults = [hang]
+            track(client, range(1, 10))
+            await until(lambda: client._engine.outbox.in_flight)
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ResourceWarning)
+        within(WATCHDOG, lambda: run(application()))
+        gc.collect()
+    assert [str(warning.message) for warning in caught] == []
+    server.release.set()
+    for client in clients:
+        client.close(WATCHDOG)
+    # What was in flight is sent again, by a thread, and so is the rest: nothing is lost because a loop has ended.
+    assert wait_until(lambda: tracked(server) == {"user": once(10 if busy else 1)})
+
+
+def test_a_loop_that_only_says_that_it_ends_is_left_to_itself(server: FlagServer) -> None:
+    client = make(server)
+
+    async def application() -> None:
+        await client.on_ready()
+        await asyncio.get_running_loop().shutdown_asyncgens()
+        assert not client._engine.handover.driver.may_vanish
+        track(client, range(10))
+        assert await client.flush(WATCHDOG)
+        assert tracked(server) == {"user": once(10)}
+        await client.aclose()
+
+    within(WATCHDOG, lambda: asyncio.run(application()))
 
 
 # --- a home loop that stops, or runs elsewhere ------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from signakit_flags._runtime.backoff import (
     LONGEST_BACKOFF,
     LONGEST_RETRY_AFTER,
     Backoff,
+    Due,
     parse_retry_after,
 )
 from signakit_flags._runtime.flow import Answer, Failure, Response
@@ -100,3 +101,29 @@ def test_the_oldest_form_of_a_date_is_utc_too(zone: str, monkeypatch: pytest.Mon
     time.tzset()
     assert seconds is not None
     assert 80 < seconds <= 90
+
+
+# --- when something is due --------------------------------------------------------------------------------------------
+
+
+def test_what_was_never_planned_is_due() -> None:
+    assert Due().rest(time.monotonic()) == 0.0
+
+
+@pytest.mark.parametrize("now", [0.0, 0.7, 1e5 + 0.1, 1e9 + 0.3], ids=str)
+@pytest.mark.parametrize("wait", [0.3, 0.5, 30.0, LONGEST_RETRY_AFTER], ids=str)
+def test_what_is_planned_is_due_once_the_wait_is_over(now: float, wait: float) -> None:
+    due = Due()
+    due.plan(now, wait)
+    assert due.rest(now) == pytest.approx(wait, abs=1e-6)
+    assert due.rest(now + wait / 2) == pytest.approx(wait / 2, abs=1e-6)
+    assert due.rest(now + wait) <= 1e-6
+    assert due.rest(now + 2 * wait) == 0.0
+
+
+@pytest.mark.parametrize("jump", [-100.0, -1e9])
+def test_what_is_further_away_than_it_was_planned_is_due(jump: float) -> None:
+    """The clock stood in a time to come as it was planned, and goes on from where it was."""
+    due = Due()
+    due.plan(1e9, 30.0)
+    assert due.rest(1e9 + jump) == 0.0

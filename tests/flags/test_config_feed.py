@@ -341,6 +341,33 @@ def test_an_interval_of_zero_polls_no_more_once_there_is_a_config() -> None:
     assert not feed.polls
 
 
+@pytest.mark.parametrize("answer", [ok(), Response(503), Response(503, retry_after="3000")], ids=["ok", "503", "later"])
+def test_a_poll_that_was_planned_while_the_clock_stood_elsewhere_is_due(
+    answer: Answer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed = new_feed(30.0)
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(time, "monotonic", lambda: 1e9)
+        fetch(feed, answer)
+        assert feed.begin(1e9 + 0.1) is None
+    assert feed.wait(time.monotonic()) == 0.0
+    begin(feed)
+
+
+@pytest.mark.parametrize("interval", [0, 30])
+def test_after_a_final_failure_nothing_is_fetched_until_a_call_asks(
+    interval: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    feed = new_feed(interval)
+    assert fetch(feed, Failure("refused", final=True)).reason == "refused"
+    assert not feed.polls
+    assert feed.wait(time.monotonic()) is None
+    assert feed.begin(time.monotonic() + 1e4) is None
+    assert messages(caplog) == ["config cannot be fetched: refused"]
+    assert fetch(feed, ok()).success
+    assert feed.polls == (interval > 0)
+
+
 # --- what is logged --------------------------------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -113,6 +114,15 @@ def test_the_sender_waits_as_long_as_the_server_asks_for() -> None:
     assert isinstance(pause, Sleep)
     assert pause.seconds is not None
     assert 44 < pause.seconds <= 45
+
+
+def test_a_retry_that_was_planned_while_the_clock_stood_elsewhere_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    sender = Sender("a")
+    sender.answer()
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(time, "monotonic", lambda: 1e9)
+        assert isinstance(sender.answer(Response(429, retry_after="45")), Sleep)
+    assert sender.answer() == "a"
 
 
 def test_a_wake_up_for_another_reason_does_not_cut_the_wait_short() -> None:

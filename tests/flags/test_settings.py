@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from signakit_flags import SignaKitClient
+from signakit_flags._settings import is_loopback
 from support.configs import SDK_KEY
 
 CDN = "https://d30l2rkped5b4m.cloudfront.net"
@@ -170,3 +171,52 @@ def test_the_environment_is_read_when_the_client_is_made(monkeypatch: pytest.Mon
     client = SignaKitClient(SDK_KEY)
     monkeypatch.setenv("SIGNAKIT_EMULATOR_URL", EMULATOR)
     assert urls(client) == (CDN + PATH, EVENTS)
+
+
+# --- which hosts are this machine -------------------------------------------------------------------------------------
+
+LOOPBACK = [
+    "localhost",
+    "LocalHost",
+    "localhost.",
+    "shop.localhost",
+    "a.b.localhost.",
+    "127.0.0.1",
+    "127.9.9.9",
+    "127.255.255.255",
+    "::1",
+    "[::1]",
+    "::1%lo",
+    "0:0:0:0:0:0:0:1",
+    "::ffff:127.0.0.1",
+    "[::ffff:7f00:1]",
+]
+ELSEWHERE = [
+    "",
+    ".",
+    "example.test",
+    "localhost.example.test",
+    "notlocalhost",
+    "127.example.test",
+    "127.0.0.1.example.test",
+    "127.0.0.256",
+    "128.0.0.1",
+    "10.0.0.1",
+    "0.0.0.0",
+    "::",
+    "::2",
+    "2001:db8::1",
+    "::ffff:10.0.0.1",
+    "1::127.0.0.1",
+    "::1::",
+]
+
+
+@pytest.mark.parametrize("host", LOOPBACK)
+def test_names_and_addresses_of_this_machine_are_loopback(host: str) -> None:
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize("host", ELSEWHERE)
+def test_no_other_name_or_address_is_loopback(host: str) -> None:
+    assert not is_loopback(host)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from signakit_flags import OnReadyResult
 from signakit_flags.integration import LazyClient
 from support.configs import SDK_KEY, config, flag, whole
 from support.faults import threads_of_ours
@@ -184,3 +185,23 @@ def test_a_flag_flipped_later_is_seen(server: FlagServer, make: Callable[..., La
     assert user.is_enabled("switch")
     server.set_config(config(flag("switch", allocation=whole("off")), version=2))
     assert wait_until(lambda: (user := client.create_user_context("u")) is not None and not user.is_enabled("switch"))
+
+
+def test_a_wait_that_began_while_the_clock_stood_elsewhere_is_no_longer_than_any(
+    server: FlagServer, make: Callable[..., LazyClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float | None] = []
+    client = make(ready_timeout=1.5)
+
+    def waiting(timeout: float | None = 10.0) -> OnReadyResult:
+        waits.append(timeout)
+        if len(waits) == 1:
+            time.monotonic = now  # the clock goes on from where it was, and another thread comes
+            client.load()
+        return OnReadyResult(success=False)
+
+    now = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: 1e9)
+    monkeypatch.setattr(client, "on_ready_sync", waiting)
+    client.load()
+    assert waits == [1.5, 1.5]

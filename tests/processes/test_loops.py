@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -157,6 +158,78 @@ def test_two_loops_in_two_threads_share_a_client_and_the_second_outlives_the_fir
     [line] = play("loops", "two", loop, server=server)
     assert line == {"before": [], "flushed": True, "ready": True}
     assert tracked(server) == {"first": once(50), "second": once(100)}
+
+
+# --- several loops at once --------------------------------------------------------------------------------------------
+
+USERS = [f"u{number}" for number in range(20)]
+
+
+async def _expose_all(client: SignaKitClient) -> None:
+    for user in USERS:
+        context = client.create_user_context(user)
+        assert context is not None
+        assert context.variation("exp") in {"control", "treatment"}
+        await asyncio.sleep(0)
+
+
+def test_several_loops_at_once_send_each_exposure_once(server: FlagServer) -> None:
+    """Each becomes the home loop while the others run, and none ends under a post."""
+    client = SignaKitClient(SDK_KEY, polling_interval=0, **server.urls)
+    together = threading.Barrier(4)
+
+    async def serve() -> None:
+        assert (await client.on_ready()).success
+        await _expose_all(client)
+        assert await client.flush(20)
+        await asyncio.to_thread(together.wait, 20)
+        # Now one is the home loop, and nothing is in flight; the next loop takes over after its end.
+        assert await client.refresh()
+
+    def run(_number: int) -> None:
+        together.wait(20)
+        asyncio.run(serve())
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(run, range(4)))
+    client.close()
+    assert exposures(server) == Counter(USERS)
+    assert client.status().exposures_suppressed == 3 * len(USERS)
+
+
+def test_of_several_loops_at_once_one_that_ends_under_a_post_doubles_that_post_alone(server: FlagServer) -> None:
+    gate = Gate(take)
+    server.events_faults = [gate]
+    client = SignaKitClient(SDK_KEY, polling_interval=0, **server.urls)
+    home, ended = threading.Event(), threading.Event()
+
+    async def serve_and_end() -> None:
+        await client.on_ready()
+        track(client, "first", range(3))
+        home.set()
+        while gate.held == 0:  # noqa: ASYNC110  # nothing tells
+            await asyncio.sleep(0.005)
+
+    async def serve() -> None:
+        await _expose_all(client)
+        await asyncio.to_thread(ended.wait, 20)
+        assert await client.flush(20)
+
+    with ThreadPoolExecutor(4) as pool:
+        first = pool.submit(asyncio.run, serve_and_end())
+        assert home.wait(20)
+        others = [pool.submit(asyncio.run, serve()) for _ in range(3)]
+        first.result(20)
+        ended.set()
+        for other in others:
+            other.result(20)
+        gate.open()
+    client.close()
+    in_flight = gate.batches[0]
+    assert wait_until(lambda: len(server.events) == len(USERS) + 3 + len(in_flight))
+    assert exposures(server) == Counter(USERS) + Counter(
+        event["userId"] for event in in_flight if event["eventKey"] == "$exposure"
+    )
 
 
 # --- the end of the home loop -----------------------------------------------------------------------------------------

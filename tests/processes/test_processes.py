@@ -350,6 +350,24 @@ def test_a_close_that_a_signal_handler_breaks_off_is_made_up_for_at_exit(server:
     assert tracked(server) == {"user": once(100)}
 
 
+@pytest.mark.parametrize("kind", ["TimeLimitError", "TimeoutError", "OSError"])
+@pytest.mark.parametrize("where", ["time_limit", "time_limit_on_the_home_loop"])
+@pytest.mark.parametrize("verb", ["close", "flush_sync"])
+def test_an_exception_of_a_signal_handler_passes_through(server: FlagServer, verb: str, where: str, kind: str) -> None:
+    """As Celery and RQ end a task that takes too long. What was queued is sent at exit."""
+    server.events_faults = [hang, hang]
+    with Program("exits", where, verb, kind, server=server) as program:
+        assert program.next() == {"waiting": True}
+        assert wait_until(lambda: server.posts >= 1)
+        program.signal(signal.SIGTERM)
+        module = "__main__" if kind == "TimeLimitError" else "builtins"
+        assert program.next() == {"raised": f"{module}.{kind}: the time of this task is over", "queued": 10}
+        server.events_faults = []
+        server.release.set()
+        assert program.end() == 0
+    assert set(tracked(server)["user"]) == set(range(10))
+
+
 def test_an_aclose_that_is_cancelled_is_made_up_for_at_exit(server: FlagServer) -> None:
     gate = Gate(take)
     server.events_faults = [gate]

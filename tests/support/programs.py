@@ -162,8 +162,10 @@ class Gate:
         self._answer = answer
         self._open = threading.Event()
         self.held = 0
+        self.batches: list[list[dict[str, Any]]] = []
 
     def __call__(self, handler: Handler) -> None:
+        self.batches.append(handler.posted)
         self.held += 1
         self._open.wait(GUARD)
         self._answer(handler)

@@ -500,6 +500,98 @@ def pytest_unconfigure():
     assert [event["userId"] for event in server.events] == ["late"], "they would have been"
 
 
+def test_a_client_that_was_refused_the_network_tries_nothing_while_other_tests_run(project: pytest.Pytester) -> None:
+    """As an application makes one, which its tests import: pytest-httpx fails a test for each request of ours."""
+    result = run(
+        project,
+        f"""
+import time, httpx
+from signakit_flags import SignaKitClient
+client = SignaKitClient({SDK_KEY!r}, polling_interval=0.05)
+assert "under pytest the network is off" in client.on_ready_sync().reason
+
+def test_that_has_nothing_to_do_with_flags(httpx_mock):
+    httpx_mock.add_response(url="https://api.test/x", json={{}})
+    assert client.create_user_context("u") is None
+    time.sleep(1)  # longer than the wait after a first failure
+    assert httpx.get("https://api.test/x").status_code == 200
+""",
+    )
+    result.assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("capture", ["fd", "sys"])
+def test_a_handler_of_a_run_is_not_written_to_when_the_run_is_over(project: pytest.Pytester, capture: str) -> None:
+    """It has the stream that pytest had put in place of ``sys.stderr``, which is closed by then."""
+    result = run(
+        project,
+        f"""
+import logging
+from signakit_flags import SignaKitClient
+logging.basicConfig()
+url = "http://127.0.0.1:1"
+client = SignaKitClient({SDK_KEY!r}, cdn_url=url, events_url=url)
+
+def test_it():
+    client._engine.track("u", {{}}, "purchase", {{}}, None, None)  # which cannot be sent, and is lost at exit
+""",
+        "-p",
+        "no:logging",
+        f"--capture={capture}",
+    )
+    result.assert_outcomes(passed=1)
+    assert "Logging error" not in result.stderr.str()
+
+
+def test_a_second_run_of_the_same_process_logs_again(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        """
+import logging
+def test_it(caplog):
+    logging.getLogger("signakit_flags").warning("heard")
+    assert caplog.messages == ["heard"]
+"""
+    )
+    script = f"import pytest; print([int(pytest.main({list(PLAIN)!r})) for _ in range(2)])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.endswith("[0, 0]\n"), done.stdout
+
+
+# --- time that stands -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("loaded", ["by the tests", "by a plugin"])
+def test_in_a_time_that_freezegun_stops_polls_go_on_and_events_have_their_time(
+    project: pytest.Pytester, server: FlagServer, loaded: str
+) -> None:
+    result = run(
+        project,
+        f"""
+import datetime, time, urllib.request
+wait = time.sleep
+from freezegun import freeze_time
+from signakit_flags import SignaKitClient
+
+@freeze_time("2012-01-14")
+def test_it():
+    assert datetime.date.today() == datetime.date(2012, 1, 14)
+    assert time.time() == 1326499200.0
+    url = {server.url!r}
+    with SignaKitClient({SDK_KEY!r}, cdn_url=url, events_url=url + "/v1/flag-events", polling_interval=0.05) as client:
+        before = client.status().age
+        while client.status().age >= before:  # until the next poll
+            before = client.status().age
+            wait(0.005)
+        client.create_user_context("u").track("purchase")
+        assert client.flush_sync(10)
+""",
+        *(("-p", "freezegun") if loaded == "by a plugin" else ()),
+    )
+    result.assert_outcomes(passed=1)
+    [event] = server.events
+    assert not event["timestamp"].startswith("2012")
+
+
 # --- what it costs ---------------------------------------------------------------------------------------------------
 
 

@@ -244,6 +244,63 @@ def terminated_in_close() -> None:
     client.close(30)
 
 
+class TimeLimitError(Exception):
+    """What a worker of tasks raises in a task that takes too long: an exception like any other."""
+
+
+def _raise_at_sigterm(kind: str) -> None:
+    """``kind`` says of which class: httpx and httpcore have a use of their own for a ``TimeoutError``."""
+    errors: dict[str, type[Exception]] = {
+        "TimeLimitError": TimeLimitError,
+        "TimeoutError": TimeoutError,
+        "OSError": OSError,
+    }
+
+    def raise_it(*_: object) -> None:
+        raise errors[kind]("the time of this task is over")
+
+    signal.signal(signal.SIGTERM, raise_it)
+
+
+def time_limit(verb: str, kind: str) -> None:
+    """The signal comes while a call waits for a server that hangs; the work is done in another thread."""
+    _raise_at_sigterm(kind)
+    client = ready_client()
+    track(client, "user", 10)
+    until(lambda: sending(client))
+    _wait_through(client, verb)
+
+
+def time_limit_on_the_home_loop(verb: str, kind: str) -> None:
+    """The same in the thread of the home loop, which stands: the call makes the request itself."""
+    _raise_at_sigterm(kind)
+    client = make_client()
+
+    async def serve() -> None:
+        await client.on_ready()
+        track(client, "user", 10)
+        _wait_through(client, verb)
+
+    asyncio.run(serve())
+
+
+def _wait_through(client: SignaKitClient, verb: str) -> None:
+    def work() -> None:
+        if verb == "refresh_sync":
+            client.refresh_sync()
+        elif verb == "flush_sync":
+            client.flush_sync(30)
+        else:
+            client.close(30)
+
+    threading.Timer(0.05, lambda: say(waiting=True)).start()
+    try:
+        work()
+    except Exception as error:
+        # One that a library has made of it would be of a class of its own.
+        say(raised=f"{type(error).__module__}.{type(error).__name__}: {error}", queued=client.status().queued)
+
+
 def aclose_is_cancelled() -> None:
     """The coroutine that awaits ``aclose()`` is cancelled, as a server does that is in a hurry."""
     client = make_client()

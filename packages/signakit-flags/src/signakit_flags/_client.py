@@ -16,8 +16,10 @@ from ._runtime import process
 from ._runtime.config_feed import ConfigFeed
 from ._runtime.delivery import Ingest
 from ._runtime.engine import Engine
+from ._runtime.transport import Environment
 from ._sdk_key import SdkKey, parse_sdk_key, redact
 from ._settings import check_number, check_sizes, urls
+from ._signal_handlers import let_through
 from ._types import plain_text
 
 if TYPE_CHECKING:
@@ -51,7 +53,8 @@ class SignaKitClient:
         cdn_url: Where configs come from. Without it ``SIGNAKIT_CDN_URL``, then ``SIGNAKIT_EMULATOR_URL``, then the
             service itself.
         async_client: Used for every request made on an event loop, instead of one of our own. Never closed by us.
-        sync_client: Used for every request made from threads, instead of one of our own. Never closed by us.
+        sync_client: Used for every request made from threads, instead of one of our own. Never closed by us. Injected
+            alone, it makes the requests of the awaited methods, too, in a thread.
         polling_interval: Seconds between polls, give or take a tenth; 0 turns polling off.
         timeout: Seconds that one request may take. An injected ``sync_client`` may take as many for each address of a
             host that it tries to connect to.
@@ -99,13 +102,15 @@ class SignaKitClient:
                 store = stores.KeyedStore(snapshot_store, key, max_config_size)
             else:
                 raise ValueError("snapshot_path and snapshot_store exclude each other")
+        config_url = f"{cdn}/configs/{key.org_id}/{key.project_id}/{key.environment}/latest.json"
         feed = ConfigFeed(
-            url=f"{cdn}/configs/{key.org_id}/{key.project_id}/{key.environment}/latest.json",
+            url=config_url,
             key=key,
             max_size=max_config_size,
             polling_interval=polling_interval,
             store=store,
         )
+        injected = async_client is not None and sync_client is not None
         engine = Engine(
             feed=feed,
             ingest=Ingest(events, key),
@@ -113,6 +118,7 @@ class SignaKitClient:
             max_batch_size=max_batch_size,
             timeout=timeout,
             max_config_size=max_config_size,
+            environment=Environment() if injected else Environment(config_url, events),
             async_client=async_client,
             sync_client=sync_client,
         )
@@ -167,6 +173,7 @@ class SignaKitClient:
             max_batch_size=1,
             timeout=1.0,
             max_config_size=limit,
+            environment=Environment(),
             async_client=None,
             sync_client=None,
             record_events=record_events,
@@ -245,6 +252,7 @@ class SignaKitClient:
         try:
             return bool(self._bot_detector(user_agent))
         except Exception as error:  # noqa: BLE001  # the application's own code: a request must not fail by it
+            let_through(error)
             self._engine.outbox.warnings.once("bot_detector", "bot_detector raised %r; taken for a human", error)
             return False
 

@@ -15,6 +15,7 @@ from . import _hook
 from ._frozen import ReadOnlyDict
 from ._hook import hooks
 from ._names import OFF
+from ._signal_handlers import let_through
 from ._types import Decision, Decisions, Explanation, Step
 from ._user_context import SignaKitUserContext, check_event, check_key
 
@@ -94,6 +95,7 @@ class PinnedUserContext(SignaKitUserContext):
             if outcome is None:
                 outcome = flag.outcome(self._user_id, self._attributes)
         except Exception as error:  # noqa: BLE001  # an attribute with an __eq__ of its own may raise anything
+            let_through(error)
             self._undecided(flag_key, error)
             return None
         decisions[flag.key] = decision = outcome.decision  # its own key: the caller's may be a subclass of str
@@ -123,6 +125,7 @@ class PinnedUserContext(SignaKitUserContext):
                 if outcome is None:
                     outcome = flag.outcome(user_id, attributes)
             except Exception as error:  # noqa: BLE001  # as in `decide`
+                let_through(error)
                 self._undecided(flag_key, error)
                 continue
             decisions[flag_key] = outcome.decision
@@ -148,6 +151,7 @@ class PinnedUserContext(SignaKitUserContext):
         try:
             return explain(ruleset, flag_key, self._user_id, self._attributes)
         except Exception as error:  # noqa: BLE001  # as in `decide`
+            let_through(error)
             step = Step("flag", passed=False, detail=f"not decided: an attribute raised {type(error).__name__}")
             return Explanation(flag_key, self._user_id, None, (step,))
 

@@ -1,4 +1,4 @@
-"""Settings of a client: where each URL comes from, and which numbers are accepted.
+"""Settings of a client: where each URL comes from, which hosts are this machine, and which numbers are accepted.
 
 Each URL is the first of these that is given:
 
@@ -75,6 +75,31 @@ def _check_url(name: str, url: object) -> None:
         fine = False
     if not fine:
         raise ValueError(f"{name} must be an http(s) URL, not {url!r}")
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether ``host`` is this machine by its name or address alone; no name is looked up.
+
+    ``localhost``, any name under it (RFC 6761), 127.0.0.0/8 and ::1 are, also as IPv4 within IPv6. ``0.0.0.0`` is not:
+    it is where a server listens.
+
+    Args:
+        host: A name or an address, with or without brackets, in any case.
+    """
+    host = host.strip("[]").rstrip(".").lower()
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    if not host.startswith("127.") and ":" not in host:
+        return False
+    from ipaddress import IPv6Address, ip_address  # most hosts have a name
+
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped  # Python looks into it from 3.13 on
+    return address.is_loopback
 
 
 def check_sizes(**sizes: object) -> None:

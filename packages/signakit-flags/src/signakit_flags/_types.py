@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from ._signal_handlers import let_through
+
 AttributeValue: TypeAlias = str | int | float | bool | Sequence[str] | None
 """What one attribute may hold when it is handed in. ``None`` counts as absent (PROTOCOL section 5)."""
 
@@ -175,6 +177,7 @@ def short(value: object) -> str:
     """Return ``repr(value)``, cut to 80 characters; never raises."""
     try:
         text = repr(value)
-    except Exception:  # noqa: BLE001  # an attribute may have a __repr__ that raises, or be nested too deeply
+    except Exception as error:  # noqa: BLE001  # an attribute may have a __repr__ that raises, or be nested too deeply
+        let_through(error)
         return f"<{type(value).__name__}>"
     return text if len(text) <= 80 else f"{text[:77]}..."

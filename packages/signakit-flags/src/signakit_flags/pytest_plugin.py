@@ -1,4 +1,4 @@
-"""The fixture ``signakit``, its markers, and no network for the SDK in tests.
+"""The fixture ``signakit``, its markers, and in tests no network for the SDK, and a clock that freezegun does not stop.
 
 Loaded in every test run of whoever has this package installed: so it imports nothing, the testing kit included, that a
 run may not use.
@@ -7,7 +7,12 @@ run may not use.
 from __future__ import annotations
 
 import itertools
+import logging
+import sys
 from collections.abc import Iterable
+from contextlib import suppress
+from importlib.abc import MetaPathFinder
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,7 +21,9 @@ from . import _hook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from importlib.machinery import ModuleSpec
     from pathlib import Path
+    from types import ModuleType
 
     from .testing import Kit
 
@@ -24,6 +31,8 @@ _OPTION = "--signakit-network"
 _INI = "signakit_config"
 _EACH = "signakit_each_variation"
 _VARIATIONS = "signakit_variations"
+
+_logger = logging.getLogger("signakit_flags")
 
 _runs: list[Callable[[str], str | None] | None] = []
 """What refuses the network in each run: there may be one inside a test of another one."""
@@ -56,15 +65,53 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     _runs.append(None if config.getoption(_OPTION) else _refuse)
     _hook.refuse_network = _runs[-1]
+    _logger.removeFilter(_drop)
     config.add_cleanup(_end_of_run)
+    if "freezegun" in sys.modules:
+        _keep_time_running()
+    elif not any(isinstance(finder, _FreezegunFinder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _FreezegunFinder())
 
 
 def _end_of_run() -> None:
     del _runs[-1]
-    # After the last one it stays refused, to the end of the process: the clients of the tests live on, and send at exit
-    # what they still have.
+    # After the last one the network stays refused, to the end of the process: the clients of the tests live on, and
+    # send at exit what they still have. What they log then meets handlers whose streams pytest has closed.
     if _runs:
         _hook.refuse_network = _runs[-1]
+    else:
+        _logger.addFilter(_drop)
+
+
+def _drop(_: logging.LogRecord) -> bool:
+    return False
+
+
+def _keep_time_running() -> None:
+    """Have freezegun leave our clocks alone: in a time that stands, polls and retries would not come."""
+    freezegun: Any = sys.modules["freezegun"]
+    with suppress(AttributeError):  # before 1.1
+        freezegun.configure(extend_ignore_list=["signakit_flags"])
+
+
+class _FreezegunFinder(MetaPathFinder):
+    """Waits for the first import of freezegun: it has to be told before its first use, and takes long to import."""
+
+    def find_spec(self, name: str, path: Any, target: Any = None) -> ModuleSpec | None:  # noqa: ARG002  # as Python asks
+        """Return what every other finder finds, and told to call us back."""
+        if name != "freezegun":
+            return None
+        sys.meta_path.remove(self)
+        spec = find_spec(name)
+        if spec is not None and spec.loader is not None:
+            execute = spec.loader.exec_module
+
+            def execute_and_tell(module: ModuleType) -> None:
+                execute(module)
+                _keep_time_running()
+
+            spec.loader.exec_module = execute_and_tell  # type: ignore[method-assign]
+        return spec
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -189,12 +236,6 @@ def _config_path(config: pytest.Config) -> Path | None:
 
 def _refuse(host: str) -> str | None:
     """Return why a host must not be connected to; None for this machine."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return None
-    from ipaddress import ip_address
+    from ._settings import is_loopback
 
-    try:
-        here = ip_address(host).is_loopback
-    except ValueError:
-        here = False
-    return None if here else _REFUSED.format(host=host)
+    return None if is_loopback(host) else _REFUSED.format(host=host)

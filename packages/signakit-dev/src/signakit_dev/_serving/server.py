@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import ipaddress
 import socket
 import threading
@@ -124,7 +125,7 @@ class BackgroundServer:
 
     def start(self) -> None:
         """Start, and return once requests are answered."""
-        self._thread.start()
+        contextvars.Context().run(self._thread.start)  # it outlives the test, or the request, that starts it
         self._started.wait()
         if self._error is not None:
             self._thread.join()

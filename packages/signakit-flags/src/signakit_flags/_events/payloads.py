@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._log import logger
 from .._names import BEYOND_DOUBLES, EXPOSURE
+from .._signal_handlers import let_through
 from .._types import plain_text, short
 
 if TYPE_CHECKING:
@@ -155,7 +156,8 @@ def as_sent(event: Event, warnings: Warnings) -> list[dict[str, Any]]:
 
     try:
         events: list[dict[str, Any]] = msgspec.json.decode(encode_batch([event], warnings))["events"]
-    except Exception:
+    except Exception as error:
+        let_through(error)
         logger.exception("an event cannot be encoded")
         return []
     return events
@@ -173,6 +175,7 @@ def clean_metadata(metadata: Any, warnings: Warnings) -> Any:
         cleaned = _JsonCopy(warnings).of(metadata)
         size = len(msgspec.json.encode(cleaned))
     except Exception as error:  # noqa: BLE001  # whatever the application put in: tracking never raises for it
+        let_through(error)
         warnings.once("metadata-type", "metadata of an event dropped: %s", error)
         return None
     if size > MAX_METADATA_BYTES:
@@ -267,6 +270,7 @@ def sent_attributes(attributes: Mapping[Any, Any], warnings: Warnings) -> dict[s
         try:
             _send_attribute(sent, name, value, warnings)
         except Exception as error:  # noqa: BLE001  # an object may raise whatever is asked of it, even what it is
+            let_through(error)
             warnings.once(
                 "attribute-raised", "attribute %s is not sent: it raised %s", short(name), type(error).__name__
             )

@@ -1,4 +1,4 @@
-"""How long to wait before the next attempt: growing waits, jitter, and what a server asks for by Retry-After."""
+"""When the next attempt is due: growing waits, jitter, and what a server asks for by Retry-After."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ FIRST_BACKOFF = 0.5
 LONGEST_BACKOFF = 30.0
 CRASH_PAUSE = 5.0
 """Seconds until a poller or sender restarts by itself after an unexpected exception, which is a bug of ours."""
+
+_ROUNDING = 1.0
+"""Seconds: more than ``at + wait - at`` can differ from ``wait``."""
 
 LONGEST_RETRY_AFTER = 3_600.0
 """Seconds. A longer Retry-After is a mistake, or malice: it would switch polling off."""
@@ -36,6 +39,29 @@ class Backoff:
         delay *= uniform(0.5, 1.0)
         asked = parse_retry_after(answer.retry_after) if isinstance(answer, Response) else None
         return delay if asked is None else max(delay, asked)
+
+
+class Due:
+    """When something may happen again.
+
+    The clock that ``time.monotonic()`` shows may be frozen, and jump: by tests that stop the time, and by virtual
+    machines. So a time that is further away than it was when it was planned counts as come.
+    """
+
+    __slots__ = ("_at", "_wait")
+
+    def __init__(self) -> None:
+        self._at = 0.0
+        self._wait = 0.0
+
+    def plan(self, now: float, wait: float) -> None:
+        """Let it be due ``wait`` seconds from ``now``, in seconds of ``time.monotonic()``."""
+        self._at, self._wait = now + wait, wait
+
+    def rest(self, now: float) -> float:
+        """Return the seconds that are left; 0.0 when it is due."""
+        rest = self._at - now
+        return rest if 0.0 < rest <= self._wait + _ROUNDING else 0.0
 
 
 def uniform(low: float, high: float) -> float:

@@ -15,8 +15,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from .._log import logger
+from .._signal_handlers import let_through
 from .._types import OnReadyResult
-from .backoff import Backoff, uniform
+from .backoff import Backoff, Due, uniform
 from .flow import Answer, Failure, Flow, Request, Send, Sleep, usable_etag
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ class ConfigFeed:
         self._store_tried = False
         self.last_error: str | None = None
         self._failing = False
+        self._given_up = False  # the last fetch failed, and so would every other
         self._started = False
         self.forget_after_fork()
         self.closed: bool = False
@@ -101,7 +103,7 @@ class ConfigFeed:
         self._asked: list[Ticket] = []  # to be served by a fetch that has not begun
         self._served: list[Ticket] = []  # to be served by the fetch in flight
         self._fetch: object | None = None  # identity of the fetch in flight
-        self._due = 0.0  # when the next poll is due, in time.monotonic()
+        self._due = Due()  # the next poll
         self._backoff = Backoff()
 
     def ask(self, ticket: Ticket, *, fresh: bool) -> None:
@@ -133,9 +135,9 @@ class ConfigFeed:
     def polls(self) -> bool:
         """True when configs are fetched without being asked for: polling is on, or a first config is still missing.
 
-        False before the first ticket.
+        False before the first ticket, and after a failure that is final, until the next ticket brings something else.
         """
-        if self.closed or not self._started:
+        if self.closed or not self._started or self._given_up:
             return False
         return self._interval > 0 or (self._failing and (self.snapshot is None or self.snapshot.source == "snapshot"))
 
@@ -143,7 +145,7 @@ class ConfigFeed:
         """Return the request to make now, with the identity of this fetch; None when it is not time yet."""
         self._load_stored()
         with self._lock:
-            if self.closed or self._fetch is not None or not (self._asked or (self.polls and now >= self._due)):
+            if self.closed or self._fetch is not None or not (self._asked or (self.polls and not self._due.rest(now))):
                 return None
             self._served, self._asked = self._asked, []
             self._fetch = fetch = object()
@@ -158,7 +160,7 @@ class ConfigFeed:
             return None  # another driver's fetch, whose end wakes this one
         if self._asked:
             return 0.0
-        return max(0.0, self._due - now) if self.polls else None
+        return self._due.rest(now) if self.polls else None
 
     def receive(self, fetch: object, answer: Answer) -> None:
         """Take in what came of a fetch: swap the snapshot, plan the next poll, resolve the tickets."""
@@ -175,7 +177,8 @@ class ConfigFeed:
         if changed and error is None:
             logger.info("config is being fetched again")
         elif changed:
-            logger.warning("config cannot be fetched, and is tried again: %s", error)
+            again = "" if self._given_up else ", and is tried again"
+            logger.warning("config cannot be fetched%s: %s", again, error)
         if error is None:
             result = OnReadyResult(success=True)
         else:
@@ -199,6 +202,7 @@ class ConfigFeed:
         except ValueError as error:
             return str(error)
         except Exception as error:
+            let_through(error)
             # Unexpected, so a bug of ours: the old config stays, and polling goes on.
             logger.exception("a config cannot be compiled")
             return f"the config cannot be compiled: {error!r}"
@@ -212,10 +216,11 @@ class ConfigFeed:
         now = time.monotonic()
         if error is None:
             self._backoff.reset()
-            self._due = now + self._interval * uniform(1 - JITTER, 1 + JITTER)
+            self._due.plan(now, self._interval * uniform(1 - JITTER, 1 + JITTER))
         else:
-            self._due = now + self._backoff.next(answer)
+            self._due.plan(now, self._backoff.next(answer))
         self.last_error = error
+        self._given_up = isinstance(answer, Failure) and answer.final
         was_failing, self._failing = self._failing, error is not None
         return was_failing != self._failing
 
@@ -268,7 +273,6 @@ class ConfigFeed:
         with self._lock:
             self._fetch = None
             self._asked, self._served = self._served + self._asked, []
-            self._due = 0.0
 
     def close(self) -> None:
         """Stop fetching, and resolve all tickets."""

@@ -9,7 +9,8 @@ import time
 from typing import TYPE_CHECKING
 
 from .._log import logger
-from .backoff import Backoff
+from .._signal_handlers import let_through
+from .backoff import Backoff, Due
 from .flow import Failure, Flow, Request, Send, Sleep
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Ingest:
         url: Its address.
         key: The key of the project that the events belong to.
         backoff: The waits after failures.
-        due: When the next post may be made, in seconds of ``time.monotonic()``.
+        due: When the next post may be made.
     """
 
     __slots__ = ("backoff", "due", "key", "url")
@@ -38,7 +39,7 @@ class Ingest:
         self.url: str = url
         self.key: SdkKey = key
         self.backoff: Backoff = Backoff()
-        self.due: float = 0.0
+        self.due: Due = Due()
 
     def request(self, body: bytes) -> Request:
         """Return the post of one batch."""
@@ -65,7 +66,7 @@ def deliver(outbox: Outbox, ingest: Ingest, is_mine: Callable[[], bool], *, unti
 def _deliver(outbox: Outbox, ingest: Ingest, is_mine: Callable[[], bool], *, until_empty: bool) -> Flow:
     while is_mine():
         # Kept with the endpoint and not with this flow: a new driver must not start the wait again.
-        while is_mine() and not outbox.hurry and outbox.queued and (rest := ingest.due - time.monotonic()) > 0:
+        while is_mine() and not outbox.hurry and outbox.queued and (rest := ingest.due.rest(time.monotonic())):
             # Only a hurry cuts the wait short: a wake-up may have another reason, or come late.
             outbox.idle = False
             yield Sleep(rest)
@@ -83,7 +84,8 @@ def _deliver(outbox: Outbox, ingest: Ingest, is_mine: Callable[[], bool], *, unt
             continue
         try:
             body = batch.encode(outbox.warnings)
-        except Exception:
+        except Exception as error:
+            let_through(error)
             # Unexpected, so a bug of ours. Handled like a batch that the server refused, which finds the bad event.
             logger.exception("a batch of events cannot be encoded")
             outbox.settle(batch, 400, "it cannot be encoded")
@@ -97,6 +99,6 @@ def _deliver(outbox: Outbox, ingest: Ingest, is_mine: Callable[[], bool], *, unt
             go_on = outbox.settle(batch, answer.status, f"the server answered HTTP {answer.status}")
         if go_on:
             ingest.backoff.reset()
-            ingest.due = 0.0
+            ingest.due = Due()
         else:
-            ingest.due = time.monotonic() + ingest.backoff.next(answer)
+            ingest.due.plan(time.monotonic(), ingest.backoff.next(answer))

@@ -39,9 +39,13 @@ if TYPE_CHECKING:
     from .config_feed import ConfigFeed
     from .delivery import Ingest
     from .flow import Answer, Request
+    from .transport import Environment
 
 _CLOSING_LOOK = 0.005
 """Seconds between two looks at a ``close()`` that another call has begun."""
+
+_prepared: set[bool] = set()
+"""The faces, sync as True, for which all is imported in this process."""
 
 
 class Engine:
@@ -53,6 +57,8 @@ class Engine:
         exposures: Which exposures were sent.
         ingest: The endpoint that takes events; None offline.
         life: The phase of the client.
+        uses_loops: False where only a sync client was injected. Then it makes every request, in threads: one of our own
+            would go past it, to the network that a test has shut off, or around a proxy.
         transport: Requests from threads.
         handover: Who polls and sends.
         exposures_suppressed: Exposures that were not sent again.
@@ -69,6 +75,7 @@ class Engine:
         max_batch_size: int,
         timeout: float,
         max_config_size: int,
+        environment: Environment,
         async_client: httpx.AsyncClient | None,
         sync_client: httpx.Client | None,
         record_events: bool = False,
@@ -83,8 +90,10 @@ class Engine:
         self.life: Life = Life()
         # Only an async client was injected: the application wants its events on a loop.
         self._prefers_loop = async_client is not None and sync_client is None
-        self.transport: SyncTransport = SyncTransport(sync_client, timeout=timeout, max_config_size=max_config_size)
-        self._async_transport = partial(AsyncTransport, async_client, timeout=timeout, max_config_size=max_config_size)
+        self.uses_loops: bool = sync_client is None or async_client is not None
+        limits: dict[str, Any] = {"timeout": timeout, "max_config_size": max_config_size}
+        self.transport: SyncTransport = SyncTransport(sync_client, environment, **limits)
+        self._async_transport = partial(AsyncTransport, async_client, environment, **limits)
         self.handover: Handover = Handover(self)
         if ingest is not None:
             process.watch(self)
@@ -190,6 +199,8 @@ class Engine:
         An import holds a lock that a fork copies. If a thread of ours were in the middle of an import, a child that
         needs the same module would wait for ever.
         """
+        if sync in _prepared:
+            return  # without the lock: a thread that makes a TLS context holds it, and a loop must not wait for that
         with process.no_fork:
             from .._evaluation import config, ruleset  # noqa: F401  # imported for later, as said
 
@@ -199,13 +210,14 @@ class Engine:
                 self.transport.prepare()
             else:
                 AsyncTransport.prepare()
+            _prepared.add(sync)
 
     async def fetch(self, timeout: float | None, *, fresh: bool) -> OnReadyResult:
         """Fetch the config on the home loop, and wait for it."""
         self._notice_fork()
         if self.ingest is None:
             return OnReadyResult(success=True)
-        self._prepare(sync=False)
+        self._prepare(sync=not self.uses_loops)
         self.handover.adopt()
         waiter = LoopWaiter()
         ticket = self._ask(waiter.notify, timeout, fresh=fresh)

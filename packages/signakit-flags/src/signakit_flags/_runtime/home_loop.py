@@ -53,6 +53,7 @@ class Parts(Protocol):
     ingest: Ingest | None
     life: Life
     transport: SyncTransport
+    uses_loops: bool
 
     def make_async_transport(self) -> AsyncTransport:
         """Return a new transport for the running loop."""
@@ -152,7 +153,9 @@ class Handover:
     # --- changing the driver ----------------------------------------------------------------------------------
 
     def adopt(self) -> None:
-        """Make the running loop the home loop, unless another one is and still runs."""
+        """Make the running loop the home loop, unless another one is and still runs, or the client uses no loops."""
+        if not self._engine.uses_loops:
+            return
         from .loop_driver import LoopDriver
 
         with self._lock:

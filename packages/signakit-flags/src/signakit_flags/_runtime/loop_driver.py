@@ -1,7 +1,8 @@
 """The loop driver: runs the flows of a client on one event loop, the home loop, with the async transport.
 
 There is a task only while a request is under way; a wait is a timer of the loop. So an idle client leaves no task
-behind to be cancelled or reported when the loop ends.
+behind to be cancelled or reported when the loop ends. It leaves no connection either: ``asyncio.run``, and what else
+ends a loop in good order, closes the asynchronous generators of the loop, and one of ours closes the connections.
 
 State: everything but ``alive`` and the ``wake`` methods belongs to the loop's thread.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from .._log import logger
@@ -18,7 +20,7 @@ from .driver import Driver
 from .flow import Answer, Flow, Send
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, Callable
 
     from .driver import Host
     from .transport import AsyncTransport
@@ -117,6 +119,20 @@ class LoopDriver(Driver):
         self._poller = LoopWorker(self, "signakit-poller", host.poll_flow)
         self._sender = LoopWorker(self, "signakit-sender", host.delivery_flow)
         self._last: asyncio.Task[None] | None = None
+        self._closed = False
+        # Referred to, as the loop holds it weakly. Its first step, which awaits nothing, makes it known to the loop.
+        self._end = self._until_the_loop_ends()
+        with suppress(StopIteration):
+            self._end.__anext__().send(None)
+
+    async def _until_the_loop_ends(self) -> AsyncGenerator[None, None]:
+        """Wait for ``loop.shutdown_asyncgens()``, then leave the loop to its end: the threads take over."""
+        try:
+            yield
+        finally:
+            if not self._closed:
+                self.host.loop_ended(self)
+                await self._close()
 
     @property
     def alive(self) -> bool:
@@ -154,6 +170,8 @@ class LoopDriver(Driver):
 
     def _stop(self) -> None:
         # Kept, since a loop holds its tasks weakly.
+        if self._closed:
+            return
         self._last = self.loop.create_task(self.aclose(), name="signakit-close")
 
     async def aclose(self) -> None:
@@ -161,9 +179,15 @@ class LoopDriver(Driver):
         if not self.is_here:
             self.stop()
             return
-        tasks = [task for task in (self._poller.stop(), self._sender.stop()) if task is not None]
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._close()
+        with suppress(StopIteration, RuntimeError):  # it is under way: the loop ends at the same time
+            self._end.aclose().send(None)
+
+    async def _close(self) -> None:
+        tasks = {self._poller.stop(), self._sender.stop(), self._last} - {None, asyncio.current_task()}
+        await asyncio.gather(*[task for task in tasks if task is not None], return_exceptions=True)
         await self.transport.aclose()
+        self._closed = True
 
     def join(self, deadline: float) -> None:
         """Do not wait: tasks end with the flows they run."""

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from .._log import logger
+from .._signal_handlers import let_through
 
 if TYPE_CHECKING:
     from .._sdk_key import SdkKey
@@ -81,6 +82,7 @@ class KeyedStore:
         try:
             data = self._store.load()
         except Exception as error:  # noqa: BLE001  # the store may be the application's own
+            let_through(error)
             logger.warning("%s cannot be read: %s", self._name, error)
             return None
         if data is None:
@@ -116,6 +118,7 @@ class KeyedStore:
             self._store.save(json.dumps(header).encode() + b"\n" + body)
             self._failed = False
         except Exception as error:  # noqa: BLE001  # as above
+            let_through(error)
             if not self._failed:
                 self._failed = True
                 logger.warning("%s cannot be written: %s", self._name, error)

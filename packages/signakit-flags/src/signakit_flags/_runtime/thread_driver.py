@@ -1,11 +1,13 @@
 """The thread driver: daemon threads that run the flows of a client on the sync transport.
 
-A thread starts when it is first woken and ends when its flow does. It is woken through a ``SimpleQueue``, whose
-``put`` is reentrant: a decision in a signal handler or a destructor may wake a thread that is just being woken.
+A thread starts when it is first woken and ends when its flow does. It runs in an empty context, and so belongs to no
+request, whatever woke it. It is woken through a ``SimpleQueue``, whose ``put`` is reentrant: a decision in a signal
+handler or a destructor may wake a thread that is just being woken.
 """
 
 from __future__ import annotations
 
+import contextvars
 import queue
 import threading
 import time
@@ -60,7 +62,10 @@ class ThreadWorker:
             thread = threading.Thread(target=self._run, name=self._name, daemon=True)
             self._thread = thread
             try:
-                thread.start()
+                # In an empty context. Sentry, OpenTelemetry and newer Pythons give a thread the context of the call
+                # that starts it: that of a request, which the thread would outlive, hold in memory, and report as its
+                # own.
+                contextvars.Context().run(thread.start)
             except BaseException as error:
                 # The interpreter is shutting down, or the system has no thread left. Then the waiting call does the
                 # work itself, the next event tries again, and the exit sends what is queued. Any other exception comes

@@ -48,19 +48,23 @@ def wait_in_thread(handover: Handover, done: threading.Event, timeout: float | N
 async def wait_on_loop(handover: Handover, waiter: LoopWaiter, timeout: float | None, wake: Callable[[], bool]) -> bool:
     """Wait up to ``timeout`` seconds for the driver that ``wake`` wakes to notify ``waiter``.
 
-    Where no driver can be woken, the running loop becomes the home loop and does the work.
+    Where no driver can be woken, the running loop becomes the home loop and does the work. A client that uses no loops
+    then waits for a thread that can be started.
 
     Returns:
         Whether ``waiter`` was notified in time.
     """
     deadline = inf if timeout is None else time.monotonic() + timeout
-    woken = None
-    while not waiter.done and ((rest := deadline - time.monotonic()) > 0 or woken is None):
-        if handover.leave_ended_loop() is not woken and not wake():
+    woken, looked = None, False
+    while not waiter.done and ((rest := deadline - time.monotonic()) > 0 or not looked):
+        looked = True
+        works = handover.leave_ended_loop() is woken or wake()
+        if not works:
             handover.adopt()
-        driver = woken = handover.driver
-        if not driver.may_vanish or driver.is_here:
+        driver = handover.driver
+        if driver.is_here or (works and not driver.may_vanish):
             return await waiter.wait(None if rest == inf else rest)
+        woken = driver if works else None
         await waiter.wait(min(rest, LOOK_AFTER))
     return await waiter.wait(0)
 

@@ -55,7 +55,7 @@ class LazyClient(SignaKitClient):
         if self._loading_in == os.getpid():
             rest = self._waiting_until - time.monotonic()
             if wait and rest > 0:
-                self.on_ready_sync(rest)
+                self.on_ready_sync(min(rest, self._ready_timeout))  # a clock may be frozen, and jump
             return
         if not (self._may_load is None or self._may_load()):
             return

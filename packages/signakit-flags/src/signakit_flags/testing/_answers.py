@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from .._frozen import ReadOnlyDict, freeze
 from .._names import OFF
 from .._pinned_context import PinnedUserContext
+from .._signal_handlers import let_through
 from .._types import Decision, Explanation, Step
 
 if TYPE_CHECKING:
@@ -184,6 +185,7 @@ def _recorded(found: InForce, context: Context, flag_key: str) -> tuple[Decision
     try:
         outcome = flag.outcome(context._user_id, subject.attributes)
     except Exception as error:  # noqa: BLE001  # an attribute with an __eq__ of its own may raise anything
+        let_through(error)
         context._undecided(flag_key, error)
         return (None,)
     context._decisions[flag.key] = decision = outcome.decision

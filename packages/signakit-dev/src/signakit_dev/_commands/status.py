@@ -21,7 +21,6 @@ DEFAULT_URL = "http://127.0.0.1:4747"
 TIMEOUT = 5.0
 NUMBERS = {"exposures", "rules"}
 STATE = {"config", "flags", "events", "faults"}
-LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
 @command
@@ -73,11 +72,12 @@ def ask(url: str) -> dict[str, Any]:
     """
     import httpx  # would double the time of `signakit --help`
 
+    from .http import Transport, is_local
+
     local = False
     try:
-        local = urlsplit(url).hostname in LOOPBACK
-        # A proxy does not know the way to this machine.
-        with httpx.Client(trust_env=not local, timeout=TIMEOUT) as http:
+        local = is_local(urlsplit(url).hostname or "")
+        with httpx.Client(transport=Transport(), timeout=TIMEOUT) as http:
             answer = http.get(f"{url}/api/state")
     except (httpx.InvalidURL, httpx.UnsupportedProtocol, ValueError) as error:
         raise typer.BadParameter(f"{url!r}: {error}", param_hint="--url") from None

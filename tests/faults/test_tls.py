@@ -118,22 +118,18 @@ def test_no_context_is_made_for_http(face: Face, server: FlagServer, monkeypatch
 
 @pytest.mark.usefixtures("trusted")
 def test_no_event_loop_stands_while_a_context_is_made(secure: FlagServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is made in a thread that knows nothing of the request, and ends with it."""
-    variable = contextvars.ContextVar("variable", default="nothing")
+    """It is made in a thread that ends with it."""
     real = ssl.create_default_context
     inside, go_on = threading.Event(), threading.Event()
-    seen: list[str] = []
     threads: list[threading.Thread] = []
 
     def held(*args: Any, **kwargs: Any) -> ssl.SSLContext:
-        seen.append(variable.get())
         threads.append(threading.current_thread())
         inside.set()
         assert go_on.wait(WATCHDOG)
         return real(*args, **kwargs)
 
     async def main() -> None:
-        variable.set("a request's")
         async with contextlib.AsyncExitStack() as stack:
             client = SignaKitClient(SDK_KEY, polling_interval=0, **secure.urls)
             stack.push_async_callback(client.aclose)
@@ -153,9 +149,30 @@ def test_no_event_loop_stands_while_a_context_is_made(secure: FlagServer, monkey
     monkeypatch.setattr(ssl, "create_default_context", held)
     asyncio.run(SignaKitClient(SDK_KEY, polling_interval=0, cdn_url="http://127.0.0.1:1").on_ready())  # imports
     asyncio.run(main())
-    assert seen == ["nothing", "nothing"]
     assert all(thread.daemon for thread in threads)
     assert wait_until(lambda: not any(thread.is_alive() for thread in threads))
+
+
+@pytest.mark.usefixtures("trusted")
+def test_the_thread_that_makes_a_context_starts_without_the_variables_of_the_request(
+    secure: FlagServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where ``thread_inherit_context`` is set, it would keep them."""
+    variable = contextvars.ContextVar("variable", default="nothing")
+    start = threading.Thread.start
+    inherited: list[str] = []
+
+    def noting(thread: threading.Thread) -> None:
+        inherited.append(variable.get())
+        start(thread)
+
+    async def main() -> None:
+        variable.set("a request's")
+        await Environment(secure.url).tls.make_off_loop(WATCHDOG)
+
+    monkeypatch.setattr(threading.Thread, "start", noting)
+    asyncio.run(main())
+    assert inherited == ["nothing"]
 
 
 @pytest.mark.usefixtures("trusted")

@@ -208,7 +208,7 @@ def test_a_snapshot_is_replaced_by_the_config_that_comes(face: Face, server: Fla
     assert face.wait_until(lambda: path.read_bytes() != before)
     stored = FileStore(path, parse_sdk_key(SDK_KEY), 1_000_000).load()
     assert stored is not None
-    assert json.loads(stored.body)["version"] == 2
+    assert json.loads(bytes(stored.body))["version"] == 2
 
 
 DAMAGE = {
@@ -323,7 +323,7 @@ def test_two_processes_that_write_one_snapshot_never_leave_half_of_one(server: F
     while any(writer.poll() is None for writer in writers):
         stored = store.load()
         if stored is not None:
-            found[json.loads(stored.body)["version"]] += 1
+            found[json.loads(bytes(stored.body))["version"]] += 1
         elif found:
             missing += 1
     for writer in writers:

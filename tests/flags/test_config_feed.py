@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from signakit_flags import OnReadyResult, parse_sdk_key
+from signakit_flags._evaluation import ruleset
 from signakit_flags._evaluation.config import ConfigError
-from signakit_flags._runtime.config_feed import ConfigFeed, Ticket, poll
+from signakit_flags._runtime.config_feed import MAX_PROBLEMS, ConfigFeed, Ticket, poll
 from signakit_flags._runtime.flow import Answer, Failure, Request, Response, Send, Sleep
 from signakit_flags._runtime.snapshot_store import FileStore
 from support.configs import SDK_KEY, audience, condition, config, flag, rule, whole
@@ -397,11 +401,138 @@ def test_a_problem_of_a_config_is_logged_once_however_often_it_is_fetched(caplog
     ]
 
 
+@pytest.mark.parametrize(
+    ("count", "more"), [(50, []), (51, ["config: 1 more problem(s)"]), (400, ["config: 350 more problem(s)"])]
+)
+def test_of_the_problems_of_one_config_fifty_get_a_line(
+    count: int, more: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    feed = new_feed()
+    for version in range(3):
+        fetch(feed, ok(config(*({"key": f"bad-{index}"} for index in range(count)), version=version)))
+    lines = messages(caplog)
+    assert [line.split(" skipped")[0] for line in lines[:50]] == [f"config: flag 'bad-{index}'" for index in range(50)]
+    assert lines[50:] == more
+
+
 def test_problems_are_logged_up_to_a_bound(caplog: pytest.LogCaptureFixture) -> None:
     feed = new_feed()
     for number in range(15):
         fetch(feed, ok(config(*({"key": f"{number}-{index}"} for index in range(100)))))
-    assert len(messages(caplog)) == 1000
+    assert len(messages(caplog)) == 10 * 51
+    assert len(feed._said) == MAX_PROBLEMS
+
+
+# --- what is no JSON --------------------------------------------------------------------------------------------------
+
+HTML = b"<!DOCTYPE html>\n<html>\n  <head>"
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "looks"),
+    [
+        (HTML, "text/html; charset=utf-8", "it is text/html, and begins with '<!DOCTYPE html> <html> <head>'"),
+        (HTML, None, "it is of an unknown type, and begins with '<!DOCTYPE html> <html> <head>'"),
+        (HTML, "text/html\x1b[31m", "it is of an unknown type, and begins with '<!DOCTYPE html> <html> <head>'"),
+        (HTML, "x" * 100 + "/html", "it is of an unknown type, and begins with '<!DOCTYPE html> <html> <head>'"),
+        (b"x" * 61, "text/plain", f"it is text/plain, and begins with '{'x' * 60}...'"),
+        (b" " * 300 + b"x", "text/plain", "it is text/plain, and begins with '...'"),
+        (b"\xef\xbb\xbfmoved", "text/plain", "it is text/plain, and begins with 'moved'"),
+        (b"\x1b[31m\x00\xff\r\nx", "text/plain", "it is text/plain, and begins with '\\x1b[31m\\x00\ufffd x'"),
+        ("a\u202eb".encode(), "text/plain", "it is text/plain, and begins with 'a\\u202eb'"),
+        (b"", "application/json", "it is application/json, and empty"),
+        (f'{{"sdkKey": "{SDK_KEY}", "flags"'.encode(), "application/json", "it is application/json"),
+        (f"key {SDK_KEY} unknown".encode(), "text/plain", "it is text/plain, and begins with 'key sk_dev_***'"),
+    ],
+)
+def test_what_is_no_json_is_told_by_its_type_and_its_beginning(
+    body: bytes, content_type: str | None, looks: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    result = fetch(new_feed(), Response(200, None, None, body, content_type))
+    assert result.reason is not None
+    assert result.reason.startswith("config is not valid JSON: ")
+    assert result.reason.endswith(f"; {looks}")
+    [record] = caplog.records
+    assert (record.levelname, record.exc_info) == ("WARNING", None)
+    assert looks in record.getMessage()
+    assert SDK_KEY not in caplog.text
+
+
+@given(st.binary(max_size=300), st.text(max_size=80) | st.none())
+def test_any_body_and_any_type_are_told_in_one_short_printable_line(body: bytes, content_type: str | None) -> None:
+    looks = Response(200, None, None, body, content_type).looks()
+    assert looks.isprintable()
+    assert len(looks) < 1_000
+
+
+def test_a_config_that_cannot_be_compiled_leaves_the_old_one_and_says_why_with_a_traceback(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed = new_feed()
+    fetch(feed, ok())
+    before = feed.snapshot
+
+    def fail(*_: object) -> None:
+        raise LookupError("not foreseen")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ruleset, "_check", fail)
+        result = fetch(feed, ok(config(flag("f"), version=2), '"2"'))
+    reason = "the config cannot be compiled: LookupError('not foreseen')"
+    assert result == OnReadyResult(success=False, reason=f"{reason}; serving the config fetched before")
+    assert feed.snapshot is before
+    assert feed.last_error == reason
+    compiling, outage = caplog.records
+    assert (compiling.levelname, compiling.getMessage()) == ("ERROR", "a config cannot be compiled")
+    assert compiling.exc_info is not None
+    assert (outage.levelname, outage.exc_info) == ("WARNING", None)
+    assert etag_asked(feed) == '"1"'
+    assert fetch(feed, ok(config(flag("f"), version=2), '"2"')).success
+
+
+# --- what is said at DEBUG --------------------------------------------------------------------------------------------
+
+
+def test_each_fetch_and_each_swap_are_a_line_at_debug(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    feed = ConfigFeed(
+        url="http://me:s3cret@127.0.0.1:9/latest.json", key=KEY, max_size=LIMIT, polling_interval=0, store=None
+    )
+    body = json.dumps(CONFIG).encode()
+    fetch(feed, ok(body))
+    fetch(feed, Response(304))
+    fetch(feed, ok(config(version=2)))
+    fetch(feed, Failure("no answer within 10 s"))
+    lines = [record.getMessage() for record in caplog.records if record.levelno == logging.DEBUG]
+    assert [re.sub(r"\d+ ms", "N ms", line) for line in lines] == [
+        "config swapped: version 1 with 1 flags from cdn, before it none",
+        f"GET http://***@127.0.0.1:9/latest.json: HTTP 200, {len(body)} bytes in N ms",
+        "GET http://***@127.0.0.1:9/latest.json: HTTP 304, 0 bytes in N ms",
+        "config swapped: version 2 with 0 flags from cdn, before it version 1",
+        f"GET http://***@127.0.0.1:9/latest.json: HTTP 200, {len(json.dumps(config(version=2)))} bytes in N ms",
+        "GET http://***@127.0.0.1:9/latest.json: no answer within 10 s, after N ms",
+    ]
+    assert SDK_KEY not in caplog.text
+
+
+def test_the_time_of_a_fetch_is_that_from_its_beginning(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    feed = new_feed()
+    now = time.monotonic()
+    ask(feed)
+    begun = feed.begin(now)
+    assert begun is not None
+    monkeypatch.setattr(time, "monotonic", lambda: now + 1.5)
+    feed.receive(begun[1], Failure("x"))
+    assert "after 1500 ms" in messages(caplog)[0]
+
+
+def test_nothing_is_said_of_a_fetch_where_debug_is_off(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    fetch(new_feed(), ok())
+    assert caplog.records == []
 
 
 # --- the snapshot file -----------------------------------------------------------------------------------------------
@@ -419,7 +550,7 @@ def test_a_config_that_was_fetched_is_stored_and_what_cannot_be_read_is_not(stor
     fetch(feed, Response(304))
     stored = store.load()
     assert stored is not None
-    assert (json.loads(stored.body), stored.etag) == (CONFIG, '"1"')
+    assert (json.loads(bytes(stored.body)), stored.etag) == (CONFIG, '"1"')
 
 
 def test_a_stored_config_serves_while_the_cdn_is_away(store: FileStore) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import re
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -34,12 +36,18 @@ def event(key: str) -> Conversion:
 class Sender:
     """An outbox and the flow over it."""
 
-    def __init__(self, *keys: str, until_empty: bool = False, outbox: Outbox | None = None) -> None:
+    def __init__(
+        self,
+        *keys: str,
+        until_empty: bool = False,
+        outbox: Outbox | None = None,
+        url: str = "http://127.0.0.1:9/v1/flag-events",
+    ) -> None:
         self.outbox = outbox or Outbox(100, 10, ExposureFilter())
         self.mine = True
         self.put(*keys)
         self.outbox.idle = False
-        ingest = Ingest("http://127.0.0.1:9/v1/flag-events", KEY)
+        ingest = Ingest(url, KEY)
         self.flow: Flow = deliver(self.outbox, ingest, lambda: self.mine, until_empty=until_empty)
 
     def put(self, *keys: str) -> None:
@@ -212,3 +220,31 @@ def test_a_sender_does_not_spin_while_another_one_has_the_batch() -> None:
     sender = Sender("a")
     assert sender.outbox.take() is not None
     assert sender.answer() == Sleep(None)
+
+
+# --- what is said at DEBUG --------------------------------------------------------------------------------------------
+
+
+def test_each_post_is_a_line_at_debug(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    sender = Sender("a", "b", url="http://me:s3cret@127.0.0.1:9/in?token=s3cret")
+    sender.answer()
+    sender.answer(Failure("no answer within 10 s"))
+    sender.outbox.hurry = True
+    sender.answer()
+    sender.answer(Response(202))
+    lines = [record.getMessage() for record in caplog.records if record.levelno == logging.DEBUG]
+    start = "POST http://***@127.0.0.1:9/in?***: 2 events, N bytes: "
+    assert [re.sub(r"\d+ (bytes|ms)", r"N \1", line) for line in lines] == [
+        f"{start}no answer within 10 s in N ms",
+        f"{start}HTTP 202 in N ms",
+    ]
+    assert SDK_KEY not in caplog.text
+
+
+def test_nothing_is_said_of_a_post_where_debug_is_off(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    sender = Sender("a")
+    sender.answer()
+    sender.answer(Response(200))
+    assert caplog.records == []

@@ -17,7 +17,6 @@ from ._runtime import process
 from ._runtime.config_feed import ConfigFeed
 from ._runtime.delivery import Ingest
 from ._runtime.engine import Engine
-from ._runtime.flow import Body
 from ._runtime.transport import Environment
 from ._sdk_key import SdkKey, parse_sdk_key, redact
 from ._settings import (
@@ -171,16 +170,17 @@ class SignaKitClient:
             import msgspec
 
             try:
-                body = Body(msgspec.json.encode(dict(config)))
+                body = memoryview(msgspec.json.encode(dict(config)))
             except (TypeError, ValueError, RecursionError) as error:
                 raise ValueError(f"config is not JSON: {error}") from error
         elif isinstance(config, (bytes, bytearray, memoryview)):
-            config = body = Body(config)
+            body = memoryview(bytes(config))
+            del config  # it names its key, which the repr() of bytes shows, and that of a memoryview does not
         elif not isinstance(config, (str, os.PathLike)):
             raise TypeError(f"config must be a mapping, JSON bytes or a path, not {type(config).__name__}")
         else:
             with open(config, "rb") as file:  # noqa: PTH123  # pathlib would take "" for the current folder
-                body = Body(file.read())
+                body = memoryview(file.read())
         limit = max(1, len(body))
         feed = ConfigFeed(url="", key=_NO_KEY, max_size=limit, polling_interval=0)
         feed.load_static(body)

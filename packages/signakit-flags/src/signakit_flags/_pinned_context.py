@@ -86,7 +86,7 @@ class PinnedUserContext(SignaKitUserContext):
         except KeyError:
             found = ruleset.flag(flag_key)
             if found is None:
-                check_key(flag_key, "flag_key")
+                self._unknown(flag_key, ruleset)
                 return None
             flag = found
         # The rest also stands in `_decide_all`: shared in a method, it would cost each decision a call.
@@ -189,6 +189,10 @@ class PinnedUserContext(SignaKitUserContext):
 
     def _undecided(self, flag_key: str, error: Exception) -> None:
         self._engine.outbox.warnings.once("evaluation", "flag %r not decided: an attribute raised %r", flag_key, error)
+
+    def _unknown(self, flag_key: str, ruleset: Ruleset) -> None:
+        check_key(flag_key, "flag_key")
+        self._engine.unknown_flags.tell(flag_key, ruleset)
 
     @staticmethod
     def _bot_decision(flag_key: str) -> Decision:

@@ -94,7 +94,7 @@ def split(source: LoadedConfig, flag: str, attributes: Mapping[str, Any], users:
     with source.client() if definition is written else SignaKitClient.offline({"flags": [definition]}) as client:
         probe = client.create_user_context("")
         assert probe is not None, "an offline client is ready"
-        if probe.decide(flag) is None:
+        if probe.explain(flag).decision is None:  # `decide` would log what is raised here
             raise CommandError(f"the flag {flag!r} of {source.name} is archived, or not one that the SDK can read")
         counted: Counter[Outcome] = Counter()
         for user in counting(user_ids(users, seed), users):

@@ -20,6 +20,10 @@ class ConfigError(ValueError):
     """The config cannot be read at all; the message says why."""
 
 
+class NotJsonError(ConfigError):
+    """What should be a config is not JSON."""
+
+
 class Range(msgspec.Struct, frozen=True, gc=False):
     """Buckets ``start``..``end``, both inclusive, within 0..9999."""
 
@@ -132,14 +136,16 @@ _decode_integer = msgspec.json.Decoder(int).decode
 _decode_name = msgspec.json.Decoder(_Named).decode
 
 
-def decode_config(data: bytes) -> Config:
+def decode_config(data: bytes | memoryview) -> Config:
     """Decode the body of a config response.
 
     Raises:
-        ConfigError: The body is no JSON (a lone surrogate in it included), no object, or its ``flags`` is no list.
+        NotJsonError: The body is not JSON; a lone surrogate in it is enough.
+        ConfigError: It is not an object, its ``flags`` is not a list, or it is nested too deeply.
     """
-    # Not removeprefix(), which would copy the body, and make plain bytes of bytes that do not show what they hold.
-    body = memoryview(data)[len(_BOM) :] if data.startswith(_BOM) else data
+    body = memoryview(data)
+    if body[: len(_BOM)] == _BOM:
+        body = body[len(_BOM) :]
     try:
         try:
             document = _decode_document(body)
@@ -149,11 +155,11 @@ def decode_config(data: bytes) -> Config:
     except RecursionError as error:
         raise ConfigError("config is nested too deeply") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"config is not valid JSON: {error}") from error
+        raise NotJsonError(f"config is not valid JSON: {error}") from error
     return Config(document.flags, _version(document.version), [])
 
 
-def _decode_each_flag(data: bytes | memoryview) -> Config:
+def _decode_each_flag(data: memoryview) -> Config:
     try:
         document = _decode_loosely(data)
     except msgspec.ValidationError as error:

@@ -12,9 +12,11 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, replace
+from logging import DEBUG
 from typing import TYPE_CHECKING, Literal
 
 from .._log import logger
+from .._settings import shown_url
 from .._signal_handlers import let_through
 from .._types import OnReadyResult
 from .backoff import Backoff, Due, uniform
@@ -32,6 +34,9 @@ JITTER = 0.1
 
 MAX_PROBLEMS = 1_000
 """Problems of configs that are remembered as logged; more are not logged."""
+
+PROBLEMS_SHOWN = 50
+"""Problems of one config that get a line each; of more, their number is logged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +108,7 @@ class ConfigFeed:
         self._asked: list[Ticket] = []  # to be served by a fetch that has not begun
         self._served: list[Ticket] = []  # to be served by the fetch in flight
         self._fetch: object | None = None  # identity of the fetch in flight
+        self._began = 0.0  # the fetch in flight, in time.monotonic()
         self._due = Due()  # the next poll
         self._backoff = Backoff()
 
@@ -149,6 +155,7 @@ class ConfigFeed:
                 return None
             self._served, self._asked = self._asked, []
             self._fetch = fetch = object()
+            self._began = now
             headers = {"Accept": "application/json"}
             if self.snapshot is not None and self.snapshot.etag is not None:
                 headers["If-None-Match"] = self.snapshot.etag
@@ -166,6 +173,7 @@ class ConfigFeed:
         """Take in what came of a fetch: swap the snapshot, plan the next poll, resolve the tickets."""
         if fetch is not self._fetch:
             return  # interrupted meanwhile: its tickets wait for another one
+        began = self._began
         error = self._take_in(answer)
         with self._lock:
             if fetch is not self._fetch:
@@ -174,6 +182,7 @@ class ConfigFeed:
             tickets, self._served = self._served, []
             changed = self._plan(error, answer)
         # Without the lock: a log handler may be slow, or wait for us.
+        self._tell_of_fetch(answer, began)
         if changed and error is None:
             logger.info("config is being fetched again")
         elif changed:
@@ -200,13 +209,15 @@ class ConfigFeed:
         try:
             ruleset = self._compile(answer.body)
         except ValueError as error:
-            return str(error)
+            from .._evaluation.config import NotJsonError
+
+            return f"{error}; {answer.looks()}" if isinstance(error, NotJsonError) else str(error)
         except Exception as error:
             let_through(error)
             # Unexpected, so a bug of ours: the old config stays, and polling goes on.
             logger.exception("a config cannot be compiled")
             return f"the config cannot be compiled: {error!r}"
-        self.snapshot = Snapshot(ruleset, "cdn", answer.etag, now)
+        self._swap(Snapshot(ruleset, "cdn", answer.etag, now))
         if self._store is not None:
             self._store.save(answer.body, answer.etag)
         return None
@@ -245,28 +256,54 @@ class ConfigFeed:
         except ValueError as error:
             logger.warning("snapshot file ignored: %s", error)
             return
-        self.snapshot = Snapshot(ruleset, "snapshot", usable_etag(stored.etag), time.monotonic() - stored.age)
+        self._swap(Snapshot(ruleset, "snapshot", usable_etag(stored.etag), time.monotonic() - stored.age))
 
-    def load_static(self, body: bytes) -> None:
+    def load_static(self, body: bytes | memoryview) -> None:
         """Use a config that was handed in.
 
         Raises:
             ConfigError: It cannot be read.
         """
-        self.snapshot = Snapshot(self._compile(body), "static", None, time.monotonic())
+        self._swap(Snapshot(self._compile(body), "static", None, time.monotonic()))
 
-    def _compile(self, body: bytes) -> Ruleset:
+    def _compile(self, body: bytes | memoryview) -> Ruleset:
         from .._evaluation.config import ConfigError, decode_config
         from .._evaluation.ruleset import compile_ruleset
 
         if len(body) > self._max_size:
             raise ConfigError(f"config is larger than {self._max_size} bytes")
         ruleset = compile_ruleset(decode_config(body))
-        for problem in ruleset.problems:
-            if problem not in self._said and len(self._said) < MAX_PROBLEMS:
-                self._said.add(problem)
-                logger.warning("config: %s", problem)
+        self._tell_problems(ruleset.problems)
         return ruleset
+
+    def _swap(self, snapshot: Snapshot) -> None:
+        before, self.snapshot = self.snapshot, snapshot
+        if logger.isEnabledFor(DEBUG):
+            ruleset = snapshot.ruleset
+            old = "none" if before is None else f"version {before.ruleset.version}"
+            message = "config swapped: version %s with %d flags from %s, before it %s"
+            logger.debug(message, ruleset.version, len(ruleset.flags), snapshot.source, old)
+
+    def _tell_of_fetch(self, answer: Answer, began: float) -> None:
+        if not logger.isEnabledFor(DEBUG):
+            return
+        url, milliseconds = shown_url(self._url), 1_000 * (time.monotonic() - began)
+        if isinstance(answer, Failure):
+            logger.debug("GET %s: %s, after %.0f ms", url, answer.reason, milliseconds)
+        else:
+            message = "GET %s: HTTP %d, %d bytes in %.0f ms"
+            logger.debug(message, url, answer.status, len(answer.body), milliseconds)
+
+    def _tell_problems(self, problems: list[str]) -> None:
+        new = [problem for problem in problems if problem not in self._said]
+        room = MAX_PROBLEMS - len(self._said)
+        if not new or not room:
+            return
+        self._said.update(new[:room])
+        for problem in new[:PROBLEMS_SHOWN]:
+            logger.warning("config: %s", problem)
+        if len(new) > PROBLEMS_SHOWN:
+            logger.warning("config: %d more problem(s)", len(new) - PROBLEMS_SHOWN)
 
     def interrupt(self) -> None:
         """Forget the fetch in flight, whose driver is gone. Its tickets wait for the next one."""

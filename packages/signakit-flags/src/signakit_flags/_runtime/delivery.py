@@ -6,9 +6,11 @@ The flow ``deliver`` does it (see ``flow``). ``_events.outbox`` decides what an 
 from __future__ import annotations
 
 import time
+from logging import DEBUG
 from typing import TYPE_CHECKING
 
 from .._log import logger
+from .._settings import shown_url
 from .._signal_handlers import let_through
 from .backoff import Backoff, Due
 from .flow import Failure, Flow, Request, Send, Sleep
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from .._events.outbox import Outbox
     from .._sdk_key import SdkKey
+    from .flow import Answer
 
 _FORBIDDEN = 403
 """The status that stands for a request that must not be made: as if the server had refused it."""
@@ -91,8 +94,11 @@ def _deliver(outbox: Outbox, ingest: Ingest, is_mine: Callable[[], bool], *, unt
             outbox.settle(batch, 400, "it cannot be encoded")
             continue
         outbox.hurry = False
+        began = time.monotonic()
         answer = yield Send(ingest.request(body))
         assert answer is not None
+        if logger.isEnabledFor(DEBUG):
+            _tell_of_post(ingest.url, len(batch.events), len(body), answer, time.monotonic() - began)
         if isinstance(answer, Failure):
             go_on = outbox.settle(batch, _FORBIDDEN if answer.final else None, answer.reason)
         else:
@@ -102,3 +108,9 @@ def _deliver(outbox: Outbox, ingest: Ingest, is_mine: Callable[[], bool], *, unt
             ingest.due = Due()
         else:
             ingest.due.plan(time.monotonic(), ingest.backoff.next(answer))
+
+
+def _tell_of_post(url: str, events: int, size: int, answer: Answer, seconds: float) -> None:
+    outcome = answer.reason if isinstance(answer, Failure) else f"HTTP {answer.status}"
+    message = "POST %s: %d events, %d bytes: %s in %.0f ms"
+    logger.debug(message, shown_url(url), events, size, outcome, 1_000 * seconds)

@@ -27,6 +27,7 @@ from .flow import run
 from .home_loop import Handover
 from .lifecycle import Life, Phase
 from .transport import AsyncTransport, SyncTransport
+from .unknown_flags import UnknownFlags
 from .waiting import LoopWaiter, wait_in_thread, wait_on_loop
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Engine:
             would go past it, to the network that a test has shut off, or around a proxy.
         transport: Requests from threads.
         handover: Who polls and sends.
+        unknown_flags: Which flags were asked for in vain.
         exposures_suppressed: Exposures that were not sent again.
         recorded: Payloads of the events of an offline client that records them; None otherwise.
         pid: The process that this engine belongs to.
@@ -84,6 +86,7 @@ class Engine:
         self.exposures: ExposureFilter = ExposureFilter()
         self.outbox: Outbox = Outbox(max_queue_size, max_batch_size, self.exposures)
         self.exposures_suppressed: int = 0
+        self.unknown_flags: UnknownFlags = UnknownFlags(handed_in=ingest is None)
         self.recorded: list[dict[str, Any]] | None = [] if record_events else None
         self.pid: int = os.getpid()
         self.ingest: Ingest | None = ingest

@@ -7,21 +7,16 @@ threads, ``LoopWorker`` on an event loop.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator
 from typing import Literal, NamedTuple, TypeAlias
 
 MAX_ETAG = 1_024
+_LOOKED_AT = 200  # bytes
+_SHOWN = 60  # characters
+_CONTENT_TYPE = r"[\w.+-]{1,60}/[\w.+-]{1,60}"
 
 # Named tuples: a frozen dataclass would cost every import four times as much, and there are five of these.
-
-
-class Body(bytes):
-    """The body of a request or an answer, whose ``repr()`` is its size: a config names its SDK key."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return f"<{len(self)} bytes>"
 
 
 class Request(NamedTuple):
@@ -34,12 +29,33 @@ class Request(NamedTuple):
 
 
 class Response(NamedTuple):
-    """A complete answer. ``body`` is empty where it was not wanted."""
+    """A complete answer. ``body`` is empty where it was not wanted.
+
+    A config comes as a ``memoryview``, whose ``repr()`` shows nothing of it: error trackers store the local variables
+    of each frame, and a config names its SDK key.
+    """
 
     status: int
     etag: str | None = None
     retry_after: str | None = None
-    body: bytes = b""
+    body: bytes | memoryview = b""
+    content_type: str | None = None
+
+    def looks(self) -> str:
+        """Return what the body is by its content type, and how it begins, in words that are safe in a log.
+
+        Nothing is shown of what may be JSON: it may be the first half of a config, which names its SDK key.
+        """
+        kind = (self.content_type or "").partition(";")[0].strip()
+        what = kind if re.fullmatch(_CONTENT_TYPE, kind, re.ASCII) else "of an unknown type"
+        text = bytes(self.body[:_LOOKED_AT]).decode("utf-8-sig", "replace").strip()
+        if not self.body:
+            return f"it is {what}, and empty"
+        if text.startswith(("{", "[")):
+            return f"it is {what}"
+        shown = re.sub("sk_(dev|prod)_.*", r"sk_\1_***", " ".join(text.split()))
+        cut = "..." if len(shown) > _SHOWN or len(self.body) > _LOOKED_AT else ""
+        return f"it is {what}, and begins with {shown[:_SHOWN] + cut!r}"
 
 
 class Failure(NamedTuple):

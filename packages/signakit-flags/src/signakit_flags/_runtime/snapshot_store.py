@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Protocol
 
 from .._log import logger
 from .._signal_handlers import let_through
-from .flow import Body
 
 if TYPE_CHECKING:
     from .._sdk_key import SdkKey
@@ -59,7 +58,7 @@ class Stored:
         age: Seconds since it was saved, never negative.
     """
 
-    body: bytes
+    body: bytes | memoryview
     etag: str | None
     age: float
 
@@ -92,7 +91,7 @@ class KeyedStore:
             # A memoryview: the body is copied once, not twice.
             end = bytes(data[:_MAX_HEADER]).index(b"\n") + 1
             header = json.loads(data[:end])
-            body = Body(memoryview(data)[end:])
+            body = memoryview(data)[end:]
             if header["format"] != _FORMAT or header["owner"] != self._owner:
                 return None
             whole = header["length"] == len(body) <= self._max_size
@@ -105,7 +104,7 @@ class KeyedStore:
             logger.warning("%s %s is damaged and ignored", self._name, self._place)
             return None
 
-    def save(self, body: bytes, etag: str | None) -> None:
+    def save(self, body: bytes | memoryview, etag: str | None) -> None:
         """Replace the stored config. Never raises: a failure is logged once, until a save succeeds again."""
         header = {
             "format": _FORMAT,

@@ -181,6 +181,7 @@ def _recorded(found: InForce, context: Context, flag_key: str) -> tuple[Decision
         return (decision,)
     flag = ruleset.flag(flag_key)
     if flag is None:
+        context._unknown(flag_key, ruleset)
         return (None,)
     try:
         outcome = flag.outcome(context._user_id, subject.attributes)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING
 
-from ..flow import Body
-
 if TYPE_CHECKING:
     import httpx
 
@@ -78,11 +76,11 @@ class ConfigBody:
     def _too_large(self) -> RefusedError:
         return RefusedError(f"the body is larger than {self._limit} bytes")
 
-    def finish(self) -> bytes:
+    def finish(self) -> memoryview:
         """Return the whole body."""
         if self._inflate is not None and not self._inflate.eof:
             raise RefusedError("the compressed body is incomplete")
-        return Body(b"".join(self._chunks))
+        return memoryview(b"".join(self._chunks))
 
 
 class UnwantedBody:

@@ -52,10 +52,11 @@ class RequestBuilder:
         )
 
 
-def response_of(response: httpx.Response, body: bytes) -> Response:
+def response_of(response: httpx.Response, body: bytes | memoryview) -> Response:
     """Return our answer for a complete one of httpx."""
-    etag = usable_etag(response.headers.get("etag"))
-    return Response(response.status_code, etag, response.headers.get("retry-after"), body)
+    headers = response.headers
+    etag = usable_etag(headers.get("etag"))
+    return Response(response.status_code, etag, headers.get("retry-after"), body, headers.get("content-type"))
 
 
 def failure_of(error: BaseException, timeout: float, remark: str = "") -> Failure:

@@ -184,11 +184,12 @@ def test_a_client_closed_by_the_signal_of_a_celery_process_takes_the_time_that_i
         done = [process.next() for _ in range(TASKS)]
         workers = {line["pid"] for line in done}
         process.signal(signal.SIGTERM)
-        closing = [process.next() for _ in workers]
+        closing = [process.next() for _ in range(WORKERS)]
         # Longer than Celery gives a process, and than we take at an exit. One that has not waited is gone by then.
         time.sleep(2.5)
         for gate in gates:
             gate.open()
         assert process.end() == 0, process.errors
-    assert {line["pid"] for line in closing if "closing" in line} == workers
+    # All tasks may have been one process's, and the others close as well.
+    assert workers <= {line["pid"] for line in closing if "closing" in line}
     assert_every_task_arrived_once(server)

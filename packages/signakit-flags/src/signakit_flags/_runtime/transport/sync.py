@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ... import _hook
@@ -50,8 +49,10 @@ class SyncTransport:
         """Import, in the calling thread, all that a first request needs, and make the clients."""
         import_for_threads()
         for url in self._environment.urls:
-            with suppress(Exception):  # a proxy or a certificate that cannot be used: `send` reports it
+            try:
                 self._client(url)
+            except Exception as error:  # noqa: BLE001  # a proxy or a certificate is no good: `send` reports it
+                let_through(error)
 
     def send(self, request: Request, timeout: float | None = None) -> Answer:
         """Make a request. Never raises.

@@ -322,7 +322,7 @@ class Print(Transport):
 logging.disable(logging.NOTSET)
 sentry_sdk.init(
     "https://public@sentry.invalid/1", transport=Print, include_local_variables=True, attach_stacktrace=True,
-    max_value_length=100_000,
+    max_value_length=100_000, auto_enabling_integrations=False,
 )
 from signakit_flags import SignaKitClient
 from signakit_flags._evaluation import ruleset
@@ -356,7 +356,7 @@ sentry_sdk.flush(0)
 def test_sentry_stores_no_key(server: FlagServer) -> None:
     environment = {"KEY": KEY, "MALFORMED": MALFORMED[1], "SIGNAKIT_EMULATOR_URL": server.url}
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=60, check=True, env=environment
+        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=120, check=True, env=environment
     )
     assert done.stdout.count('"vars"') > 20
     assert "a config cannot be compiled" in done.stdout

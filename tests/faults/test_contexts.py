@@ -6,6 +6,9 @@ import asyncio
 import contextvars
 import gc
 import logging
+import os
+import subprocess
+import sys
 import threading
 import weakref
 from typing import TYPE_CHECKING, Any
@@ -16,6 +19,7 @@ from signakit_dev.testing import Emulator
 from signakit_flags import SignaKitClient
 from support.configs import SDK_KEY, config, flag, whole
 from support.faults import threads_of_ours
+from support.programs import take
 from support.server import FlagServer, status, wait_until
 
 if TYPE_CHECKING:
@@ -167,3 +171,43 @@ def test_an_emulator_that_a_test_starts() -> None:
     request = serve(emulator.__enter__)
     assert is_gone(request)
     emulator.__exit__(None, None, None)
+
+
+PROGRAM = """
+import sentry_sdk
+from sentry_sdk.transport import Transport
+
+class Print(Transport):
+    def capture_envelope(self, envelope):
+        for item in envelope.items:
+            if item.payload.json:
+                print(item.payload.json["logentry"]["message"], "of", item.payload.json.get("user"))
+
+sentry_sdk.init("http://public@sentry.invalid/1", transport=Print, auto_enabling_integrations=False)
+from signakit_flags import SignaKitClient
+
+client = SignaKitClient({key!r}, polling_interval=0)
+client.on_ready_sync()
+for user in ("alice", "bob"):
+    with sentry_sdk.isolation_scope():
+        sentry_sdk.set_user({{"id": user}})
+        client.create_user_context(user).track("purchase")
+        client.flush_sync(10)
+client.close()
+sentry_sdk.flush(0)
+"""
+
+
+def test_an_error_of_the_sender_is_no_users_error_in_sentry(server: FlagServer) -> None:
+    server.events_faults = [take, status(403)]
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM.format(key=SDK_KEY)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+        env={**os.environ, "SIGNAKIT_EMULATOR_URL": server.url},
+    )
+    [line] = done.stdout.splitlines()
+    assert line.startswith("the server refused")
+    assert line.endswith(" of None")

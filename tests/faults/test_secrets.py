@@ -209,6 +209,26 @@ async def test_a_key_is_in_no_frame_under_code_of_the_applications_on_a_loop(ser
     assert {"request", "response", "log"} <= set(watch.seen)
 
 
+def test_a_reason_shows_neither_the_key_nor_the_password_of_a_url(watch: Watch) -> None:
+    """As an injected client may name its request, and its headers, in what it raises."""
+
+    def refuse(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError(f"{request!r} {request.headers.raw}")
+
+    with httpx.Client(transport=httpx.MockTransport(refuse)) as http:
+        client = SignaKitClient(
+            KEY,
+            cdn_url=f"http://me:{SECRET}@localhost:9",
+            events_url=f"http://me:{SECRET}@localhost:9/in",
+            sync_client=http,
+        )
+        result = client.on_ready_sync()
+        client.close(0)
+    assert "http://***@localhost:9/configs/" in (result.reason or "")
+    assert SECRET not in f"{result} {client.status()}"
+    assert watch.found == []
+
+
 @pytest.mark.parametrize(("owner", "method"), [(ruleset, "_check"), (Batch, "encode")])
 def test_a_key_is_in_no_frame_of_a_failure_that_was_not_foreseen(
     server: FlagServer, watch: Watch, monkeypatch: pytest.MonkeyPatch, owner: Any, method: str

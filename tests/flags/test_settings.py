@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signakit_flags import SignaKitClient, create_instance
-from signakit_flags._settings import conceal, is_loopback, shown_url
+from signakit_flags._settings import conceal, is_loopback, shown_url, without_secrets
 from support.configs import SDK_KEY
 
 CDN = "https://d30l2rkped5b4m.cloudfront.net"
@@ -248,6 +248,19 @@ def test_settings_are_concealed_and_stay_equal() -> None:
     )
     assert concealed is not given
     assert repr(conceal(concealed)) == repr(concealed)
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("no answer for http://me:s3cret@cdn:80/x@y", "no answer for http://***@cdn:80/x@y"),
+        ("<Request('GET', 'http://me:s3cret@cdn/x')> http://a", "<Request('GET', 'http://***@cdn/x')> http://a"),
+        ("header b'sk_prod_org_1_s3cret' is illegal", "header b'sk_prod_***' is illegal"),
+        ("[Errno 111] Connection refused", "[Errno 111] Connection refused"),
+    ],
+)
+def test_secrets_are_taken_out_of_text(text: str, left: str) -> None:
+    assert without_secrets(text) == left
 
 
 def test_a_long_url_is_shown_cut() -> None:

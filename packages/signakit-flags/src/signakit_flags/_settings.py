@@ -216,6 +216,12 @@ def is_loopback(host: str) -> bool:
     return address.is_loopback
 
 
+def without_secrets(text: str) -> str:
+    """Return text of foreign code, such as an exception's, without SDK keys, and its URLs without user and password."""
+    text = re.sub("(sk_(dev|prod)_)[A-Za-z0-9_-]*", r"\1***", text)
+    return re.sub(r"(://)[^\s/@]*@", r"\1***@", text)
+
+
 def check_sizes(**sizes: object) -> None:
     """Make sure that each of ``sizes``, by the name of its argument, is a whole number of at least 1.
 

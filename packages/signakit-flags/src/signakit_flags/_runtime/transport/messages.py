@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..._settings import without_secrets
 from ..._version import __version__
 from ..flow import Failure, Response, usable_etag
 from .bodies import RefusedError
@@ -61,7 +62,7 @@ def response_of(response: httpx.Response, body: bytes | memoryview) -> Response:
 def failure_of(error: BaseException, timeout: float) -> Failure:
     """Return our answer for an exception in a request that had ``timeout`` seconds."""
     if isinstance(error, ForbiddenError):
-        return Failure(str(error), final=True)
+        return Failure(without_secrets(str(error)), final=True)
     return Failure(_reason(error, timeout))
 
 
@@ -72,4 +73,5 @@ def _reason(error: BaseException, timeout: float) -> str:
         return f"no answer within {timeout:g} s"
     if isinstance(error, RefusedError):
         return str(error)
-    return f"{type(error).__name__}: {error}"[:_MAX_REASON]
+    # httpx and what stands in for it in tests name the URL of a request, with the password in it.
+    return without_secrets(f"{type(error).__name__}: {error}")[:_MAX_REASON]

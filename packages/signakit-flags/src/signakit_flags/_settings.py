@@ -50,7 +50,7 @@ def urls(cdn_url: str | None, events_url: str | None, *, production: bool = Fals
         TypeError: The argument is not text.
         ValueError: The first one that is given is not an http(s) URL. The message names the argument or the variable.
     """
-    emulator = hide_url(os.environ.get(_EMULATOR, "").strip().rstrip("/"))
+    emulator = hide_url(os.environ.get("SIGNAKIT_EMULATOR_URL", "").strip().rstrip("/"))
     cdn_name, cdn = _first_url(
         ("cdn_url", cdn_url),
         ("SIGNAKIT_CDN_URL", hide_url(os.environ.get("SIGNAKIT_CDN_URL"))),

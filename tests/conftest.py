@@ -29,7 +29,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         # Django's is that of this process, which has read it; a program that is started here says which it wants.
-        if name.startswith("SIGNAKIT_") or name == "DJANGO_SETTINGS_MODULE":
+        ours = name.startswith("SIGNAKIT_") or name == "DJANGO_SETTINGS_MODULE"
+        if ours or name.lower().endswith("_proxy") or name in {"SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE"}:
             monkeypatch.delenv(name)
 
 

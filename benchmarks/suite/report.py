@@ -32,7 +32,7 @@ METHOD = """\
    median.
 6. A request is a context, an on/off flag, a targeted flag and an A/B flag with four variables. Ours has seen every
    exposure of it before and looks each one up (checked by its counter); 1.1.0 knows no deduplication, so its
-   sending is switched off.
+   sending is switched off. Peers log no exposure, here and in every row but that of exposures.
 7. Exposures: the CPU time of deciding an A/B flag for a new user, less the same decision without an exposure; for
    ours that is a targeted rule with the same audience and ranges. 1.1.0 sends before it returns; the line "server
    at 20 ms" shows that.

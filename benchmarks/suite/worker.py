@@ -56,11 +56,19 @@ class Worker:
         self._serial = 0
 
     def client(self, flags: int) -> tuple[Any, list[workload.Request]]:
-        """Return a client with so many flags, and the requests to it; every exposure of theirs was seen."""
+        """Return a client with so many flags, and the requests to it; every exposure of theirs was seen.
+
+        Raises:
+            RuntimeError: The contestant logs exposures, which only the "exposure" row is to time.
+        """
         if flags not in self._clients:
             self._clients[flags] = self.adapter.load(self.adapter.native(workload.flag_specs(flags)))
             self._requests[flags] = workload.requests(flags, self.users)
+            before = self.adapter.exposures_logged()
             self.adapter.decide(self._clients[flags], self._requests[flags])
+            if logged := self.adapter.exposures_logged() - before:
+                del self._clients[flags]  # asked again, it fails again
+                raise RuntimeError(f"{logged} exposures were logged outside of the exposure row")
             gc.collect()
             gc.freeze()
         return self._clients[flags], self._requests[flags]

@@ -27,7 +27,6 @@ LOCKS: dict[str, Callable[[SignaKitClient], Any]] = {
     "outbox": lambda client: client._engine.outbox._lock,
     "life": lambda client: client._engine.life._lock,
     "handover": lambda client: client._engine.handover._lock,
-    "transport": lambda client: client._engine.transport._lock,
     "no_fork": lambda client: process.no_fork,
 }
 EACH_LOCK = pytest.mark.parametrize("lock_of", LOCKS.values(), ids=LOCKS)

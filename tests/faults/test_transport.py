@@ -16,10 +16,10 @@ import pytest
 
 from signakit_flags import SignaKitClient, _hook
 from signakit_flags._runtime.flow import Failure, Request
-from signakit_flags._runtime.transport import SyncTransport
+from signakit_flags._runtime.transport import Environment, SyncTransport
 from support.configs import SDK_KEY, config, flag, whole
 from support.faces import AsyncFace, Face
-from support.faults import arrived, once_each, stream, within
+from support.faults import stream, within
 from support.server import body
 
 if TYPE_CHECKING:
@@ -354,8 +354,8 @@ def test_a_server_that_takes_a_little_now_and_then_is_not_sent_all_of_it() -> No
 
         taker = threading.Thread(target=take_a_little, daemon=True)
         taker.start()
-        transport = SyncTransport(None, timeout=0.5, max_config_size=MAX_CONFIG)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        transport = SyncTransport(None, Environment(url), timeout=0.5, max_config_size=MAX_CONFIG)
         try:
             answer = transport.send(Request("POST", url, {}, b"x" * 50_000_000))
         finally:
@@ -368,33 +368,8 @@ def test_a_server_that_takes_a_little_now_and_then_is_not_sent_all_of_it() -> No
 
 @pytest.mark.parametrize("size", [0, 1, 65_536, 1_000_000])
 def test_bodies_of_any_size_arrive_whole(server: FlagServer, size: int) -> None:
-    transport = SyncTransport(None, timeout=20, max_config_size=MAX_CONFIG)
+    transport = SyncTransport(None, Environment(server.events_url), timeout=20, max_config_size=MAX_CONFIG)
     body = json.dumps({"events": [{"eventKey": "x" * size}]}).encode()
     transport.send(Request("POST", server.events_url, {}, body))
     transport.close()
     assert [event["eventKey"] for event in server.events] == ["x" * size]
-
-
-# --- a proxy that cannot be used --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", ["ALL_PROXY", "HTTP_PROXY"])
-@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "no-protocol://127.0.0.1:1"])
-@pytest.mark.usefixtures("quick_retries")
-def test_a_proxy_of_the_environment_that_cannot_be_used_is_a_reason_and_no_exception(
-    face: Face, server: FlagServer, monkeypatch: pytest.MonkeyPatch, name: str, proxy: str
-) -> None:
-    for other in ("NO_PROXY", "no_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
-        monkeypatch.delenv(other, raising=False)
-    monkeypatch.setenv(name, proxy)
-    client = face.client(polling_interval=0)
-    result = within(WATCHDOG, lambda: face.on_ready(client))
-    assert result.success is False
-    assert result.reason
-    assert within(WATCHDOG, lambda: face.refresh(client)) is False
-    assert server.config_requests == []
-    monkeypatch.delenv(name)
-    assert face.wait_until(lambda: client.is_ready)
-    face.decide(client, "exp")
-    assert face.flush(client, WATCHDOG)
-    assert arrived(server) == once_each(["u"])

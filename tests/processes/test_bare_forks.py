@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
-@pytest.mark.parametrize("lock", ["feed", "outbox", "life", "handover", "transport", "poller", "sender", "no_fork"])
+@pytest.mark.parametrize("lock", ["feed", "outbox", "life", "handover", "poller", "sender", "no_fork"])
 def test_a_fork_while_another_thread_holds_a_lock(server: FlagServer, lock: str) -> None:
     child, parent = play("bare_forks", "beside_a_held_lock", lock, server=server)
     assert child == {"variation": "on", "flushed": True, "refreshed": True, "sent": 10}

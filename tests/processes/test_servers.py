@@ -166,6 +166,17 @@ def test_every_event_of_a_celery_pool_arrives_once_though_its_processes_are_repl
     assert_every_task_arrived_once(server)
 
 
+@pytest.mark.parametrize("pool", ["solo", "threads"])
+def test_every_event_of_a_celery_pool_without_processes_arrives_once(server: FlagServer, pool: str) -> None:
+    server.events_latency = 0.1
+    with Process([*CELERY, "--pool", pool], server=server, PYTHONPATH=".") as process:
+        done = [process.next() for _ in range(TASKS)]
+        process.signal(signal.SIGTERM)
+        assert process.end() == 0, process.errors
+    assert len({line["pid"] for line in done}) == 1
+    assert_every_task_arrived_once(server)
+
+
 def test_a_client_closed_by_the_signal_of_a_celery_process_takes_the_time_that_it_is_given(server: FlagServer) -> None:
     gates = [Gate(take) for _ in range(WORKERS)]
     server.events_faults = [*gates]  # each process of the pool has one post held back, and the rest waiting

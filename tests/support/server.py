@@ -11,14 +11,17 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import ssl
 
 Fault = Callable[["Handler"], None]
 """Answers a request in place of the server's usual answer."""
 
 
 class FlagServer:
-    """CDN and ingest in one.
+    """CDN and ingest in one. It takes requests for any host, so it may also be a proxy that answers by itself.
 
     Attributes:
         config_fault, events_fault: Answers instead of the usual, as long as it is set.
@@ -27,9 +30,12 @@ class FlagServer:
         batches: The events of each POST that was taken, in order of arrival.
         posts: Number of POSTs, those refused included.
         written: Bytes that faults without an end have sent.
+        tunnels: The hosts and ports that it was asked to CONNECT to; it answers in their place by ``tunnel_context``.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, context: ssl.SSLContext | None = None) -> None:
+        """Listen; with a context, for https."""
+        self.context = context
         self._lock = threading.Lock()
         self.config_fault: Fault | None = None
         self.events_fault: Fault | None = None
@@ -41,6 +47,8 @@ class FlagServer:
         self.batches: list[list[dict[str, Any]]] = []
         self.posts = 0
         self.written = 0
+        self.tunnels: list[str] = []
+        self.tunnel_context: ssl.SSLContext | None = None
         self.config_body = b'{"flags": []}'
         self.etag: str | None = None
         self.gzip = False
@@ -50,7 +58,7 @@ class FlagServer:
         # Bound and never listening: keeps the port ours, and refusing, while the server is down.
         self._reserved = self._tcp()
         self._reserved.bind(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._reserved.getsockname()[1]}"
+        self.url = f"http{'s' if context else ''}://127.0.0.1:{self._reserved.getsockname()[1]}"
         self._full: list[socket.socket] = []  # what keeps others out while connections are swallowed
         self._server: Listener | None = None
         self.up()
@@ -60,6 +68,7 @@ class FlagServer:
         self._let_in()
         handler = type("BoundHandler", (Handler,), {"owner": self})
         self._server = Listener(self._reserved.getsockname(), handler)
+        self._server.context = self.context
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
 
@@ -143,6 +152,15 @@ class Listener(ThreadingHTTPServer):
     allow_reuse_port = True
     daemon_threads = True
     request_queue_size = 128
+    context: ssl.SSLContext | None = None
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        if self.context is None:
+            super().finish_request(request, client_address)
+            return
+        # In the thread of the connection, so that a client which does not trust us holds up no other.
+        with contextlib.suppress(OSError), self.context.wrap_socket(request, server_side=True) as secure:
+            super().finish_request(secure, client_address)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -198,6 +216,20 @@ class Handler(BaseHTTPRequestHandler):
             body = gzip.compress(body)
             headers["Content_Encoding"] = "gzip"
         self.answer(200, body, **headers)
+
+    def do_CONNECT(self) -> None:
+        """Be what is behind the proxy, too: go on as the server that was asked for, over TLS."""
+        owner = self.owner
+        assert owner.tunnel_context is not None
+        with owner._lock:
+            owner.tunnels.append(self.path)
+        self.send_response(200)
+        self.end_headers()
+        with contextlib.suppress(OSError), owner.tunnel_context.wrap_socket(self.request, server_side=True) as secure:
+            self.request = secure
+            self.setup()
+            self.handle()
+        self.close_connection = True
 
     def do_POST(self) -> None:
         owner = self.owner
@@ -271,8 +303,8 @@ def wait_until(condition: Callable[[], bool], timeout: float = 10.0) -> bool:
 
 
 @contextlib.contextmanager
-def flag_server() -> Iterator[FlagServer]:
-    server = FlagServer()
+def flag_server(context: ssl.SSLContext | None = None) -> Iterator[FlagServer]:
+    server = FlagServer(context)
     try:
         yield server
     finally:

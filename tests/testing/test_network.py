@@ -67,6 +67,38 @@ def test_a_connection_that_is_open_is_refused_as_well(server: FlagServer) -> Non
 
 
 @pytest.mark.parametrize("face", ["sync", "async"])
+def test_a_proxy_leads_around_the_refusal_neither(face: str) -> None:
+    """The host of the URL is this machine, and the one that is connected to is not."""
+    proxy = "http://proxy.invalid:3128"
+    url = "http://127.0.0.1:9"
+
+    async def main() -> None:
+        async with (
+            httpx.AsyncClient(proxy=proxy) as injected,
+            SignaKitClient(SDK_KEY, cdn_url=url, async_client=injected, polling_interval=0) as client,
+        ):
+            assert "proxy.invalid is another one" in str(client.status().last_error)
+
+    if face == "async":
+        asyncio.run(main())
+        return
+    with httpx.Client(proxy=proxy) as injected:
+        client = SignaKitClient(SDK_KEY, cdn_url=url, sync_client=injected, polling_interval=0)
+        assert "proxy.invalid is another one" in str(client.on_ready_sync().reason)
+        client.close()
+
+
+def test_a_proxy_of_the_environment_does_not_lead_around_the_refusal(
+    server: FlagServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", server.url)
+    client = SignaKitClient(SDK_KEY, cdn_url="http://cdn.invalid", polling_interval=0)
+    assert "cdn.invalid is another one" in str(client.on_ready_sync().reason)
+    client.close()
+    assert server.config_requests == []
+
+
+@pytest.mark.parametrize("face", ["sync", "async"])
 def test_a_transport_that_a_test_has_put_into_httpx_is_no_network(face: str) -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         assert request.url.host == "cdn.invalid"

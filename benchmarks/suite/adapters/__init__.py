@@ -30,12 +30,13 @@ class Adapter:
     offers: frozenset[str] = frozenset({"request", "threads", "load", "memory"})
     event_variants: tuple[str, ...] = ()
 
-    def native(self, specs: list[FlagSpec], *, exposing: bool = True) -> bytes:
+    def native(self, specs: list[FlagSpec], *, exposing: bool = False) -> bytes:
         """Return the project in the format of the contestant.
 
         Args:
             specs: The flags.
-            exposing: False leaves out whatever makes a decision of an A/B flag an exposure, and nothing else.
+            exposing: True is for the "exposure" row: a decision of an A/B flag is then logged. It changes nothing where
+                logging is a matter of the call or of the client.
         """
         raise NotImplementedError
 
@@ -67,6 +68,10 @@ class Adapter:
         """Return how many exposures were not sent because they had been, if the contestant counts them."""
         del client
         return None
+
+    def exposures_logged(self) -> int:
+        """Return how many exposures were handed to the application so far; 0 where a contestant does not do that."""
+        return 0
 
     def contexts(self, client: Any, users: list[tuple[str, dict[str, Any]]]) -> None:
         """Make a context of each user id and attributes, ``$userAgent`` among them. Timed."""

@@ -59,7 +59,7 @@ class ConfigCat(Adapter):
     def __init__(self) -> None:
         self._clients = 0
 
-    def native(self, specs: list[FlagSpec], *, exposing: bool = True) -> bytes:
+    def native(self, specs: list[FlagSpec], *, exposing: bool = False) -> bytes:
         """Return the project as an entry of the cache: a time, an ETag, and JSON."""
         del exposing
         project = {"p": {"u": "", "r": 0, "s": "c2FsdA=="}, "f": {spec.key: _setting(spec) for spec in specs}}

@@ -41,12 +41,28 @@ class NoLogger(eppo_client.AssignmentLogger):  # type: ignore[misc]  # its class
         """Do nothing."""
 
 
+class CountingLogger(eppo_client.AssignmentLogger):  # type: ignore[misc]  # its class is not known here
+    """Counts what was assigned, and drops it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def log_assignment(self, event: Any) -> None:
+        """Count it."""
+        del event
+        self.count += 1
+
+
 class Eppo(Adapter):
     """Eppo."""
 
     offers = Adapter.offers | {"exposure"}
 
-    def native(self, specs: list[FlagSpec], *, exposing: bool = True) -> bytes:
+    def __init__(self) -> None:
+        self._logger = CountingLogger()
+
+    def native(self, specs: list[FlagSpec], *, exposing: bool = False) -> bytes:
         """Return the project as its server would send it. Of exposures, that is the logging of A/B flags."""
         flags = {spec.key: _flag(spec, logs=exposing) for spec in specs}
         return json.dumps(
@@ -60,13 +76,17 @@ class Eppo(Adapter):
         ).encode()
 
     def load(self, config: bytes) -> Any:
+        """Return a client whose logger counts, since it is not to be called."""
+        return self.client(config, self._logger)
+
+    def client(self, config: bytes, logger: Any) -> Any:
         """Return the client; there is one in the process, and a new one takes its place."""
         configuration = eppo_client.Configuration(flags_configuration=config)
         return eppo_client.init(
             eppo_client.ClientConfig(
                 api_key="key",
                 base_url="http://127.0.0.1:9",
-                assignment_logger=NoLogger(),
+                assignment_logger=logger,
                 poll_interval_seconds=None,
                 initial_configuration=configuration,
             )
@@ -96,6 +116,10 @@ class Eppo(Adapter):
             for request in requests
         ]
 
+    def exposures_logged(self) -> int:
+        """Return how often the logger of `load` was called."""
+        return self._logger.count
+
     def exposures(self, sink_url: str) -> Exposures:
         """Return the client with logging."""
         del sink_url
@@ -114,7 +138,7 @@ class EppoExposures(Exposures):
 
     def prepare(self, requests: list[Request], *, silent: bool) -> list[Any]:
         """Return user ids and attributes, and take up the project."""
-        self._client = self._adapter.load(self._configs[silent])
+        self._client = self._adapter.client(self._configs[silent], NoLogger())
         return [(request.user_id, request.attributes) for request in requests]
 
     def decide(self, contexts: list[Any], keys: list[str], *, silent: bool) -> None:

@@ -34,7 +34,7 @@ library: Any = import_module("growthbook")
 class GrowthBook(Adapter):
     """GrowthBook. A client is its features, parsed."""
 
-    def native(self, specs: list[FlagSpec], *, exposing: bool = True) -> bytes:
+    def native(self, specs: list[FlagSpec], *, exposing: bool = False) -> bytes:
         """Return the features as its server would send them."""
         del exposing
         return json.dumps({"features": {spec.key: _feature(spec) for spec in specs}}).encode()

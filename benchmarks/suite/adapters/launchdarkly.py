@@ -44,7 +44,7 @@ class LaunchDarkly(Adapter):
     offers = Adapter.offers | {"all", "exposure", "events", "exit"}
     event_variants = ("events",)
 
-    def native(self, specs: list[FlagSpec], *, exposing: bool = True) -> bytes:
+    def native(self, specs: list[FlagSpec], *, exposing: bool = False) -> bytes:
         """Return the project as a file of flags. Of exposures, that is the full events of A/B flags."""
         flags = {spec.key: _flag(spec, tracks=exposing) for spec in specs}
         return json.dumps({"flags": flags, "segments": {}}).encode()
@@ -126,7 +126,7 @@ class LaunchDarklyExposures(Exposures):
 
     def __init__(self, adapter: LaunchDarkly, sink_url: str) -> None:
         self._adapter = adapter
-        project = adapter.native(flag_specs(100))
+        project = adapter.native(flag_specs(100), exposing=True)
         self._exposing = adapter.client(project, events_uri=sink_url)
         self._silent = adapter.client(project, send_events=False)
 

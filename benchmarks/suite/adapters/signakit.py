@@ -18,11 +18,12 @@ class SignaKitAdapter(Adapter):
 
     offers = Adapter.offers | {"all", "context", "exposure", "events", "exit"}
 
-    def native(self, specs: list[FlagSpec], *, exposing: bool = True) -> bytes:
-        """Return the config as the service publishes it."""
+    def native(self, specs: list[FlagSpec], *, exposing: bool = False) -> bytes:
+        """Return the config as the service publishes it. Whether exposures are sent is a matter of the client."""
+        del exposing
         import json  # noqa: PLC0415  # not where memory is measured
 
-        return json.dumps(signakit_config(specs, exposing=exposing)).encode()
+        return json.dumps(signakit_config(specs)).encode()
 
     def decide(self, client: Any, requests: list[Request]) -> None:
         """Make a context and decide three flags."""

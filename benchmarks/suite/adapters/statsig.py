@@ -67,7 +67,7 @@ class Statsig(Adapter):
     def __init__(self) -> None:
         self._clients = 0
 
-    def native(self, specs: list[FlagSpec], *, exposing: bool = True) -> bytes:
+    def native(self, specs: list[FlagSpec], *, exposing: bool = False) -> bytes:
         """Return the project as its server would send it. Exposures are a matter of the call, not of the project."""
         del exposing
         return json.dumps(_project(specs)).encode()

@@ -36,7 +36,6 @@ LOCKS: dict[str, Callable[[SignaKitClient], Any]] = {
     "outbox": lambda client: client._engine.outbox._lock,
     "life": lambda client: client._engine.life._lock,
     "handover": lambda client: client._engine.handover._lock,
-    "transport": lambda client: client._engine.transport._lock,
     "poller": lambda client: client._engine.handover.driver._poller._lock,
     "sender": lambda client: client._engine.handover.driver._sender._lock,
     "no_fork": lambda client: process.no_fork,

@@ -17,6 +17,7 @@ from ._runtime import process
 from ._runtime.config_feed import ConfigFeed
 from ._runtime.delivery import Ingest
 from ._runtime.engine import Engine
+from ._runtime.transport import Environment
 from ._sdk_key import SdkKey, parse_sdk_key, redact
 from ._settings import (
     check_function,
@@ -114,13 +115,15 @@ class SignaKitClient:
                 store = stores.KeyedStore(snapshot_store, key, max_config_size)
             elif snapshot_path is not None:
                 store = stores.FileStore(snapshot_path, key, max_config_size)
+        config_url = hide_url(f"{cdn}/configs/{key.org_id}/{key.project_id}/{key.environment}/latest.json")
         feed = ConfigFeed(
-            url=hide_url(f"{cdn}/configs/{key.org_id}/{key.project_id}/{key.environment}/latest.json"),
+            url=config_url,
             key=key,
             max_size=max_config_size,
             polling_interval=polling_interval,
             store=store,
         )
+        injected = async_client is not None and sync_client is not None
         engine = Engine(
             feed=feed,
             ingest=Ingest(events, key),
@@ -128,6 +131,7 @@ class SignaKitClient:
             max_batch_size=max_batch_size,
             timeout=timeout,
             max_config_size=max_config_size,
+            environment=Environment() if injected else Environment(config_url, events),
             async_client=async_client,
             sync_client=sync_client,
         )
@@ -187,6 +191,7 @@ class SignaKitClient:
             max_batch_size=1,
             timeout=1.0,
             max_config_size=limit,
+            environment=Environment(),
             async_client=None,
             sync_client=None,
             record_events=record_events,

@@ -13,6 +13,7 @@ import typer
 from signakit_flags import SignaKitClient
 from signakit_flags.integration import shown_url
 
+from .http import Transport
 from .loaded_config import LoadedConfig
 from .output import CommandError
 
@@ -28,7 +29,7 @@ def fetch(sdk_key: str) -> LoadedConfig:
         CommandError: Nothing could be fetched.
     """
     recorder = _Recorder()
-    with httpx.Client(event_hooks={"response": [recorder.attach]}) as http:
+    with httpx.Client(transport=Transport(), event_hooks={"response": [recorder.attach]}) as http:
         try:
             client = SignaKitClient(sdk_key, sync_client=http, polling_interval=0)
         except ValueError as error:

@@ -21,7 +21,6 @@ DEFAULT_URL = "http://127.0.0.1:4747"
 TIMEOUT = 5.0
 NUMBERS = {"exposures", "rules"}
 STATE = {"config", "flags", "events", "faults"}
-LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
 @command
@@ -78,12 +77,13 @@ def ask(url: str) -> dict[str, Any]:
 
     from signakit_flags.integration import shown_url
 
+    from .http import Transport, is_local
+
     shown = shown_url(url)
     local = False
     try:
-        local = urlsplit(url).hostname in LOOPBACK
-        # A proxy does not know the way to this machine.
-        with httpx.Client(trust_env=not local, timeout=TIMEOUT) as http:
+        local = is_local(urlsplit(url).hostname or "")
+        with httpx.Client(transport=Transport(), timeout=TIMEOUT) as http:
             answer = http.get(f"{url}/api/state")
     except (httpx.InvalidURL, httpx.UnsupportedProtocol, ValueError) as error:
         raise typer.BadParameter(f"{shown!r}: {error}", param_hint="--url") from None

@@ -40,9 +40,13 @@ if TYPE_CHECKING:
     from .config_feed import ConfigFeed
     from .delivery import Ingest
     from .flow import Answer, Request
+    from .transport import Environment
 
 _CLOSING_LOOK = 0.005
 """Seconds between two looks at a ``close()`` that another call has begun."""
+
+_prepared: set[bool] = set()
+"""The faces, sync as True, for which all is imported in this process."""
 
 
 class Engine:
@@ -73,6 +77,7 @@ class Engine:
         max_batch_size: int,
         timeout: float,
         max_config_size: int,
+        environment: Environment,
         async_client: httpx.AsyncClient | None,
         sync_client: httpx.Client | None,
         record_events: bool = False,
@@ -89,8 +94,9 @@ class Engine:
         # Only an async client was injected: the application wants its events on a loop.
         self._prefers_loop = async_client is not None and sync_client is None
         self.uses_loops: bool = sync_client is None or async_client is not None
-        self.transport: SyncTransport = SyncTransport(sync_client, timeout=timeout, max_config_size=max_config_size)
-        self._async_transport = partial(AsyncTransport, async_client, timeout=timeout, max_config_size=max_config_size)
+        limits: dict[str, Any] = {"timeout": timeout, "max_config_size": max_config_size}
+        self.transport: SyncTransport = SyncTransport(sync_client, environment, **limits)
+        self._async_transport = partial(AsyncTransport, async_client, environment, **limits)
         self.handover: Handover = Handover(self)
         if ingest is not None:
             process.watch(self)
@@ -196,6 +202,8 @@ class Engine:
         An import holds a lock that a fork copies. If a thread of ours were in the middle of an import, a child that
         needs the same module would wait for ever.
         """
+        if sync in _prepared:
+            return  # without the lock: a thread that makes a TLS context holds it, and a loop must not wait for that
         with process.no_fork:
             from .._evaluation import config, ruleset  # noqa: F401  # imported for later, as said
 
@@ -205,6 +213,7 @@ class Engine:
                 self.transport.prepare()
             else:
                 AsyncTransport.prepare()
+            _prepared.add(sync)
 
     async def fetch(self, timeout: float | None, *, fresh: bool) -> OnReadyResult:
         """Fetch the config on the home loop, and wait for it."""

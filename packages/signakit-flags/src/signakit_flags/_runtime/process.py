@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from mmap import mmap
 
 no_fork = threading.RLock()
-"""Held during imports: a child that is forked in the middle of an import could never import the same module."""
+"""Held during imports: a child that is forked in the middle of an import could never import the same module.
+
+Held while a TLS context is made, too: such a child would inherit OpenSSL's locks as they are at that moment.
+"""
 
 EXIT_DEADLINE = 2.0
 """Seconds that everything still to be sent at exit may take."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ... import _hook
 from .bodies import body_of
-from .environment import async_client, import_for_loops
+from .environment import import_for_loops
 from .messages import RequestBuilder, failure_of, response_of
 from .network_refusal import async_trace
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import httpx
 
     from ..flow import Answer, Request
+    from .environment import Environment, Route
 
 _STALE = 2
 """Connections that poller and sender may have left in the pool of an injected client, on a loop that has ended."""
@@ -23,12 +24,15 @@ _STALE = 2
 class AsyncTransport:
     """Requests from one event loop."""
 
-    def __init__(self, injected: httpx.AsyncClient | None, *, timeout: float, max_config_size: int) -> None:
+    def __init__(
+        self, injected: httpx.AsyncClient | None, environment: Environment, *, timeout: float, max_config_size: int
+    ) -> None:
         self._injected = injected
+        self._environment = environment
         self._builder = RequestBuilder(injected)
         self._timeout = timeout
         self._max_config_size = max_config_size
-        self._own: httpx.AsyncClient | None = None
+        self._own: dict[Route, httpx.AsyncClient] = {}
 
     @staticmethod
     def prepare() -> None:
@@ -48,10 +52,11 @@ class AsyncTransport:
                         return await self._send(request)
                 return await self._send(request)
         except Exception as error:  # noqa: BLE001  # an injected client may raise anything
-            return failure_of(error, self._timeout)
+            remark = "" if self._injected is not None else self._environment.remark(request.url, error)
+            return failure_of(error, self._timeout, remark)
 
     async def _send(self, request: Request) -> Answer:
-        client = self._client()
+        client = await self._client(request.url)
         built = self._builder.build(request, self._timeout)
         if _hook.refuse_network is not None:
             built.extensions["trace"] = async_trace(built.url.host)
@@ -66,15 +71,18 @@ class AsyncTransport:
         finally:
             await response.aclose()
 
-    def _client(self) -> httpx.AsyncClient:
+    async def _client(self, url: str) -> httpx.AsyncClient:
         if self._injected is not None:
             return self._injected
-        if self._own is None:
-            self._own = async_client()
-        return self._own
+        route, own = self._environment.route(url), self._own
+        client = own.get(route)
+        if client is None:
+            # As for threads: poller and sender may both come first.
+            client = own.setdefault(route, await self._environment.async_client(route, self._timeout))
+        return client
 
     async def aclose(self) -> None:
         """Close our own connections; an injected client is left alone."""
-        own, self._own = self._own, None
-        if own is not None:
-            await own.aclose()
+        own, self._own = self._own, {}
+        for client in own.values():
+            await client.aclose()

@@ -9,6 +9,7 @@ from ..._version import __version__
 from ..flow import Failure, Response, usable_etag
 from .bodies import RefusedError
 from .network_refusal import ForbiddenError
+from .variables import VariableError
 
 if TYPE_CHECKING:
     import httpx
@@ -59,11 +60,13 @@ def response_of(response: httpx.Response, body: bytes | memoryview) -> Response:
     return Response(response.status_code, etag, headers.get("retry-after"), body, headers.get("content-type"))
 
 
-def failure_of(error: BaseException, timeout: float) -> Failure:
-    """Return our answer for an exception in a request that had ``timeout`` seconds."""
+def failure_of(error: BaseException, timeout: float, remark: str = "") -> Failure:
+    """Return our answer for an exception in a request that had ``timeout`` seconds, with a remark behind the reason."""
     if isinstance(error, ForbiddenError):
         return Failure(without_secrets(str(error)), final=True)
-    return Failure(_reason(error, timeout))
+    if isinstance(error, (RefusedError, VariableError)):
+        return Failure(str(error))
+    return Failure(_reason(error, timeout) + remark)
 
 
 def _reason(error: BaseException, timeout: float) -> str:
@@ -71,7 +74,5 @@ def _reason(error: BaseException, timeout: float) -> str:
 
     if isinstance(error, (httpx.TimeoutException, TimeoutError)):
         return f"no answer within {timeout:g} s"
-    if isinstance(error, RefusedError):
-        return str(error)
     # httpx and what stands in for it in tests name the URL of a request, with the password in it.
     return without_secrets(f"{type(error).__name__}: {error}")[:_MAX_REASON]

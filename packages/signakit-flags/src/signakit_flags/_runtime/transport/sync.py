@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ from ... import _hook
 from ..._signal_handlers import let_through
 from .bodies import body_of
 from .deadline import deadline
-from .environment import import_for_threads, sync_client
+from .environment import import_for_threads
 from .messages import RequestBuilder, failure_of, response_of
 from .network_refusal import check_network
 
@@ -21,35 +20,38 @@ if TYPE_CHECKING:
     import httpx
 
     from ..flow import Answer, Request
+    from .environment import Environment, Route
 
 
 class SyncTransport:
     """Requests from threads.
 
-    State: ``_own`` is made at first use under ``_lock``, since poller and sender may both come first.
+    State: a client in ``_own`` is made at the first request of its route. There is no lock: a thread that is stuck in
+    OpenSSL would hold it, and the exit wait for it.
     """
 
-    def __init__(self, injected: httpx.Client | None, *, timeout: float, max_config_size: int) -> None:
+    def __init__(
+        self, injected: httpx.Client | None, environment: Environment, *, timeout: float, max_config_size: int
+    ) -> None:
         self._injected = injected
+        self._environment = environment
         self._builder = RequestBuilder(injected)
         self._timeout = timeout
         self._max_config_size = max_config_size
-        self._own: httpx.Client | None = None
-        self._inherited: list[httpx.Client] = []
-        self._lock = threading.RLock()
+        self._own: dict[Route, httpx.Client] = {}
+        self._inherited: list[dict[Route, httpx.Client]] = []
 
     def forget_after_fork(self) -> None:
         """Use new connections from now on. The parent's are kept, unused: collecting them would shut them down."""
-        self._lock = threading.RLock()
-        if self._own is not None:
-            self._inherited.append(self._own)
-            self._own = None
+        self._inherited.append(self._own)
+        self._own = {}
 
     def prepare(self) -> None:
-        """Import, in the calling thread, all that a first request needs, and make the client."""
+        """Import, in the calling thread, all that a first request needs, and make the clients."""
         import_for_threads()
-        with suppress(Exception):  # a proxy or a certificate that cannot be used: `send` reports it
-            self._client()
+        for url in self._environment.urls:
+            with suppress(Exception):  # a proxy or a certificate that cannot be used: `send` reports it
+                self._client(url)
 
     def send(self, request: Request, timeout: float | None = None) -> Answer:
         """Make a request. Never raises.
@@ -61,7 +63,7 @@ class SyncTransport:
         timeout = self._timeout if timeout is None else min(timeout, self._timeout)
         deadline.begin(timeout, one_by_one=self._injected is None)
         try:
-            client = self._client()
+            client = self._client(request.url)
             built = self._builder.build(request, timeout)
             built.extensions["trace"] = _trace(built.url.host)
             response = self._open(client, built)
@@ -76,7 +78,8 @@ class SyncTransport:
                 response.close()
         except Exception as error:  # noqa: BLE001  # an injected client may raise anything
             let_through(error)
-            return failure_of(error, timeout)
+            remark = "" if self._injected is not None else self._environment.remark(request.url, error)
+            return failure_of(error, timeout, remark)
         finally:
             deadline.end()
 
@@ -91,20 +94,21 @@ class SyncTransport:
                 if not deadline.addresses:
                     raise
 
-    def _client(self) -> httpx.Client:
+    def _client(self, url: str) -> httpx.Client:
         if self._injected is not None:
             return self._injected
-        with self._lock:
-            if self._own is None:
-                self._own = sync_client()
-            return self._own
+        route, own = self._environment.route(url), self._own
+        client = own.get(route)
+        if client is None:
+            # Poller and sender may both come first. Of two clients the second is dropped, unused.
+            client = own.setdefault(route, self._environment.sync_client(route, deadline.rest()))
+        return client
 
     def close(self) -> None:
         """Close our own connections; an injected client is left alone."""
-        with self._lock:
-            own, self._own = self._own, None
-        if own is not None:
-            own.close()
+        own, self._own = self._own, {}
+        for client in own.values():
+            client.close()
 
 
 def _trace(host: str) -> Callable[[str, dict[str, Any]], None]:
@@ -112,7 +116,7 @@ def _trace(host: str) -> Callable[[str, dict[str, Any]], None]:
         return deadline.trace
 
     def trace(event: str, info: dict[str, Any]) -> None:
-        check_network(event, host)
+        check_network(event, host, info)
         deadline.trace(event, info)
 
     return trace

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Generator
 from typing import Literal, NamedTuple, TypeAlias
 
-from .._settings import without_secrets
+from .._secrets import without_secrets
 
 MAX_ETAG = 1_024
 _LOOKED_AT = 200  # bytes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..._settings import without_secrets
+from ..._secrets import without_secrets
 from ..._version import __version__
 from ..flow import Failure, Response, usable_etag
 from .bodies import RefusedError

@@ -7,7 +7,8 @@ import sys
 from typing import NamedTuple
 
 from ..._log import logger
-from ..._settings import is_loopback, shown_url
+from ..._secrets import shown_url
+from ..._settings import is_loopback
 from .variables import without_password
 
 _KEYS = ("http", "https", "all")

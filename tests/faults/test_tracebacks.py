@@ -13,9 +13,11 @@ import httpx
 import pytest
 import typer
 from django.test import override_settings
+from typer.testing import CliRunner
 
 import signakit_fastapi
 import signakit_flask
+from signakit_dev import cli
 from signakit_dev._commands.config_source import load
 from signakit_django.conf import Conf
 from signakit_flags import SignaKitClient, create_instance, parse_sdk_key
@@ -134,6 +136,18 @@ def test_a_key_is_in_no_frame_of_create_instance() -> None:
 @pytest.mark.parametrize("key", MALFORMED[:4], ids=lambda key: type(key).__name__)
 def test_a_key_is_in_no_frame_of_a_command(key: Any) -> None:
     assert shown(lambda: load(None, conceal(key))) == []
+
+
+@pytest.mark.parametrize(
+    "command", [["decide", "f", "--user", "u"], ["simulate", "f"], ["status"]], ids=lambda line: line[0]
+)
+def test_a_key_is_in_no_frame_of_a_command_line(command: list[str], server: FlagServer) -> None:
+    done = CliRunner().invoke(cli.app, [*command, "--sdk-key", KEY], env={"SIGNAKIT_EMULATOR_URL": server.url + "/?"})
+    assert done.exit_code != 0
+    assert SECRET not in done.output
+    assert done.exc_info is not None
+    frames = list(of_error(done.exc_info[1]))
+    assert leaks(SECRET, iter(frames)) == []
 
 
 def test_the_key_of_a_config_at_hand_is_in_no_frame(tmp_path: Path) -> None:

@@ -81,7 +81,9 @@ def test_a_tag_that_is_written_wrongly_says_so(text: str) -> None:
         Template("{% load signakit %}" + text)
 
 
-def test_tags_may_stand_in_loops_and_in_each_other(configure: Callable[..., None]) -> None:
+def test_tags_may_stand_in_loops_and_in_each_other(
+    configure: Callable[..., None], caplog: pytest.LogCaptureFixture
+) -> None:
     inner = '{% ifflag "nothing" %}x{% else %}{{ letter }}{% endifflag %}'
     text = '{% load signakit %}{% for letter in "ab" %}{% ifflag "switch" %}' + inner + "{% endifflag %}{% endfor %}"
 
@@ -89,6 +91,9 @@ def test_tags_may_stand_in_loops_and_in_each_other(configure: Callable[..., None
         return HttpResponse(Template(text).render(RequestContext(request)))
 
     assert SignaKitMiddleware(view)(RequestFactory().get("/")).content == b"ab"
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
+        "unknown flag 'nothing': it is not in the config, and defaults stand in"
+    ]
 
 
 @pytest.mark.parametrize("context", [{}, {"request": RequestFactory().get("/")}], ids=["no request", "no middleware"])

@@ -442,7 +442,7 @@ HTML = b"<!DOCTYPE html>\n<html>\n  <head>"
         ("a\u202eb".encode(), "text/plain", "it is text/plain, and begins with 'a\\u202eb'"),
         (b"", "application/json", "it is application/json, and empty"),
         (f'{{"sdkKey": "{SDK_KEY}", "flags"'.encode(), "application/json", "it is application/json"),
-        (f"key {SDK_KEY} unknown".encode(), "text/plain", "it is text/plain, and begins with 'key sk_dev_***'"),
+        (f"key {SDK_KEY} unknown".encode(), "text/plain", "it is text/plain, and begins with 'key sk_dev_*** unknown'"),
     ],
 )
 def test_what_is_no_json_is_told_by_its_type_and_its_beginning(

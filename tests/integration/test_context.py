@@ -15,6 +15,7 @@ from signakit_flags.integration import (
     IdentityNotAwaited,
     LazyUserContext,
     ResponseStart,
+    admits,
     is_visitor_id,
 )
 from support.framework import (
@@ -271,3 +272,19 @@ def test_a_user_outside_of_any_request(client: SignaKitClient, flags: Callable[.
     assert context.is_enabled("switch")
     assert context.attributes == {"plan": "pro"}
     assert_off(flags().user(None))
+
+
+# --- unknown flags ----------------------------------------------------------------------------------------------------
+
+
+def test_an_unknown_flag_is_told_once_for_all_requests(
+    flags: Callable[..., Flags], caplog: pytest.LogCaptureFixture
+) -> None:
+    integration = flags(identify=known)
+    for _ in range(2):
+        context = integration.context(Request())
+        assert context.variation("msspelt", "default") == "default"
+        assert not admits(context, "msspelt")
+    [record] = caplog.records
+    assert (record.levelname, record.name) == ("WARNING", "signakit_flags")
+    assert record.getMessage() == "unknown flag 'msspelt': it is not in the config, and defaults stand in"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import _hook
+from ._arguments import check_function, check_http_client, check_number, check_sizes, check_snapshot
 from ._evaluation.bots import is_bot
 from ._log import logger
 from ._names import DEVELOPMENT, PRODUCTION, USER_AGENT
@@ -19,16 +20,8 @@ from ._runtime.delivery import Ingest
 from ._runtime.engine import Engine
 from ._runtime.transport import Environment
 from ._sdk_key import SdkKey, parse_sdk_key, redact
-from ._settings import (
-    check_function,
-    check_http_client,
-    check_number,
-    check_sizes,
-    check_snapshot,
-    conceal,
-    hide_url,
-    urls,
-)
+from ._secrets import conceal, hide_url
+from ._settings import urls
 from ._signal_handlers import let_through
 from ._types import plain_text
 

@@ -16,7 +16,7 @@ from logging import DEBUG
 from typing import TYPE_CHECKING, Literal
 
 from .._log import logger
-from .._settings import shown_url
+from .._secrets import shown_url
 from .._signal_handlers import let_through
 from .._types import OnReadyResult
 from .backoff import Backoff, Due, uniform

@@ -10,7 +10,7 @@ from logging import DEBUG
 from typing import TYPE_CHECKING
 
 from .._log import logger
-from .._settings import shown_url
+from .._secrets import shown_url
 from .._signal_handlers import let_through
 from .backoff import Backoff, Due
 from .flow import Failure, Flow, Request, Send, Sleep

@@ -11,6 +11,8 @@ import re
 from collections.abc import Callable, Generator
 from typing import Literal, NamedTuple, TypeAlias
 
+from .._secrets import without_secrets
+
 MAX_ETAG = 1_024
 _LOOKED_AT = 200  # bytes
 _SHOWN = 60  # characters
@@ -53,7 +55,7 @@ class Response(NamedTuple):
             return f"it is {what}, and empty"
         if text.startswith(("{", "[")):
             return f"it is {what}"
-        shown = re.sub("sk_(dev|prod)_.*", r"sk_\1_***", " ".join(text.split()))
+        shown = without_secrets(" ".join(text.split()))
         cut = "..." if len(shown) > _SHOWN or len(self.body) > _LOOKED_AT else ""
         return f"it is {what}, and begins with {shown[:_SHOWN] + cut!r}"
 

@@ -30,7 +30,7 @@ Nothing here imports a framework, or asyncio.
 
 from .._running_loop import loop_is_running
 from .._runtime.snapshot_store import SnapshotStore
-from .._settings import conceal, shown_url
+from .._secrets import conceal, shown_url
 from .base import Integration
 from .client import LazyClient
 from .commands import Commands, FlagsUnavailableError, parse_attribute

@@ -8,8 +8,9 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from .. import SignaKitClient
+from .._arguments import check_function, check_number
 from .._running_loop import loop_is_running
-from .._settings import check_function, check_number, conceal
+from .._secrets import conceal
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import Any, Literal, TypeAlias
 
 from .. import SignaKitClient, parse_sdk_key
-from .._settings import conceal
+from .._secrets import conceal
 from .._types import short
 from .client import LazyClient
 from .identity import AnyIdentityResolver, is_async

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..._secrets import without_secrets
 from ..._version import __version__
 from ..flow import Failure, Response, usable_etag
 from .bodies import RefusedError
@@ -62,7 +63,7 @@ def response_of(response: httpx.Response, body: bytes | memoryview) -> Response:
 def failure_of(error: BaseException, timeout: float, remark: str = "") -> Failure:
     """Return our answer for an exception in a request that had ``timeout`` seconds, with a remark behind the reason."""
     if isinstance(error, ForbiddenError):
-        return Failure(str(error), final=True)
+        return Failure(without_secrets(str(error)), final=True)
     if isinstance(error, (RefusedError, VariableError)):
         return Failure(str(error))
     return Failure(_reason(error, timeout) + remark)
@@ -73,4 +74,5 @@ def _reason(error: BaseException, timeout: float) -> str:
 
     if isinstance(error, (httpx.TimeoutException, TimeoutError)):
         return f"no answer within {timeout:g} s"
-    return f"{type(error).__name__}: {error}"[:_MAX_REASON]
+    # httpx and what stands in for it in tests name the URL of a request, with the password in it.
+    return without_secrets(f"{type(error).__name__}: {error}")[:_MAX_REASON]

@@ -7,6 +7,7 @@ import sys
 from typing import NamedTuple
 
 from ..._log import logger
+from ..._secrets import shown_url
 from ..._settings import is_loopback
 from .variables import without_password
 
@@ -34,7 +35,7 @@ class Proxy(NamedTuple):
 
     def __repr__(self) -> str:
         """Return it without its password: for a log, and for tools that print the variables of a traceback."""
-        return f"{self.variable}={without_password(self.url)}"
+        return f"{self.variable}={repr(shown_url(self.url))[1:-1]}"
 
 
 def find_proxies(*urls: str) -> dict[str, Proxy | None]:

@@ -13,9 +13,11 @@ import httpx
 import pytest
 import typer
 from django.test import override_settings
+from typer.testing import CliRunner
 
 import signakit_fastapi
 import signakit_flask
+from signakit_dev import cli
 from signakit_dev._commands.config_source import load
 from signakit_django.conf import Conf
 from signakit_flags import SignaKitClient, create_instance, parse_sdk_key
@@ -136,6 +138,18 @@ def test_a_key_is_in_no_frame_of_a_command(key: Any) -> None:
     assert shown(lambda: load(None, conceal(key))) == []
 
 
+@pytest.mark.parametrize(
+    "command", [["decide", "f", "--user", "u"], ["simulate", "f"], ["status"]], ids=lambda line: line[0]
+)
+def test_a_key_is_in_no_frame_of_a_command_line(command: list[str], server: FlagServer) -> None:
+    done = CliRunner().invoke(cli.app, [*command, "--sdk-key", KEY], env={"SIGNAKIT_EMULATOR_URL": server.url + "/?"})
+    assert done.exit_code != 0
+    assert SECRET not in done.output
+    assert done.exc_info is not None
+    frames = list(of_error(done.exc_info[1]))
+    assert leaks(SECRET, iter(frames)) == []
+
+
 def test_the_key_of_a_config_at_hand_is_in_no_frame(tmp_path: Path) -> None:
     broken = json.dumps({"sdkKey": KEY, "flags": 5}).encode()
     file = tmp_path / "broken.json"
@@ -207,6 +221,26 @@ async def test_a_key_is_in_no_frame_under_code_of_the_applications_on_a_loop(ser
         assert not client.is_ready
     assert watch.found == []
     assert {"request", "response", "log"} <= set(watch.seen)
+
+
+def test_a_reason_shows_neither_the_key_nor_the_password_of_a_url(watch: Watch) -> None:
+    """As an injected client may name its request, and its headers, in what it raises."""
+
+    def refuse(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError(f"{request!r} {request.headers.raw}")
+
+    with httpx.Client(transport=httpx.MockTransport(refuse)) as http:
+        client = SignaKitClient(
+            KEY,
+            cdn_url=f"http://me:{SECRET}@localhost:9",
+            events_url=f"http://me:{SECRET}@localhost:9/in",
+            sync_client=http,
+        )
+        result = client.on_ready_sync()
+        client.close(0)
+    assert "http://***@localhost:9/configs/" in (result.reason or "")
+    assert SECRET not in f"{result} {client.status()}"
+    assert watch.found == []
 
 
 @pytest.mark.parametrize(("owner", "method"), [(ruleset, "_check"), (Batch, "encode")])

@@ -18,7 +18,6 @@ from ._runtime import process
 from ._runtime.config_feed import ConfigFeed
 from ._runtime.delivery import Ingest
 from ._runtime.engine import Engine
-from ._runtime.transport import Environment
 from ._sdk_key import SdkKey, parse_sdk_key, redact
 from ._secrets import conceal, hide_url
 from ._settings import urls
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     import httpx
 
     from ._runtime.snapshot_store import KeyedStore, SnapshotStore
+    from ._runtime.transport.environment import Environment
     from ._types import Attributes, ClientStatus, OnReadyResult
     from ._user_context import SignaKitUserContext
 
@@ -124,7 +124,7 @@ class SignaKitClient:
             max_batch_size=max_batch_size,
             timeout=timeout,
             max_config_size=max_config_size,
-            environment=Environment() if injected else Environment(config_url, events),
+            environment=_environment() if injected else _environment(config_url, events),
             async_client=async_client,
             sync_client=sync_client,
         )
@@ -184,7 +184,7 @@ class SignaKitClient:
             max_batch_size=1,
             timeout=1.0,
             max_config_size=limit,
-            environment=Environment(),
+            environment=_environment(),
             async_client=None,
             sync_client=None,
             record_events=record_events,
@@ -388,6 +388,13 @@ def create_instance(sdk_key: str | None, **kwargs: Any) -> SignaKitClient | None
         reason = str(error)
     logger.error("no SignaKit client: %s", reason)  # without a traceback: the message says what to change
     return None
+
+
+def _environment(*urls: str) -> Environment:
+    with process.no_fork:
+        from ._runtime.transport.environment import Environment  # needed by a client, not by an import of the package
+
+    return Environment(*urls)
 
 
 async def _in_thread(function: Callable[..., T], *arguments: Any) -> T:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from .config_feed import ConfigFeed
     from .delivery import Ingest
     from .flow import Answer, Request
-    from .transport import Environment
+    from .transport.environment import Environment
 
 _CLOSING_LOOK = 0.005
 """Seconds between two looks at a ``close()`` that another call has begun."""

@@ -5,13 +5,12 @@
 - ``messages``: requests of httpx out of ours, and our answers out of its responses and exceptions
 - ``bodies``: how much of an answer is read
 - ``environment``: what is read of the environment, and the clients of httpx that we make ourselves; it stands on
-  ``proxies``, ``no_proxy``, ``tls`` and ``variables``
+  ``proxies``, ``no_proxy``, ``tls`` and ``variables``. Imported with the first client, not with the package
 - ``deadline``: when a request of a thread has to be over
 - ``network_refusal``: the refusal of the network in test runs
 """
 
-from .environment import Environment
 from .loop import AsyncTransport
 from .sync import SyncTransport
 
-__all__ = ["AsyncTransport", "Environment", "SyncTransport"]
+__all__ = ["AsyncTransport", "SyncTransport"]

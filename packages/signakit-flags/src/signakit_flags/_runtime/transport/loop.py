@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from ... import _hook
 from .bodies import body_of
-from .environment import import_for_loops
 from .messages import RequestBuilder, failure_of, response_of
 from .network_refusal import async_trace
 
@@ -37,6 +36,8 @@ class AsyncTransport:
     @staticmethod
     def prepare() -> None:
         """Import, in the calling thread, all that a first request needs."""
+        from .environment import import_for_loops
+
         import_for_loops()
 
     async def send(self, request: Request) -> Answer:

@@ -8,7 +8,6 @@ from ... import _hook
 from ..._signal_handlers import let_through
 from .bodies import body_of
 from .deadline import deadline
-from .environment import import_for_threads
 from .messages import RequestBuilder, failure_of, response_of
 from .network_refusal import check_network
 
@@ -47,6 +46,8 @@ class SyncTransport:
 
     def prepare(self) -> None:
         """Import, in the calling thread, all that a first request needs, and make the clients."""
+        from .environment import import_for_threads
+
         import_for_threads()
         for url in self._environment.urls:
             try:

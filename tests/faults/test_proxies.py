@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from signakit_flags import _hook
-from signakit_flags._runtime.transport import Environment
+from signakit_flags._runtime.transport.environment import Environment
 from support.faults import arrived, lines, once_each, within
 
 if TYPE_CHECKING:

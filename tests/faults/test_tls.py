@@ -15,7 +15,7 @@ import pytest
 
 from signakit_flags import SignaKitClient, _hook
 from signakit_flags._runtime import process
-from signakit_flags._runtime.transport import Environment
+from signakit_flags._runtime.transport.environment import Environment
 from support.configs import SDK_KEY
 from support.faces import SyncFace
 from support.faults import arrived, once_each, within

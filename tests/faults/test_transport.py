@@ -16,7 +16,8 @@ import pytest
 
 from signakit_flags import SignaKitClient, _hook
 from signakit_flags._runtime.flow import Failure, Request
-from signakit_flags._runtime.transport import Environment, SyncTransport
+from signakit_flags._runtime.transport import SyncTransport
+from signakit_flags._runtime.transport.environment import Environment
 from support.configs import SDK_KEY, config, flag, whole
 from support.faces import AsyncFace, Face
 from support.faults import stream, within

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 import weakref
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import _hook
@@ -391,8 +393,11 @@ def create_instance(sdk_key: str | None, **kwargs: Any) -> SignaKitClient | None
 
 
 def _environment(*urls: str) -> Environment:
-    with process.no_fork:
-        from ._runtime.transport.environment import Environment  # needed by a client, not by an import of the package
+    """Return what the environment says of ``urls``. Its module comes with the first client, not with the package."""
+    if f"{__package__}._runtime.transport.environment" not in sys.modules:
+        with process.no_fork:  # held by other threads for long: a later client must not wait for them
+            import_module("._runtime.transport.environment", __package__)
+    from ._runtime.transport.environment import Environment
 
     return Environment(*urls)
 

@@ -225,7 +225,7 @@ def test_of_several_loops_at_once_one_that_ends_under_a_post_doubles_that_post_a
             other.result(20)
         gate.open()
     client.close()
-    in_flight = gate.batches[0]
+    in_flight = gate.events
     assert wait_until(lambda: len(server.events) == len(USERS) + 3 + len(in_flight))
     assert exposures(server) == Counter(USERS) + Counter(
         event["userId"] for event in in_flight if event["eventKey"] == "$exposure"

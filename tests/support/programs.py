@@ -156,16 +156,21 @@ def once(numbers: int | Iterable[int]) -> Counter[int]:
 
 
 class Gate:
-    """Holds posts back until it is opened, and answers them then as ``answer`` does."""
+    """Holds posts back until it is opened, and answers them then as ``answer`` does.
+
+    Attributes:
+        held: How many it has held.
+        events: Those of the posts that it has held.
+    """
 
     def __init__(self, answer: Fault) -> None:
         self._answer = answer
         self._open = threading.Event()
         self.held = 0
-        self.batches: list[list[dict[str, Any]]] = []
+        self.events: list[dict[str, Any]] = []
 
     def __call__(self, handler: Handler) -> None:
-        self.batches.append(handler.posted)
+        self.events += handler.posted
         self.held += 1
         self._open.wait(GUARD)
         self._answer(handler)

@@ -67,7 +67,7 @@ def test_a_connection_that_is_open_is_refused_as_well(server: FlagServer) -> Non
 
 
 @pytest.mark.parametrize("face", ["sync", "async"])
-def test_a_proxy_leads_around_the_refusal_neither(face: str) -> None:
+def test_a_proxy_of_an_injected_client_does_not_lead_around_the_refusal(face: str) -> None:
     """The host of the URL is this machine, and the one that is connected to is not."""
     proxy = "http://proxy.invalid:3128"
     url = "http://127.0.0.1:9"

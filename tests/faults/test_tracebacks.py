@@ -272,7 +272,8 @@ PROBLEMS: dict[str, Any] = {"polling_interval": "soon"}
 
 @pytest.mark.parametrize("key", [KEY, *MALFORMED], ids=lambda key: type(key).__name__)
 def test_a_key_is_in_no_frame_of_the_settings_of_an_integration(key: Any, watch: Watch) -> None:
-    options = parse_options({"sdk_key": key, **PROBLEMS})
+    options = parse_options({"sdk_key": key, "visitor_cookie": Cookie(watch), **PROBLEMS})
+    assert "settings" in watch.seen
     assert SECRET not in repr(options)
     with pytest.raises(RuntimeError, match="a handler that raises") as raised:
         Integration(options).client()
@@ -283,7 +284,8 @@ def test_a_key_is_in_no_frame_of_the_settings_of_an_integration(key: Any, watch:
 @pytest.mark.parametrize("key", [KEY, *MALFORMED], ids=lambda key: type(key).__name__)
 def test_a_key_is_in_no_frame_in_flask(key: Any, watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
     app = flask.Flask("shop")
-    app.config.update(SIGNAKIT_SDK_KEY=key, SIGNAKIT_POLLING_INTERVAL="soon")
+    cookie = Cookie(watch)
+    app.config.update(SIGNAKIT_SDK_KEY=key, SIGNAKIT_POLLING_INTERVAL="soon", SIGNAKIT_VISITOR_COOKIE=cookie)
     with pytest.raises(RuntimeError, match="a handler that raises") as raised:
         signakit_flask.SignaKit(app)
     assert leaks(SECRET, of_error(raised.value)) == []

@@ -129,6 +129,19 @@ def test_of_threads_that_ask_at_the_same_time_one_tells(caplog: pytest.LogCaptur
     assert sorted(warnings(caplog)) == sorted(UNKNOWN.format(f"'g{number}'") for number in range(50))
 
 
+def test_a_thread_that_comes_second_between_look_and_entry_tells_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    class Late(dict[str, object]):
+        """Looks empty, as it was a moment ago."""
+
+        def __contains__(self, key: object) -> bool:
+            return False
+
+    client = client_of()
+    client._engine.unknown_flags._told = Late({"'g'": object()})
+    user_of(client).decide("g")
+    assert warnings(caplog) == []
+
+
 def test_a_flag_that_vanishes_with_a_new_config_is_told_once(
     server: FlagServer, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -37,7 +37,7 @@ class UnknownFlags:
     def tell(self, flag_key: str, ruleset: Ruleset) -> None:
         """Log a WARNING, unless one was logged for this key, that ``ruleset`` has no such flag, or an archived one."""
         shown = short(plain_text(flag_key))
-        if shown in self._told or _MORE in self._told:
+        if shown in self._told:
             return
         if self._handed_in and not (ruleset.flags or ruleset.archived):
             return

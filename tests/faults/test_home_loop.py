@@ -170,6 +170,21 @@ def test_a_loop_that_only_says_that_it_ends_is_left_to_itself(server: FlagServer
     within(WATCHDOG, lambda: asyncio.run(application()))
 
 
+def test_nothing_raises_on_a_loop_that_is_about_to_end_and_nothing_is_lost(server: FlagServer) -> None:
+    """asyncio warns of asynchronous generators that begin then, ours and httpx's; a warning is an error here."""
+    client = make(server)
+    assert client.on_ready_sync().success
+
+    async def application() -> None:
+        await asyncio.get_running_loop().shutdown_asyncgens()
+        await client.on_ready(WATCHDOG)
+        track(client, range(10))
+
+    within(WATCHDOG, lambda: asyncio.run(application()))
+    client.close(WATCHDOG)
+    assert tracked(server) == {"user": once(10)}
+
+
 # --- a home loop that stops, or runs elsewhere ------------------------------------------------------------------------
 
 

@@ -16,6 +16,7 @@ import pytest
 from signakit_flags import SignaKitClient, _hook
 from signakit_flags._runtime import process
 from signakit_flags._runtime.transport.environment import Environment
+from signakit_flags.integration import LazyClient
 from support.configs import SDK_KEY
 from support.faces import SyncFace
 from support.faults import arrived, once_each, within
@@ -114,6 +115,35 @@ def test_no_context_is_made_for_http(face: Face, server: FlagServer, monkeypatch
     monkeypatch.setattr(ssl.SSLContext, "__new__", noted)
     use(face, **server.urls)
     assert kinds == []
+
+
+@pytest.mark.usefixtures("trusted")
+@pytest.mark.parametrize("verb", ["on_ready_sync", "create_user_context"])
+def test_a_sync_call_that_does_not_wait_makes_no_context_on_the_event_loop_that_it_comes_from(
+    secure: FlagServer, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    """As the first request of a framework starts loading."""
+    real = ssl.create_default_context
+    threads: list[threading.Thread] = []
+
+    def noting(*args: Any, **kwargs: Any) -> ssl.SSLContext:
+        threads.append(threading.current_thread())
+        return real(*args, **kwargs)
+
+    async def main() -> None:
+        client = LazyClient(SDK_KEY, polling_interval=0, **secure.urls)
+        if verb == "on_ready_sync":
+            client.on_ready_sync(0)
+        else:
+            client.create_user_context("u")
+        while not client.is_ready:  # noqa: ASYNC110  # nothing tells
+            await asyncio.sleep(0.005)
+        await client.aclose()
+
+    monkeypatch.setattr(ssl, "create_default_context", noting)
+    asyncio.run(asyncio.wait_for(main(), WATCHDOG))
+    assert threads
+    assert threading.main_thread() not in threads
 
 
 @pytest.mark.usefixtures("trusted")

@@ -169,3 +169,10 @@ def test_an_injected_client_is_looked_at_without_an_import_of_httpx() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize("name", ["timeout", "polling_interval", "max_batch_size", "max_queue_size"])
+def test_a_key_at_the_place_of_a_number_is_not_shown(name: str) -> None:
+    for value in (SDK_KEY, [SDK_KEY], {"key": SDK_KEY}, SDK_KEY.encode()):
+        with pytest.raises(ValueError, match=rf"{name} must be a finite .*number, not {type(value).__name__}$"):
+            SignaKitClient(SDK_KEY, **{name: value})

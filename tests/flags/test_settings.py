@@ -215,6 +215,10 @@ def test_the_environment_is_read_when_the_client_is_made(monkeypatch: pytest.Mon
 # --- which hosts are this machine -------------------------------------------------------------------------------------
 
 LOOPBACK = [
+    "127.1",
+    "0x7f.1",
+    "2130706433",
+    "0177.0.0.1",
     "localhost",
     "LocalHost",
     "localhost.",

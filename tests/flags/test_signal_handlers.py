@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import functools
 import logging
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import httpx
 import pytest
 
+import signakit_flags
 from signakit_flags import SignaKitClient
 from signakit_flags._log import logger
 from signakit_flags._signal_handlers import let_through
@@ -213,3 +217,134 @@ def test_a_fetch_where_no_thread_can_be_started(
         with pytest.raises(TimeLimitError):
             getattr(client, verb)()
         client.close()
+
+
+# --- what is none of ours ---------------------------------------------------------------------------------------------
+
+
+def _failing(_: str) -> bool:
+    raise KeyError("an ordinary bug of the application")
+
+
+def _clean_up(client: SignaKitClient) -> None:
+    """What an application does once its time is over, with failures of its own in it."""
+    assert client.create_user_context("u", {"$userAgent": BROWSER}) is not None
+    context = client.create_user_context("u", {"plan": Failing()})  # type: ignore[dict-item]
+    assert context is not None
+    context.decide("exp")
+    context.track("late", metadata={"item": Failing()})
+    logger.info("over")
+
+
+class Failing:
+    """An attribute that cannot be used."""
+
+    @property
+    def __class__(self) -> type:  # type: ignore[override]
+        raise KeyError("an ordinary bug of the application")
+
+
+def _in_except(client: SignaKitClient) -> None:
+    try:
+        signal.raise_signal(signal.SIGUSR1)
+    except TimeLimitError:
+        _clean_up(client)
+
+
+def _in_finally(client: SignaKitClient) -> None:
+    with contextlib.suppress(TimeLimitError):
+        try:
+            signal.raise_signal(signal.SIGUSR1)
+        finally:
+            _clean_up(client)
+
+
+def _in_exit(client: SignaKitClient) -> None:
+    with contextlib.suppress(TimeLimitError), contextlib.ExitStack() as stack:
+        stack.callback(_clean_up, client)
+        signal.raise_signal(signal.SIGUSR1)
+
+
+def _of_a_later_error(client: SignaKitClient) -> None:
+    try:
+        _as_a_library_does()
+    except ValueError:
+        _clean_up(client)
+
+
+@pytest.mark.parametrize("place", [_in_except, _in_finally, _in_exit, _of_a_later_error])
+def test_an_exception_that_the_application_is_handling_is_not_raised_again(
+    alarm: Callable[[], None], place: Callable[[SignaKitClient], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pro = audience(condition("plan", "equals", "pro"))
+    client = SignaKitClient.offline(
+        config(flag("exp", rule(audiences=[pro]))), bot_detector=_failing, record_events=True
+    )
+
+    class Broken(logging.Handler):
+        def handle(self, record: logging.LogRecord) -> bool:
+            raise KeyError("an ordinary bug of the application")
+
+    handler = Broken()
+    logging.getLogger("signakit_flags").addHandler(handler)
+    try:
+        place(client)
+    finally:
+        logging.getLogger("signakit_flags").removeHandler(handler)
+
+
+def test_a_decorator_of_a_handler_may_have_other_uses() -> None:
+    def traced(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            return function(*args, **kwargs)
+
+        return wrapper
+
+    client = SignaKitClient.offline(config(), bot_detector=traced(_failing))
+    before = signal.signal(signal.SIGUSR1, traced(function))
+    try:
+        assert client.create_user_context("u", {"$userAgent": BROWSER}) is not None
+        client = SignaKitClient.offline(config(), bot_detector=lambda _: signal.raise_signal(signal.SIGUSR1))  # type: ignore[arg-type, return-value, func-returns-value]
+        with pytest.raises(TimeLimitError):
+            client.create_user_context("u", {"$userAgent": BROWSER})
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+# --- every place ------------------------------------------------------------------------------------------------------
+
+
+def _catches_all(handler: ast.ExceptHandler) -> bool:
+    return isinstance(handler.type, ast.Name) and handler.type.id == "Exception"
+
+
+def _first_call(handler: ast.ExceptHandler) -> str:
+    statement = handler.body[0]
+    call = statement.value if isinstance(statement, ast.Expr) else None
+    return call.func.id if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) else ""
+
+
+ELSEWHERE = {
+    # Run in a thread of ours or in a task, where no exception of a handler has a way to the application.
+    "_runtime/thread_driver.py",
+    "_runtime/loop_driver.py",
+    "_runtime/transport/loop.py",
+    "_runtime/transport/tls.py",
+    "_runtime/transport/environment.py",  # raises what it catches, in other words
+    "integration/options.py",  # imports, as an application starts
+    "_signal_handlers.py",
+}
+
+
+def test_wherever_every_exception_is_caught_those_of_signal_handlers_are_let_through() -> None:
+    package = Path(signakit_flags.__file__).parent
+    checked = 0
+    for path in package.rglob("*.py"):
+        name = path.relative_to(package).as_posix()
+        handlers = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ExceptHandler)]
+        for handler in filter(_catches_all, handlers):
+            if name not in ELSEWHERE:
+                assert _first_call(handler) == "let_through", f"{name}:{handler.lineno}"
+                checked += 1
+    assert checked >= 15

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
+from signakit_flags._runtime import process
 from support.programs import once, play, tracked
 from support.server import flag_server
 from support.tls import Authority
@@ -32,3 +34,26 @@ def test_a_fork_while_a_thread_makes_the_tls_context_waits_for_it(
         assert child == {"waited": True, "grandchild": 0, "contexts": 1, "own": 0}
         assert parent == {"child": 0}
         assert tracked(secure) == {user: once(10) for user in ("parent", "child", "grandchild")}
+
+
+def test_a_fork_does_not_wait_for_ever_for_a_thread_that_is_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one that reads a file of certificates from a disk that does not answer."""
+    monkeypatch.setattr(process, "no_fork", threading.RLock())
+    monkeypatch.setattr(process, "FORK_PATIENCE", 0.01)
+    held, let_go = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with process.no_fork:
+            held.set()
+            let_go.wait(30)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert held.wait(30)
+    process._before_fork()
+    process._after_fork_in_parent()  # which releases what is not held, if it does not know
+    let_go.set()
+    thread.join()
+    process._before_fork()
+    process._after_fork_in_parent()
+    assert not process.no_fork._is_owned()  # type: ignore[attr-defined]

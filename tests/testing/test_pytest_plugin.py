@@ -592,6 +592,42 @@ def test_it():
     assert not event["timestamp"].startswith("2012")
 
 
+def test_a_time_that_freezegun_stops_stands_for_what_the_sdk_calls(project: pytest.Pytester) -> None:
+    result = run(
+        project,
+        """
+import importlib.util, time
+FREEZEGUN = importlib.util.find_spec("freezegun") is not None  # as a test does that is skipped without it
+from freezegun import freeze_time
+from freezegun.config import settings
+from signakit_flags import SignaKitClient
+from signakit_flags.testing import override_flags
+
+@freeze_time("2012-01-14")
+@override_flags({"f": "on"})
+def test_decorated():
+    assert time.time() == 1326499200.0
+
+@override_flags({"f": "on"})
+@freeze_time("2012-01-14")
+def test_the_other_way_round():
+    assert time.time() == 1326499200.0
+
+@freeze_time("2012-01-14")
+def test_functions_of_a_client(signakit):
+    seen = []
+    client = SignaKitClient.offline({"flags": []}, bot_detector=lambda _: seen.append(time.time()))
+    client.create_user_context("u", {"$userAgent": "Firefox"})
+    assert seen == [1326499200.0]
+
+def test_it_was_told():
+    assert FREEZEGUN
+    assert "signakit_flags._runtime" in settings.default_ignore_list
+""",
+    )
+    result.assert_outcomes(passed=4)
+
+
 # --- what it costs ---------------------------------------------------------------------------------------------------
 
 

@@ -103,6 +103,9 @@ def _is_http(url: str, *, may_have_query: bool) -> bool:
     return fine
 
 
+_NUMERIC = frozenset("0123456789abcdefx.")
+
+
 def is_loopback(host: str) -> bool:
     """Return whether ``host`` is this machine by its name or address alone; no name is looked up.
 
@@ -115,7 +118,14 @@ def is_loopback(host: str) -> bool:
     host = host.strip("[]").rstrip(".").lower()
     if host == "localhost" or host.endswith(".localhost"):
         return True
-    if not host.startswith("127.") and ":" not in host:
+    if host[:1].isdigit() and _NUMERIC.issuperset(host):
+        import socket  # knows all forms of an IPv4 address that a system connects to, such as 127.1
+
+        try:
+            return socket.inet_aton(host)[0] == 127
+        except OSError:
+            return False
+    if ":" not in host:
         return False
     from ipaddress import IPv6Address, ip_address  # most hosts have a name
 

@@ -88,27 +88,38 @@ def _drop(_: logging.LogRecord) -> bool:
 
 
 def _keep_time_running() -> None:
-    """Have freezegun leave our clocks alone: in a time that stands, polls and retries would not come."""
+    """Have freezegun leave the clocks of polls, retries and events alone: in a time that stands, they would not come.
+
+    Those alone: freezegun looks at the five innermost callers. A test that ``override_flags`` calls, or a function that
+    a client is given, has the time that the test has stopped.
+    """
     freezegun: Any = sys.modules["freezegun"]
     with suppress(AttributeError):  # before 1.1
-        freezegun.configure(extend_ignore_list=["signakit_flags"])
+        freezegun.configure(extend_ignore_list=["signakit_flags._runtime"])
 
 
 class _FreezegunFinder(MetaPathFinder):
     """Waits for the first import of freezegun: it has to be told before its first use, and takes long to import."""
 
+    _asks = False
+
     def find_spec(self, name: str, path: Any, target: Any = None) -> ModuleSpec | None:  # noqa: ARG002  # as Python asks
         """Return what every other finder finds, and told to call us back."""
-        if name != "freezegun":
+        if name != "freezegun" or self._asks:
             return None
-        sys.meta_path.remove(self)
-        spec = find_spec(name)
+        self._asks = True
+        try:
+            spec = find_spec(name)
+        finally:
+            self._asks = False
         if spec is not None and spec.loader is not None:
             execute = spec.loader.exec_module
 
             def execute_and_tell(module: ModuleType) -> None:
                 execute(module)
                 _keep_time_running()
+                with suppress(ValueError):  # an import in another thread was first
+                    sys.meta_path.remove(self)
 
             spec.loader.exec_module = execute_and_tell  # type: ignore[method-assign]
         return spec

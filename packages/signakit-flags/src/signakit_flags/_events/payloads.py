@@ -343,7 +343,8 @@ def json_number(value: Any, warnings: Warnings) -> int | float | None:
     else:
         try:
             number = float(value)
-        except Exception:  # noqa: BLE001  # Decimal("sNaN"), or a subclass of it
+        except Exception as error:  # noqa: BLE001  # Decimal("sNaN"), or a subclass of it
+            let_through(error)
             number = nan
     if not isfinite(number):
         warnings.once("not-finite", "a number of an event is not finite (%s) and sent as null", number)

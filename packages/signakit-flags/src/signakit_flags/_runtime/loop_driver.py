@@ -121,8 +121,9 @@ class LoopDriver(Driver):
         self._last: asyncio.Task[None] | None = None
         self._closed = False
         # Referred to, as the loop holds it weakly. Its first step, which awaits nothing, makes it known to the loop.
+        # Where the loop is about to end already, asyncio warns of it.
         self._end = self._until_the_loop_ends()
-        with suppress(StopIteration):
+        with suppress(StopIteration, ResourceWarning):
             self._end.__anext__().send(None)
 
     async def _until_the_loop_ends(self) -> AsyncGenerator[None, None]:

@@ -28,11 +28,23 @@ no_fork = threading.RLock()
 Held while a TLS context is made, too: such a child would inherit OpenSSL's locks as they are at that moment.
 """
 
+FORK_PATIENCE = 5.0
+"""Seconds that a fork waits for ``no_fork``. A file of certificates may be on a disk that does not answer."""
+
 EXIT_DEADLINE = 2.0
 """Seconds that everything still to be sent at exit may take."""
 
 _MADV_WIPEONFORK = 18
 """Of linux/mman.h; Python has no name for it."""
+
+
+class _Forking(threading.local):
+    """Whether this thread took ``no_fork`` for the fork that it makes."""
+
+    holds = False
+
+
+_forking = _Forking()
 
 
 class Watched(Protocol):
@@ -92,7 +104,7 @@ def watch(engine: Watched) -> None:
         _mark_process()
         atexit.register(_at_exit)
         if hasattr(os, "register_at_fork"):  # not on Windows
-            os.register_at_fork(before=no_fork.acquire, after_in_parent=no_fork.release, after_in_child=_after_fork)
+            os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork)
         _watch_beginnings()
 
 
@@ -142,8 +154,18 @@ def _at_exit_of_child() -> None:
     _at_exit()
 
 
+def _before_fork() -> None:
+    _forking.holds = no_fork.acquire(timeout=FORK_PATIENCE)
+
+
+def _after_fork_in_parent() -> None:
+    if _forking.holds:
+        no_fork.release()
+
+
 def _after_fork() -> None:
-    no_fork.release()  # by the one thread that took it before the fork, and that alone lives on here
+    global no_fork  # noqa: PLW0603  # the lock of a thread that is not here is of no use
+    no_fork = threading.RLock()
     notice_fork()
     _watch_beginnings()
 

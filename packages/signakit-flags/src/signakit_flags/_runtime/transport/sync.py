@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ... import _hook
+from ..._running_loop import loop_is_running
 from ..._signal_handlers import let_through
 from .bodies import body_of
 from .deadline import deadline
@@ -45,11 +46,14 @@ class SyncTransport:
         self._own = {}
 
     def prepare(self) -> None:
-        """Import, in the calling thread, all that a first request needs, and make the clients."""
+        """Import, in the calling thread, all that a first request needs, and make the clients.
+
+        On an event loop the thread that makes the request makes them: it may have to make a TLS context.
+        """
         from .environment import import_for_threads
 
         import_for_threads()
-        for url in self._environment.urls:
+        for url in () if loop_is_running() else self._environment.urls:
             try:
                 self._client(url)
             except Exception as error:  # noqa: BLE001  # a proxy or a certificate is no good: `send` reports it

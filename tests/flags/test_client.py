@@ -290,8 +290,16 @@ def test_on_ready_keeps_its_deadline_and_the_fetch_goes_on(face: Face, server: F
 
 
 def test_on_ready_that_waits_for_nothing_fetches_all_the_same(face: Face, server: FlagServer) -> None:
+    returned = threading.Event()
+
+    def answer_late(handler: Handler) -> None:
+        returned.wait(30)
+        handler.answer(200, handler.owner.config_body)
+
+    server.config_fault = answer_late
     client = face.client(polling_interval=0)
     result = face.on_ready(client, timeout=0)
+    returned.set()
     assert not result.success
     assert face.wait_until(lambda: client.is_ready)
 

@@ -47,7 +47,7 @@ class SignaKitClient:
     """Fetches a project's config, decides flags from it locally, and sends exposures and conversions.
 
     Make one for the process and keep it: it remembers which exposures were sent. Making one touches no network, and
-    reads the proxies and certificates of the environment, unless both httpx clients are injected. ``on_ready()`` or
+    reads the proxies and certificates of the environment, unless a ``sync_client`` is injected. ``on_ready()`` or
     ``on_ready_sync()`` fetches the config and starts polling. After that nothing here raises because
     of the network or the config, and only ``on_ready``, ``refresh``, ``flush`` and ``close`` wait for it.
 
@@ -119,7 +119,6 @@ class SignaKitClient:
             polling_interval=polling_interval,
             store=store,
         )
-        injected = async_client is not None and sync_client is not None
         engine = Engine(
             feed=feed,
             ingest=Ingest(events, key),
@@ -127,7 +126,8 @@ class SignaKitClient:
             max_batch_size=max_batch_size,
             timeout=timeout,
             max_config_size=max_config_size,
-            environment=_environment() if injected else _environment(config_url, events),
+            # An injected sync client, alone or not, leaves no request to a client of our own.
+            environment=_environment(config_url, events) if sync_client is None else _environment(),
             async_client=async_client,
             sync_client=sync_client,
         )

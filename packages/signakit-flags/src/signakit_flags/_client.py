@@ -169,6 +169,8 @@ class SignaKitClient:
                 body = memoryview(msgspec.json.encode(dict(config)))
             except (TypeError, ValueError, RecursionError) as error:
                 raise ValueError(f"config is not JSON: {error}") from error
+            finally:
+                del config  # it names its key: as below
         elif isinstance(config, (bytes, bytearray, memoryview)):
             body = memoryview(bytes(config))
             del config  # it names its key, which the repr() of bytes shows, and that of a memoryview does not

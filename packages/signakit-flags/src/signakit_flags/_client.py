@@ -71,8 +71,9 @@ class SignaKitClient:
         bot_detector: Says whether a User-Agent is a bot's, instead of ``signakit_flags.is_bot``.
 
     Raises:
-        TypeError: An argument has the wrong type, as ``sync_client`` where it is an ``httpx.AsyncClient``.
-        ValueError: The key is missing or malformed, a URL is not http(s), or a number is out of range.
+        TypeError: Another argument has the wrong type, as ``sync_client`` where it is an ``httpx.AsyncClient``.
+        ValueError: The key is missing, malformed or not text, a URL is not http(s), or a value that has to be a number
+            is not one or is out of range.
     """
 
     def __init__(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 import urllib.request
@@ -15,6 +16,7 @@ from signakit_flags._runtime.transport import proxies
 from signakit_flags._runtime.transport.environment import Environment
 from signakit_flags.integration import parse_options
 from support.faults import arrived, lines, once_each, within
+from support.frames import leaks, of_stack
 
 if TYPE_CHECKING:
     from support.faces import Face
@@ -303,6 +305,28 @@ def test_socks_needs_no_package_where_no_proxy_exempts_the_host(
     monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1")
     monkeypatch.setenv("NO_PROXY", "127.0.0.0/8")
     assert use(face, **server.urls) is None
+
+
+def test_no_variable_of_a_frame_shows_a_password_while_a_line_is_logged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found: list[str] = []
+
+    class Look(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            found.extend([record.getMessage(), *leaks("secret", of_stack())])
+
+    monkeypatch.setattr(proxies, "_named", set())
+    monkeypatch.setenv("HTTP_PROXY", "http://user:secret@proxy.test")
+    monkeypatch.setenv("HTTPS_PROXY", "http://user:secret@proxy.test")
+    monkeypatch.setenv("NO_PROXY", "http://user:secret@shop.test,10.*")
+    handler, logger = Look(), logging.getLogger("signakit_flags")
+    logger.addHandler(handler)
+    try:
+        Environment(CDN)
+    finally:
+        logger.removeHandler(handler)
+    assert found == ["entries of NO_PROXY that cannot be read are skipped: http://***@shop.test, 10.*"]
 
 
 def test_no_variable_of_a_traceback_shows_the_password_of_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:

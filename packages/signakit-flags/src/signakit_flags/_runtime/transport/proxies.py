@@ -10,7 +10,7 @@ import sys
 from typing import NamedTuple
 
 from ..._log import logger
-from ..._secrets import shown_url
+from ..._secrets import hide_url, shown_url
 from ..._settings import is_loopback
 from ..._types import short
 
@@ -75,7 +75,7 @@ def _read() -> dict[str, str]:
         return {}
     from urllib.request import getproxies
 
-    return getproxies()
+    return {key: hide_url(value) for key, value in getproxies().items()}
 
 
 def _choose(settings: dict[str, str], scheme: str) -> Proxy | None:
@@ -107,4 +107,4 @@ def _complain(unreadable: list[str]) -> None:
 
 def _shown(entry: str) -> str:
     """Return an entry of NO_PROXY as text for a log; where it may be a URL with a password, as a URL is shown."""
-    return short(shown_url(entry) if "@" in entry or "://" in entry else entry).strip("'\"")
+    return short(shown_url(entry) if "@" in entry or "://" in entry else str(entry)).strip("'\"")

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from signakit_flags import SignaKitClient, _settings
+from signakit_flags import SignaKitClient, _settings, integration
 from signakit_flags._events import exposure_filter, payloads
 
 if TYPE_CHECKING:
@@ -93,6 +93,11 @@ def test_the_table_of_options_is_the_signature() -> None:
     for parameter in parameters:
         if parameter.default is not None:
             assert eval(documented[parameter.name].strip("`").replace(",", "")) == parameter.default
+
+
+def test_the_reference_lists_every_name_for_authors_of_integrations() -> None:
+    section = (ROOT / "docs/reference.md").read_text(encoding="utf-8").split("\n::: signakit_flags.integration\n")[1]
+    assert sorted(re.findall(r"^ +- (\w+)$", section.partition("\n## ")[0], re.MULTILINE)) == integration.__all__
 
 
 def test_the_table_of_environment_variables_is_complete() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 import urllib.request
@@ -11,8 +12,11 @@ import httpx
 import pytest
 
 from signakit_flags import _hook
+from signakit_flags._runtime.transport import proxies
 from signakit_flags._runtime.transport.environment import Environment
+from signakit_flags.integration import parse_options
 from support.faults import arrived, lines, once_each, within
+from support.frames import leaks, of_stack
 
 if TYPE_CHECKING:
     from support.faces import Face
@@ -146,7 +150,7 @@ def test_a_client_of_this_machine_imports_nothing_that_reads_proxies() -> None:
 
 
 @pytest.mark.parametrize("injected", ["none", "sync", "async", "both"])
-def test_the_system_is_asked_once_a_client_and_not_where_both_clients_are_injected(
+def test_the_system_is_asked_once_a_client_and_not_where_a_sync_client_is_injected(
     face: Face, server: FlagServer, monkeypatch: pytest.MonkeyPatch, injected: str
 ) -> None:
     """Asking later kills a forked child on a Mac."""
@@ -160,7 +164,7 @@ def test_the_system_is_asked_once_a_client_and_not_where_both_clients_are_inject
         if injected in {"async", "both"}:
             clients["async_client"] = httpx.AsyncClient(trust_env=False)
         client = face.client(polling_interval=0, cdn_url=CDN, **clients)
-    assert len(asked) == (injected != "both")
+    assert len(asked) == (injected in {"none", "async"})  # a sync client makes every request, where it is alone
     if injected == "none":
         face.on_ready(client)
         face.refresh(client)
@@ -187,6 +191,7 @@ def test_no_value_of_no_proxy_stops_a_client(
 def test_entries_that_cannot_be_read_are_skipped_and_named_once(
     face: Face, proxy: FlagServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    monkeypatch.setattr(proxies, "_named", set())
     monkeypatch.setenv("HTTP_PROXY", proxy.url)
     monkeypatch.setenv("NO_PROXY", f"10.*,user:secret@shop.test,{'<' * 1_000},a;b,c;d,other.test")
     assert use(face) is None
@@ -195,6 +200,43 @@ def test_entries_that_cannot_be_read_are_skipped_and_named_once(
     assert line.startswith("entries of NO_PROXY that cannot be read are skipped: 10.*, ***@shop.test, <<<<")
     assert line.endswith("... and 2 more")
     assert len(line) < 200
+    assert use(face) is None
+    assert len(lines(caplog, "NO_PROXY")) == 1
+
+
+def test_each_entry_that_cannot_be_read_is_named_once_and_not_without_an_end(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(proxies, "_named", set())
+    monkeypatch.setenv("HTTP_PROXY", DEAD)
+    for setting in ("10.*", "10.*,11.*", "11.*"):
+        monkeypatch.setenv("NO_PROXY", setting)
+        # The settings of an integration are tried out by making clients.
+        parse_options({"sdk_key": "sk_dev_org1_1234_abc", "cdn_url": CDN, "timeout": -1})
+    assert [line.rpartition(": ")[2] for line in lines(caplog, "NO_PROXY")] == ["10.*", "11.*"]
+    for number in range(proxies.MAX_REMEMBERED + 20):
+        monkeypatch.setenv("NO_PROXY", f"{number}.*.*")
+        Environment(CDN)
+    assert len(lines(caplog, "NO_PROXY")) == proxies.MAX_REMEMBERED
+
+
+@pytest.mark.parametrize(
+    ("entry", "shown"),
+    [
+        ("http://user:a://b@127.0.0.1:9", "http://***@127.0.0.1:9"),
+        ("user:a://b@127.0.0.1:9", "***@127.0.0.1:9"),
+        ("ftp://shop.test", "ftp://shop.test"),
+        ("a;\x1b[31m", r"a;\x1b[31m"),
+    ],
+)
+def test_an_entry_is_named_without_a_password(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, entry: str, shown: str
+) -> None:
+    monkeypatch.setattr(proxies, "_named", set())
+    monkeypatch.setenv("HTTP_PROXY", DEAD)
+    monkeypatch.setenv("NO_PROXY", entry)
+    Environment(CDN)
+    assert [line.partition(": ")[2] for line in lines(caplog, "NO_PROXY")] == [shown]
 
 
 def test_the_entries_beside_one_that_cannot_be_read_count(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -263,6 +305,28 @@ def test_socks_needs_no_package_where_no_proxy_exempts_the_host(
     monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1")
     monkeypatch.setenv("NO_PROXY", "127.0.0.0/8")
     assert use(face, **server.urls) is None
+
+
+def test_no_variable_of_a_frame_shows_a_password_while_a_line_is_logged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found: list[str] = []
+
+    class Look(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            found.extend([record.getMessage(), *leaks("secret", of_stack())])
+
+    monkeypatch.setattr(proxies, "_named", set())
+    monkeypatch.setenv("HTTP_PROXY", "http://user:secret@proxy.test")
+    monkeypatch.setenv("HTTPS_PROXY", "http://user:secret@proxy.test")
+    monkeypatch.setenv("NO_PROXY", "http://user:secret@shop.test,10.*")
+    handler, logger = Look(), logging.getLogger("signakit_flags")
+    logger.addHandler(handler)
+    try:
+        Environment(CDN)
+    finally:
+        logger.removeHandler(handler)
+    assert found == ["entries of NO_PROXY that cannot be read are skipped: http://***@shop.test, 10.*"]
 
 
 def test_no_variable_of_a_traceback_shows_the_password_of_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,6 +58,7 @@ class Watch(logging.Handler):
         super().__init__(logging.DEBUG)
         self.seen: list[str] = []
         self.found: list[str] = []
+        self.said: list[str] = []
 
     def look(self, where: str, *_: object) -> None:
         self.seen.append(where)
@@ -65,8 +66,12 @@ class Watch(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self.look("log")
+        self.said.append(record.getMessage())
         if record.exc_info and record.exc_info[1]:
             self.found += leaks(SECRET, of_error(record.exc_info[1]))
+        for argument in record.args if isinstance(record.args, tuple) else ():
+            if isinstance(argument, BaseException):
+                self.found += leaks(SECRET, of_error(argument))
         if SECRET in record.getMessage():
             self.found.append(record.getMessage())
         raise RuntimeError("a handler that raises")
@@ -156,6 +161,8 @@ def test_the_key_of_a_config_at_hand_is_in_no_frame(tmp_path: Path) -> None:
     file.write_bytes(broken)
     assert shown(lambda: SignaKitClient.offline(broken)) == []
     assert shown(lambda: SignaKitClient.offline(file)) == []
+    assert shown(lambda: SignaKitClient.offline({"sdkKey": KEY, "flags": 5})) == []
+    assert shown(lambda: SignaKitClient.offline({"sdkKey": KEY, "flags": [object()]})) == []
 
 
 # --- while code of the application's runs -----------------------------------------------------------------------------
@@ -202,6 +209,49 @@ def test_a_key_is_in_no_frame_under_code_of_the_applications(server: FlagServer,
         client.close()
     assert watch.found == []
     assert {"load", "save", "request", "response", "may_load", "bot_detector", "log"} <= set(watch.seen)
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-1], lambda data: data.replace(b"\n", b" ")])
+def test_a_key_is_in_no_frame_where_a_snapshot_is_damaged(
+    server: FlagServer, watch: Watch, tmp_path: Path, damage: Callable[[bytes], bytes]
+) -> None:
+    file = tmp_path / "snapshot"
+    arguments: dict[str, Any] = {**server.urls, "polling_interval": 0, "snapshot_path": file}
+    with SignaKitClient(KEY, **arguments):
+        pass
+    assert SECRET.encode() in file.read_bytes()
+    file.write_bytes(damage(file.read_bytes()))
+    with SignaKitClient(KEY, **arguments):
+        pass
+    assert f"snapshot file {file} is damaged and ignored" in watch.said
+    assert watch.found == []
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, bytes.decode])
+def test_a_key_is_in_no_frame_where_what_a_store_keeps_is_damaged(
+    server: FlagServer, watch: Watch, kind: Callable[[bytes], Any]
+) -> None:
+    class Damaged(Store):
+        def load(self) -> Any:
+            return kind(json.dumps({"sdkKey": KEY}).encode())
+
+    with SignaKitClient(KEY, **server.urls, polling_interval=0, snapshot_store=Damaged(watch)):
+        pass
+    assert "snapshot Damaged is damaged and ignored" in watch.said
+    assert watch.found == []
+
+
+@pytest.mark.parametrize("obstacle", ["no folder", "a folder in its place"])
+def test_a_key_is_in_no_frame_where_a_snapshot_cannot_be_written(
+    server: FlagServer, watch: Watch, tmp_path: Path, obstacle: str
+) -> None:
+    file = tmp_path / "folder" / "snapshot"
+    if obstacle == "a folder in its place":
+        file.mkdir(parents=True)
+    with SignaKitClient(KEY, **server.urls, polling_interval=0, snapshot_path=file) as client:
+        assert client.is_ready
+    assert any(line.startswith("snapshot file cannot be written: ") for line in watch.said)
+    assert watch.found == []
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])

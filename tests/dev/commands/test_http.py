@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from signakit_dev._commands.http import Transport, is_local
+from signakit_dev._commands.http import Transport
 from signakit_dev.testing import Emulator
 from support.command import here, signakit
 from support.configs import SDK_KEY
@@ -27,16 +27,6 @@ ENVIRONMENTS = pytest.mark.parametrize(
     ],
     ids=lambda environment: "".join(environment),
 )
-
-
-@pytest.mark.parametrize("host", ["localhost", "a.localhost", "LOCALHOST.", "127.0.0.1", "127.9.9.9", "::1"])
-def test_this_machine_is_local(host: str) -> None:
-    assert is_local(host)
-
-
-@pytest.mark.parametrize("host", ["", "example.test", "10.0.0.1", "::2", "127.test"])
-def test_other_hosts_are_not_local(host: str) -> None:
-    assert not is_local(host)
 
 
 @ENVIRONMENTS
@@ -61,15 +51,43 @@ def test_another_machine_is_reached_through_the_proxy(server: FlagServer) -> Non
     assert len(server.config_requests) == 1
 
 
+@pytest.mark.parametrize("scheme", ["http://", ""])
+def test_the_proxy_may_have_no_scheme_and_a_password(server: FlagServer, scheme: str) -> None:
+    proxy = server.url.replace("http://", f"{scheme}user:hunter2@")
+    settings = {"SIGNAKIT_SDK_KEY": SDK_KEY, "SIGNAKIT_CDN_URL": "http://cdn.invalid", "HTTP_PROXY": proxy}
+    assert signakit("status", "--json", **settings).json["etag"] == server.etag
+    assert server.config_requests[0]["proxy-authorization"] == "Basic dXNlcjpodW50ZXIy"
+
+
 @pytest.mark.parametrize(
-    ("variable", "value"), [("ALL_PROXY", "socks5://127.0.0.1:1"), ("SSL_CERT_FILE", "/no/such/file")]
+    ("host", "exempted"),
+    [("127.0.0.1", ""), ("[::ffff:127.0.0.1]", ""), ("[fd00::1]", "fd00::/8"), ("0.0.0.0", "0.0.0.0/8")],
 )
-def test_what_cannot_be_used_is_named(variable: str, value: str) -> None:
-    asked = here("status", "--url", "https://emulator.invalid", code=1, **{variable: value})
-    assert f"a proxy or a file of the environment cannot be used ({variable}): " in asked.err
-    settings = {"SIGNAKIT_SDK_KEY": SDK_KEY, "SIGNAKIT_CDN_URL": "https://cdn.invalid", variable: value}
+def test_no_proxy_is_asked_for_this_machine_and_for_what_is_exempted(
+    server: FlagServer, host: str, exempted: str
+) -> None:
+    url = f"http://{host}:1"
+    assert "no emulator answers" in here("status", "--url", url, code=1, ALL_PROXY=server.url, NO_PROXY=exempted).err
+    assert server.config_requests == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "shown"),
+    [
+        ("ALL_PROXY", "socks5://user:hunter2@127.0.0.1:1", "the proxy ALL_PROXY=socks5://***@127.0.0.1:1"),
+        ("HTTPS_PROXY", "user:hunter2@127.0.0.1:http", "the proxy HTTPS_PROXY=http://***@127.0.0.1:http"),
+        ("SSL_CERT_FILE", "/no/such/file", "SSL_CERT_FILE='/no/such/file'"),
+    ],
+)
+def test_what_cannot_be_used_is_named_alone(variable: str, value: str, shown: str) -> None:
+    environment = {"HTTP_PROXY": DEAD, "SSL_CERT_DIR": "/tmp", variable: value}
+    asked = here("status", "--url", "https://emulator.invalid", code=1, **environment)
+    settings = {"SIGNAKIT_SDK_KEY": SDK_KEY, "SIGNAKIT_CDN_URL": "https://cdn.invalid", **environment}
     fetched = signakit("status", code=1, **settings)
-    assert f"cannot be used ({variable}): " in fetched.err
+    for error in (" ".join(asked.err.split()), " ".join(fetched.err.split())):
+        assert f"{shown} cannot be used: " in error
+        for other in ("hunter2", "HTTP_PROXY", "SSL_CERT_DIR"):
+            assert other not in error
 
 
 def test_a_transport_that_was_not_used_can_be_closed() -> None:

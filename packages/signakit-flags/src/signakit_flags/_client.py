@@ -47,7 +47,7 @@ class SignaKitClient:
     """Fetches a project's config, decides flags from it locally, and sends exposures and conversions.
 
     Make one for the process and keep it: it remembers which exposures were sent. Making one touches no network, and
-    reads the proxies and certificates of the environment, unless both httpx clients are injected. ``on_ready()`` or
+    reads the proxies and certificates of the environment, unless a ``sync_client`` is injected. ``on_ready()`` or
     ``on_ready_sync()`` fetches the config and starts polling. After that nothing here raises because
     of the network or the config, and only ``on_ready``, ``refresh``, ``flush`` and ``close`` wait for it.
 
@@ -71,8 +71,9 @@ class SignaKitClient:
         bot_detector: Says whether a User-Agent is a bot's, instead of ``signakit_flags.is_bot``.
 
     Raises:
-        TypeError: An argument has the wrong type, as ``sync_client`` where it is an ``httpx.AsyncClient``.
-        ValueError: The key is missing or malformed, a URL is not http(s), or a number is out of range.
+        TypeError: Another argument has the wrong type, as ``sync_client`` where it is an ``httpx.AsyncClient``.
+        ValueError: The key is missing, malformed or not text, a URL is not http(s), or a value that has to be a number
+            is not one or is out of range.
     """
 
     def __init__(
@@ -119,7 +120,6 @@ class SignaKitClient:
             polling_interval=polling_interval,
             store=store,
         )
-        injected = async_client is not None and sync_client is not None
         engine = Engine(
             feed=feed,
             ingest=Ingest(events, key),
@@ -127,7 +127,8 @@ class SignaKitClient:
             max_batch_size=max_batch_size,
             timeout=timeout,
             max_config_size=max_config_size,
-            environment=_environment() if injected else _environment(config_url, events),
+            # An injected sync client, alone or not, leaves no request to a client of our own.
+            environment=_environment(config_url, events) if sync_client is None else _environment(),
             async_client=async_client,
             sync_client=sync_client,
         )
@@ -169,6 +170,8 @@ class SignaKitClient:
                 body = memoryview(msgspec.json.encode(dict(config)))
             except (TypeError, ValueError, RecursionError) as error:
                 raise ValueError(f"config is not JSON: {error}") from error
+            finally:
+                del config  # it names its key: as below
         elif isinstance(config, (bytes, bytearray, memoryview)):
             body = memoryview(bytes(config))
             del config  # it names its key, which the repr() of bytes shows, and that of a memoryview does not

@@ -75,14 +75,14 @@ def ask(url: str) -> dict[str, Any]:
     """
     import httpx  # would double the time of `signakit --help`
 
-    from signakit_flags.integration import shown_url
+    from signakit_flags.integration import is_loopback, shown_url
 
-    from .http import Transport, is_local
+    from .http import Transport
 
     shown = shown_url(url)
     local = False
     try:
-        local = is_local(urlsplit(url).hostname or "")
+        local = is_loopback(urlsplit(url).hostname or "")
         with httpx.Client(transport=Transport(), timeout=TIMEOUT) as http:
             answer = http.get(f"{url}/api/state")
     except (httpx.InvalidURL, httpx.UnsupportedProtocol, ValueError) as error:

@@ -80,7 +80,7 @@ class KeyedStore:
     def load(self) -> Stored | None:
         """Return the stored config; None when there is none, it is another key's, or it is damaged. Never raises."""
         try:
-            data = self._store.load()
+            data = _as_view(self._store.load())
         except Exception as error:  # noqa: BLE001  # the store may be the application's own
             let_through(error)
             logger.warning("%s cannot be read: %s", self._name, error)
@@ -88,10 +88,9 @@ class KeyedStore:
         if data is None:
             return None
         try:
-            # A memoryview: the body is copied once, not twice.
             end = bytes(data[:_MAX_HEADER]).index(b"\n") + 1
-            header = json.loads(data[:end])
-            body = memoryview(data)[end:]
+            header = json.loads(bytes(data[:end]))
+            body = data[end:]
             if header["format"] != _FORMAT or header["owner"] != self._owner:
                 return None
             whole = header["length"] == len(body) <= self._max_size
@@ -124,6 +123,19 @@ class KeyedStore:
                 logger.warning("%s cannot be written: %s", self._name, error)
 
 
+def _as_view(data: bytes | None) -> memoryview | None:
+    """Return what a store has loaded as a view of it: it is not copied, and its ``repr()`` shows no SDK key.
+
+    What is not bytes becomes an empty view, which is damaged as it is.
+    """
+    if data is None:
+        return None
+    try:
+        return memoryview(data)
+    except TypeError:
+        return memoryview(b"")
+
+
 class FileStore(KeyedStore):
     """Keeps the config of one SDK key in one file."""
 
@@ -145,11 +157,13 @@ class _File:
             return None
 
     def save(self, data: bytes) -> None:
+        view = memoryview(data)
+        del data  # it names its key, which the repr() of bytes shows, and that of a memoryview does not
         # A name of its own for each writer: two processes that save at once must not share a half-written file.
         descriptor, name = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.")
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
+                file.write(view)
             Path(name).replace(self._path)
         except BaseException:
             Path(name).unlink(missing_ok=True)

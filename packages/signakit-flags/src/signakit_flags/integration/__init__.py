@@ -30,7 +30,9 @@ Nothing here imports a framework, or asyncio.
 
 from .._running_loop import loop_is_running
 from .._runtime.snapshot_store import SnapshotStore
+from .._runtime.transport.environment import http_transport
 from .._secrets import conceal, shown_url
+from .._settings import is_loopback
 from .base import Integration
 from .client import LazyClient
 from .commands import Commands, FlagsUnavailableError, parse_attribute
@@ -68,6 +70,8 @@ __all__ = [
     "check_flag_key",
     "conceal",
     "health_check",
+    "http_transport",
+    "is_loopback",
     "is_visitor_id",
     "loop_is_running",
     "new_visitor_id",

@@ -11,6 +11,7 @@ import importlib
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, cast
 
+from ..._secrets import hide_url
 from .proxies import Proxy, find_proxies
 from .tls import TlsContext
 from .variables import VariableError
@@ -73,12 +74,17 @@ class Environment:
         """
         import httpx
 
+        return httpx.Client(transport=self.sync_transport(route, timeout), trust_env=False, cookies=_no_cookies())
+
+    def sync_transport(self, route: Route, timeout: float | None) -> httpx.HTTPTransport:
+        """Return what a client for threads sends requests through. Raises as ``sync_client``."""
+        import httpx
+
         context = self.tls.make(timeout) if route.tls else None
         try:
-            transport = httpx.HTTPTransport(**_options(route, context))
+            return httpx.HTTPTransport(**_options(route, context))
         except Exception as error:  # httpx raises what it likes, and socksio may be missing
             raise _explained(route, error) from error
-        return httpx.Client(transport=transport, trust_env=False, cookies=_no_cookies())
 
     async def async_client(self, route: Route, timeout: float) -> httpx.AsyncClient:
         """Return a new client for the running loop, as ``sync_client`` does."""
@@ -90,6 +96,24 @@ class Environment:
         except Exception as error:  # as above
             raise _explained(route, error) from error
         return httpx.AsyncClient(transport=transport, trust_env=False, cookies=_no_cookies())
+
+
+def http_transport(url: str) -> httpx.HTTPTransport:
+    """Return a transport of httpx that reaches ``url`` as clients do: by the proxy and the certificates they would use.
+
+    For requests of your own, such as a command's: ``httpx.Client(transport=http_transport(url))``. The environment is
+    read at each call, and this machine is reached without a proxy.
+
+    Args:
+        url: The http(s) URL that is requested. URLs of the same scheme, host and port may share the transport.
+
+    Raises:
+        ValueError: A proxy or a file that the environment names cannot be used. The message names the variable, and
+            shows no password.
+    """
+    url = hide_url(url)
+    environment = Environment(url)
+    return environment.sync_transport(environment.route(url), None)
 
 
 def import_for_threads() -> None:

@@ -23,6 +23,8 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
+from ..._secrets import hide_url
+
 _Address: TypeAlias = IPv4Address | IPv6Address
 _Network: TypeAlias = IPv4Network | IPv6Network
 
@@ -64,7 +66,7 @@ def parse(setting: str) -> tuple[list[Exemption], list[str]]:
         try:
             exemptions.append(parse_entry(entry))
         except ValueError:
-            unreadable.append(entry)
+            unreadable.append(hide_url(entry))  # it may be a URL with a password
     return exemptions, unreadable
 
 

@@ -1,4 +1,7 @@
-"""Which proxy a URL is reached through, as the environment or the system says."""
+"""Which proxy a URL is reached through, as the environment or the system says.
+
+State: ``_named``, entries that the log has named. Two threads may name the same one at once, which does no harm.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,18 @@ import sys
 from typing import NamedTuple
 
 from ..._log import logger
-from ..._secrets import shown_url
+from ..._secrets import hide_url, shown_url
 from ..._settings import is_loopback
-from .variables import without_password
+from ..._types import short
 
 _KEYS = ("http", "https", "all")
 _VARIABLES = {f"{key}_proxy" for key in _KEYS}
 _MAX_NAMED = 3
 """Entries of NO_PROXY that a log line names, at most."""
+MAX_REMEMBERED = 100
+"""Entries that are named in all, at most: the variable may change."""
+
+_named: set[str] = set()
 
 
 class Proxy(NamedTuple):
@@ -42,7 +49,7 @@ def find_proxies(*urls: str) -> dict[str, Proxy | None]:
     """Return the proxy for each of ``urls``, or None for one that is reached directly.
 
     This machine is always reached directly: a proxy would connect to itself instead, and learn what it is asked.
-    Entries of NO_PROXY that cannot be read are skipped and named in the log, where there is a proxy at all.
+    Entries of NO_PROXY that cannot be read are skipped and named in the log, once a process and where there is a proxy.
     """
     from urllib.parse import urlsplit  # would cost every import 4 ms
 
@@ -68,7 +75,7 @@ def _read() -> dict[str, str]:
         return {}
     from urllib.request import getproxies
 
-    return getproxies()
+    return {key: hide_url(value) for key, value in getproxies().items()}
 
 
 def _choose(settings: dict[str, str], scheme: str) -> Proxy | None:
@@ -87,8 +94,17 @@ def _variable(key: str, value: str) -> str:
 
 
 def _complain(unreadable: list[str]) -> None:
-    named = ", ".join(without_password(entry) for entry in unreadable[:_MAX_NAMED])
-    more = len(unreadable) - _MAX_NAMED
+    new = [entry for entry in dict.fromkeys(unreadable) if entry not in _named][: MAX_REMEMBERED - len(_named)]
+    if not new:
+        return
+    _named.update(new)
+    named = ", ".join(map(_shown, new[:_MAX_NAMED]))
+    more = len(new) - _MAX_NAMED
     logger.warning(
         "entries of NO_PROXY that cannot be read are skipped: %s%s", named, f" and {more} more" if more > 0 else ""
     )
+
+
+def _shown(entry: str) -> str:
+    """Return an entry of NO_PROXY as text for a log; where it may be a URL with a password, as a URL is shown."""
+    return short(shown_url(entry) if "@" in entry or "://" in entry else str(entry)).strip("'\"")

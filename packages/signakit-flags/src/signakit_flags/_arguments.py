@@ -35,8 +35,9 @@ def check_number(
     kinds = int if whole else (int, float)
     limit = _MAX_WHOLE if whole else _MAX_SECONDS
     if isinstance(value, bool) or not isinstance(value, kinds) or not -limit < value < limit:
-        # Of what is not a number the type alone: it may be the key, at a wrong place.
-        given = short(value) if isinstance(value, (int, float)) else type(value).__name__
+        given = short(value)
+        if "sk_" in given:  # the key, at a wrong place
+            given = type(value).__name__
         raise ValueError(f"{name} must be a finite {'whole ' if whole else ''}number, not {given}")
     if at_least is not None and value < at_least:
         raise ValueError(f"{name} must be at least {at_least}, not {value!r}")

@@ -185,6 +185,21 @@ def test_nothing_raises_on_a_loop_that_is_about_to_end_and_nothing_is_lost(serve
     assert tracked(server) == {"user": once(10)}
 
 
+def test_a_driver_that_is_closed_leaves_no_task_when_it_is_stopped_once_more(server: FlagServer) -> None:
+    """As by the end of a client that the application has dropped, on a loop that ends at the same time."""
+    client = make(server)
+
+    async def application() -> None:
+        await client.on_ready()
+        driver = client._engine.handover.driver
+        await client.aclose()
+        driver.stop()
+        await asyncio.sleep(0)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    within(WATCHDOG, lambda: asyncio.run(application()))
+
+
 # --- a home loop that stops, or runs elsewhere ------------------------------------------------------------------------
 
 

@@ -185,7 +185,7 @@ def test_no_value_of_no_proxy_stops_a_client(
 ) -> None:
     monkeypatch.setenv("NO_PROXY", setting)
     assert use(face, **server.urls) is None
-    assert not lines(caplog, "NO_PROXY")  # as there is no proxy
+    assert not lines(caplog, "NO_PROXY")  # which matters beside a proxy alone
 
 
 def test_entries_that_cannot_be_read_are_skipped_and_named_once(

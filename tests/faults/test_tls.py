@@ -24,7 +24,7 @@ from support.server import flag_server, wait_until
 from support.tls import Authority
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from signakit_flags._runtime.transport.tls import TlsContext
@@ -382,60 +382,40 @@ def folder(path: Path) -> None:
 
 
 UNUSABLE = [
-    ("SSL_CERT_FILE", missing, f"there is no such file. {FILE}"),
+    ("SSL_CERT_FILE", missing, f"the file does not exist. {FILE}"),
     ("SSL_CERT_FILE", folder, f"it is a folder. {FILE}"),
     ("SSL_CERT_FILE", empty, f"it has no certificate that can be read. {FILE}"),
     ("SSL_CERT_FILE", text, f"it has no certificate that can be read. {FILE}"),
     ("SSL_CERT_FILE", cut_short, f"it has no certificate that can be read. {FILE}"),
     ("SSL_CERT_DIR", missing, f"it is not a folder. {FOLDER}"),
     ("SSL_CERT_DIR", empty, f"it is not a folder. {FOLDER}"),
-    ("SSLKEYLOGFILE", in_a_missing_folder, f"there is no such file. {KEYS}"),
+    ("SSLKEYLOGFILE", in_a_missing_folder, f"the file does not exist. {KEYS}"),
     ("SSLKEYLOGFILE", folder, f"it is a folder. {KEYS}"),
 ]
-EACH_UNUSABLE = pytest.mark.parametrize(
-    ("variable", "spoil", "why"), UNUSABLE, ids=[f"{name}-{spoil.__name__}" for name, spoil, _ in UNUSABLE]
-)
 
 
-def spoiled(tmp_path: Path, spoil: Callable[[Path], None]) -> Path:
-    (tmp_path / "etc").mkdir()
-    path = tmp_path / "etc" / "file"
-    spoil(path)
-    return path
-
-
-@EACH_UNUSABLE
-def test_a_file_that_cannot_be_used_is_named_in_the_reason(
-    face: Face,
-    secure: FlagServer,
-    trusted: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    variable: str,
-    spoil: Callable[[Path], None],
-    why: str,
-) -> None:
+@pytest.fixture(params=UNUSABLE, ids=[f"{name}-{spoil.__name__}" for name, spoil, _ in UNUSABLE])
+def reason(request: pytest.FixtureRequest, trusted: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """What is said of a variable that names something that cannot be used, as it does from now on."""
+    variable, spoil, why = request.param
     if variable == "SSL_CERT_DIR":
-        monkeypatch.delenv("SSL_CERT_FILE")
-    path = spoiled(tmp_path, spoil)
+        monkeypatch.delenv("SSL_CERT_FILE")  # which comes before it
+    path = tmp_path / "etc" / "file"
+    path.parent.mkdir()
+    spoil(path)
     monkeypatch.setenv(variable, str(path))
+    return f"{variable}={str(path)!r} cannot be used: {why}"
+
+
+def test_a_file_that_cannot_be_used_is_named_in_the_reason(face: Face, secure: FlagServer, reason: str) -> None:
     client = face.client(polling_interval=0, **secure.urls)
-    assert face.on_ready(client).reason == f"{variable}={str(path)!r} cannot be used: {why}"
+    assert face.on_ready(client).reason == reason
     assert face.refresh(client) is False
     face.close(client)
 
 
-@EACH_UNUSABLE
-def test_a_file_that_cannot_be_used_does_not_matter_to_http(
-    face: Face,
-    server: FlagServer,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    variable: str,
-    spoil: Callable[[Path], None],
-    why: str,
-) -> None:
-    monkeypatch.setenv(variable, str(spoiled(tmp_path, spoil)))
+@pytest.mark.usefixtures("reason")
+def test_a_file_that_cannot_be_used_does_not_matter_to_http(face: Face, server: FlagServer) -> None:
     use(face, **server.urls)
 
 

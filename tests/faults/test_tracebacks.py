@@ -130,6 +130,14 @@ def test_a_key_is_in_no_frame_when_another_argument_is_refused(take: Any, argume
     assert shown(lambda: take(KEY, **arguments)) == []
 
 
+@pytest.mark.parametrize("variable", ["SIGNAKIT_CDN_URL", "SIGNAKIT_EVENTS_URL", "SIGNAKIT_EMULATOR_URL"])
+def test_a_password_of_a_url_of_the_environment_is_in_no_frame(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable, f"ftp://user:{SECRET}@cdn.test")
+    with pytest.raises(ValueError, match=variable) as raised:
+        SignaKitClient(KEY)
+    assert leaks(SECRET, of_error(raised.value)) == []
+
+
 def test_a_key_is_in_no_frame_of_create_instance() -> None:
     assert shown(lambda: create_instance(KEY, bot_detector=True)) == []
     assert shown(lambda: create_instance(sdk_key=KEY, cdn_url="http://localhost", bot_detector=True)) == []

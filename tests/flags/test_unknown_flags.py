@@ -65,7 +65,7 @@ def test_an_archived_flag_is_told_as_such(caplog: pytest.LogCaptureFixture) -> N
     user = user_of(client_of())
     assert user.decide("old") is None
     assert user.decide("old") is None
-    assert warnings(caplog) == ["flag 'old' is archived: there is no decision, and defaults stand in"]
+    assert warnings(caplog) == ["flag 'old' is archived: it is not decided, and defaults stand in"]
 
 
 def test_nothing_is_said_by_explain_decide_all_and_flag_keys(caplog: pytest.LogCaptureFixture) -> None:

@@ -45,7 +45,7 @@ def test_a_config_of_this_machine_needs_nothing_of_the_environment(
 
 def test_another_machine_is_reached_through_the_proxy(server: FlagServer) -> None:
     answer = here("status", "--url", "http://emulator.test", code=1, HTTP_PROXY=server.url)
-    assert "what answers at http://emulator.test is no emulator (HTTP 200)" in answer.err
+    assert "what answers at http://emulator.test is not an emulator (HTTP 200)" in answer.err
     exempted = here("status", "--url", "http://emulator.invalid", code=1, HTTP_PROXY=server.url, NO_PROXY=".invalid")
     assert "no emulator answers at http://emulator.invalid" in exempted.err
     assert len(server.config_requests) == 1

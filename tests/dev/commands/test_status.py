@@ -39,7 +39,7 @@ def test_status_of_nobody_fails(server: FlagServer) -> None:
     assert "signakit dev starts one." in away.err
     assert "no emulator answers" in here("status", "--url", closed_port_url(), "--json", code=1).json["error"]
     other = here("status", "--url", server.url, code=1)
-    assert f"what answers at {server.url} is no emulator (HTTP 200)" in other.err
+    assert f"what answers at {server.url} is not an emulator (HTTP 200)" in other.err
 
 
 @pytest.mark.parametrize("url", ["nonsense", "ftp://127.0.0.1", "http://[", "http://a:b"])

@@ -46,10 +46,10 @@ _NO_KEY = SdkKey("", DEVELOPMENT, "", "")  # of offline clients
 class SignaKitClient:
     """Fetches a project's config, decides flags from it locally, and sends exposures and conversions.
 
-    Make one for the process and keep it: it remembers which exposures were sent. Making one touches no network, and
+    Make one for the process and keep it: it remembers which exposures were sent. Making one touches no network. It
     reads the proxies and certificates of the environment, unless a ``sync_client`` is injected. ``on_ready()`` or
-    ``on_ready_sync()`` fetches the config and starts polling. After that nothing here raises because
-    of the network or the config, and only ``on_ready``, ``refresh``, ``flush`` and ``close`` wait for it.
+    ``on_ready_sync()`` fetches the config and starts polling. After that nothing here raises because of the network or
+    the config, and only ``on_ready``, ``refresh``, ``flush`` and ``close`` wait for it.
 
     Args:
         sdk_key: ``sk_{dev|prod}_{orgId}_{projectId}_{random}``.

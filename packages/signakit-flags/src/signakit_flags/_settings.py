@@ -23,6 +23,8 @@ DEFAULT_EVENTS_URL = "https://60amq9ozsf.execute-api.us-east-2.amazonaws.com/v1/
 
 _EMULATOR = "SIGNAKIT_EMULATOR_URL"
 _EMULATOR_EVENTS_PATH = "/v1/flag-events"
+_NUMERIC = frozenset("0123456789abcdefx.")
+"""Characters of an IPv4 address in all its forms."""
 
 
 def urls(cdn_url: str | None, events_url: str | None, *, production: bool = False) -> tuple[str, str]:
@@ -101,9 +103,6 @@ def _is_http(url: str, *, may_have_query: bool) -> bool:
     except ValueError:
         fine = False
     return fine
-
-
-_NUMERIC = frozenset("0123456789abcdefx.")
 
 
 def is_loopback(host: str) -> bool:

@@ -96,7 +96,7 @@ def ask(url: str) -> dict[str, Any]:
     except ValueError:
         state = None
     if answer.is_error or not isinstance(state, dict) or not state.keys() >= STATE:
-        raise CommandError(f"what answers at {shown} is no emulator (HTTP {answer.status_code})", url=shown)
+        raise CommandError(f"what answers at {shown} is not an emulator (HTTP {answer.status_code})", url=shown)
     return state
 
 

@@ -170,9 +170,9 @@ class LoopDriver(Driver):
         self._call(self._stop)
 
     def _stop(self) -> None:
-        # Kept, since a loop holds its tasks weakly.
         if self._closed:
-            return
+            return  # a task that is made as the loop ends would be reported as pending
+        # Kept, since a loop holds its tasks weakly.
         self._last = self.loop.create_task(self.aclose(), name="signakit-close")
 
     async def aclose(self) -> None:

@@ -48,6 +48,6 @@ class UnknownFlags:
         if full:
             logger.warning("more unknown flags were asked for than the %d that are named", MAX_TOLD)
         elif flag_key in ruleset.archived:
-            logger.warning("flag %s is archived: there is no decision, and defaults stand in", shown)
+            logger.warning("flag %s is archived: it is not decided, and defaults stand in", shown)
         else:
             logger.warning("unknown flag %s: it is not in the config, and defaults stand in", shown)

@@ -30,7 +30,6 @@ Nothing here imports a framework, or asyncio.
 
 from .._running_loop import loop_is_running
 from .._runtime.snapshot_store import SnapshotStore
-from .._runtime.transport.environment import http_transport
 from .._secrets import conceal, shown_url
 from .._settings import is_loopback
 from .base import Integration
@@ -39,6 +38,7 @@ from .commands import Commands, FlagsUnavailableError, parse_attribute
 from .context import LazyUserContext, ResponseStart
 from .gate import admits, check_flag_key
 from .health import health_check
+from .http import http_transport
 from .identity import (
     AnyIdentityResolver,
     AsyncIdentityResolver,

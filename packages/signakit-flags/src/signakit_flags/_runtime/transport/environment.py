@@ -11,7 +11,6 @@ import importlib
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, cast
 
-from ..._secrets import hide_url
 from .proxies import Proxy, find_proxies
 from .tls import TlsContext
 from .variables import VariableError
@@ -96,24 +95,6 @@ class Environment:
         except Exception as error:  # as above
             raise _explained(route, error) from error
         return httpx.AsyncClient(transport=transport, trust_env=False, cookies=_no_cookies())
-
-
-def http_transport(url: str) -> httpx.HTTPTransport:
-    """Return a transport of httpx that reaches ``url`` as clients do: by the proxy and the certificates they would use.
-
-    For requests of your own, such as a command's: ``httpx.Client(transport=http_transport(url))``. The environment is
-    read at each call, and this machine is reached without a proxy.
-
-    Args:
-        url: The http(s) URL that is requested. URLs of the same scheme, host and port may share the transport.
-
-    Raises:
-        ValueError: A proxy or a file that the environment names cannot be used. The message names the variable, and
-            shows no password.
-    """
-    url = hide_url(url)
-    environment = Environment(url)
-    return environment.sync_transport(environment.route(url), None)
 
 
 def import_for_threads() -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class SyncTransport:
     """Requests from threads.
 
-    State: a client in ``_own`` is made at the first request of its route. There is no lock: a thread that is stuck in
+    State: a client in ``_own`` is made at the first request of its route, without a lock: a thread that is stuck in
     OpenSSL would hold it, and the exit wait for it.
     """
 
@@ -56,7 +56,7 @@ class SyncTransport:
         for url in () if loop_is_running() else self._environment.urls:
             try:
                 self._client(url)
-            except Exception as error:  # noqa: BLE001  # a proxy or a certificate is no good: `send` reports it
+            except Exception as error:  # noqa: BLE001  # a proxy or a file cannot be used: `send` reports it
                 let_through(error)
 
     def send(self, request: Request, timeout: float | None = None) -> Answer:

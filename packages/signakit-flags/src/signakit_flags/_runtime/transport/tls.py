@@ -91,7 +91,7 @@ class TlsContext:
         thread = threading.Thread(target=work, name="signakit-tls", daemon=True)
         try:
             Context().run(thread.start)  # not in the context of the request that happens to come first
-        except RuntimeError:  # no thread is to be had: better a loop that stands than a client without a config
+        except RuntimeError:  # a thread cannot be started: better a loop that stands than a client without a config
             return self.make(timeout)
         return await made
 
@@ -131,7 +131,7 @@ def _why(path: str | None, error: Exception) -> str:
     from pathlib import Path
 
     if isinstance(error, FileNotFoundError):
-        return "there is no such file"
+        return "the file does not exist"
     with suppress(OSError, ValueError):
         if path is not None and Path(path).is_dir():
             return "it is a folder"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -226,3 +227,41 @@ def nested_deeply() -> list[Any]:
 def test_no_attribute_makes_an_explanation_raise(make: Any) -> None:
     subject = context(flag("f", rule(audiences=PRO)), plan=make())
     assert subject.explain("f").decision == subject.decide("f")
+
+
+# --- when a type is the reason ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("operator", "value", "actual", "detail"),
+    [
+        ("greater_than", 18, "20", "a greater_than 18; it is '20', text and not a number"),
+        ("greater_than", 18, True, "a greater_than 18; it is True, a bool and not a number"),
+        ("greater_than", 18, Decimal("20.00"), "a greater_than 18; it is 20.0"),
+        ("greater_than", 18, Decimal("2.00"), "a greater_than 18; it is 2.0"),
+        ("equals", 5, "5", "a equals 5; it is '5', text and not a number"),
+        ("not_equals", 5, "5", "a not_equals 5; it is '5', text and not a number"),
+        ("equals", True, 1, "a equals True; it is 1, a number and not a bool"),
+        ("equals", ["x"], "x", "a equals ['x']; it is 'x', text and not a list"),
+        ("equals", "x", {"x": 1}, "a equals 'x'; it is {'x': 1}, a dict and not text"),
+        ("in", [1, 2], "1", "a in [1, 2]; it is '1', text and not a number"),
+        ("in", ["x", 2], [1], "a in ['x', 2]; it is [1], a list and not text or a number"),
+        ("not_in", ["x"], "y", "a not_in ['x']; it is 'y'"),
+        ("contains", "x", 5, "a contains 'x'; it is 5, a number and not text or a list"),
+        ("contains", "x", ["y"], "a contains 'x'; it is ['y']"),
+        ("equals", None, "x", "a equals None; it is 'x'"),
+        ("unheard", "x", 5, "a unheard 'x'; it is 5"),
+        (
+            "equals",
+            "x",
+            {1},
+            "a equals 'x'; it is {1}, which never matches: a value of type set has no form in JSON",
+        ),
+        ("equals", "x", None, "a equals 'x'; it is absent"),
+    ],
+)
+def test_it_says_when_a_type_is_the_reason(operator: str, value: Any, actual: Any, detail: str) -> None:
+    explanation = explain(
+        rule(audiences=[audience(condition("a", operator, value))]), attributes={"a": actual, "b": "x"}
+    )
+    assert explanation.steps[1].detail == f"1: {detail}"

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from signakit_flags._events import outbox as outbox_module
 from signakit_flags._events.batches import Batch
 from signakit_flags._events.exposure_filter import ExposureFilter
 from signakit_flags._events.outbox import Outbox
-from signakit_flags._events.payloads import Conversion, Event, Exposure, Warnings
+from signakit_flags._events.payloads import Conversion, Event, Exposure
 
 
 def box(capacity: int = 1000, *, batch: int = 100) -> Outbox:
@@ -92,7 +93,7 @@ def test_there_is_one_batch_in_flight_at_a_time_and_the_next_ones_gather() -> No
 
 def test_a_batch_encodes_itself_as_the_body_of_a_post() -> None:
     batch = Batch([event("a"), exposure(1)])
-    assert [item["eventKey"] for item in json.loads(batch.encode(Warnings()))["events"]] == ["a", "$exposure"]
+    assert [item["eventKey"] for item in json.loads(batch.encode())["events"]] == ["a", "$exposure"]
 
 
 # --- retry -----------------------------------------------------------------------------------------------------------
@@ -336,6 +337,51 @@ def test_a_full_buffer_is_logged_once_an_episode(caplog: pytest.LogCaptureFixtur
             post(outbox, 200)
     assert len(messages(caplog)) == 3
     assert outbox.refused == 12
+
+
+def large(key: object, size: int) -> Conversion:
+    return Conversion(0.0, "u", {}, str(key), {}, None, None, size)
+
+
+def test_large_events_are_refused_by_their_size_together_and_usual_ones_are_not() -> None:
+    outbox = box(10_000)
+    half = outbox_module.MAX_LARGE // 2
+    assert outbox.put(large("a", half))
+    assert outbox.put(large("b", half - 10_000))
+    assert not outbox.put(large("c", 20_000))
+    assert outbox.put(large("d", 10_000))
+    assert not outbox.put(large("e", outbox_module.LARGE + 1))
+    assert outbox.put(large("f", outbox_module.LARGE))
+    assert (outbox.queued, outbox.refused) == (4, 2)
+
+
+@pytest.mark.parametrize("end", [200, 401, "abandon", "fork"])
+def test_room_for_large_events_comes_back_when_they_leave(end: Any) -> None:
+    outbox = box(batch=2)
+    for _ in range(3):
+        assert outbox.put(large("a", outbox_module.MAX_LARGE))
+        assert outbox.put(event("b"))
+        assert not outbox.put(large("c", 10_000))
+        assert post(outbox, 503) == ("ab", False)
+        assert not outbox.put(large("c", 10_000))
+        if end == "abandon":
+            outbox.abandon()
+        elif end == "fork":
+            outbox.forget_after_fork()
+        else:
+            post(outbox, end)
+    assert outbox.queued == 0
+
+
+def test_an_exposure_that_found_no_room_is_forgotten(caplog: pytest.LogCaptureFixture) -> None:
+    exposures = ExposureFilter()
+    outbox = Outbox(100, 100, exposures)
+    assert outbox.put(large("a", outbox_module.MAX_LARGE))
+    waits = Exposure(0.0, "u", {}, "f", "on", "r", (0, "u"), 10_000)
+    assert exposures.admit(waits.key, waits)
+    assert not outbox.put(waits)
+    assert exposures.admit(waits.key, waits)
+    assert messages(caplog) == ["event queue full (1): new events are dropped until some are sent"]
 
 
 def test_a_buffer_of_one_event_has_episodes_too(caplog: pytest.LogCaptureFixture) -> None:

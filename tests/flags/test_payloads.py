@@ -17,17 +17,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from signakit_flags import _values
+from signakit_flags._events import payloads
 from signakit_flags._events.payloads import (
     Conversion,
     Event,
     Exposure,
-    Warnings,
     clean_metadata,
     encode_batch,
     format_timestamp,
-    json_number,
     sent_attributes,
 )
+from signakit_flags._log import Warnings
+from signakit_flags._values import number_or_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -126,10 +128,15 @@ class Level(IntEnum):
     HIGH = 3
 
 
+@pytest.fixture(autouse=True)
+def _no_attribute_was_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_values, "_warnings", Warnings())
+
+
 def exposure(
     user_id: str = "u", *, attributes: Any = None, flag_key: str = "f", rule_key: str | None = "r"
 ) -> Exposure:
-    return Exposure(AT, user_id, attributes or {}, flag_key, "on", rule_key, (0, "u"))
+    return Exposure(AT, user_id[:256], cut(attributes or {}), flag_key, "on", rule_key, (0, "u"))
 
 
 def conversion(
@@ -140,13 +147,25 @@ def conversion(
     decisions: dict[str, str] | None = None,
     value: Any = None,
     metadata: Any = None,
+    warnings: Warnings | None = None,
 ) -> Conversion:
-    cleaned = None if metadata is None else clean_metadata(metadata, Warnings())
-    return Conversion(AT, user_id, attributes or {}, event_key, decisions or {}, value, cleaned)
+    plain = None if value is None else number_or_text(value)
+    own = dict(attributes or {})
+    return payloads.conversion(AT, user_id, own, event_key, decisions or {}, plain, metadata, warnings or Warnings())
 
 
-def wire(*events: Event, warnings: Warnings | None = None) -> list[dict[str, Any]]:
-    body = json.loads(encode_batch(events, warnings or Warnings()))
+def cleaned(metadata: Any, warnings: Warnings | None = None) -> Any:
+    """Metadata as it is sent."""
+    return clean_metadata(metadata, "buy", warnings or Warnings())[0]
+
+
+def cut(attributes: Any, warnings: Warnings | None = None) -> dict[str, Any]:
+    """Attributes as they are sent."""
+    return sent_attributes(dict(attributes), warnings or Warnings())[0]
+
+
+def wire(*events: Event) -> list[dict[str, Any]]:
+    body = json.loads(encode_batch(events))
     assert list(body) == ["events"]
     return body["events"]
 
@@ -242,6 +261,39 @@ def test_the_attributes_of_the_user_are_left_as_they_are() -> None:
     assert attributes == {"a": ["x" * 2000] * 200, "b": None}
 
 
+def test_an_event_holds_no_more_of_a_text_than_is_sent() -> None:
+    """It may wait for long, with thousands of others."""
+    text = "x" * 100_000
+    attributes = {"a": text, text: text, "list": [text] * 1_000, "b": "b"}
+    event = conversion(text, user_id=text, attributes=attributes, value=text)
+    held = [event.event_key, event.user_id, event.value, *event.attributes, *event.attributes.values()]
+    held += event.attributes["list"]
+    assert max(len(item) for item in held if isinstance(item, str)) == 1_000
+    assert len(event.attributes["list"]) == 100
+    assert event.size == 100 * (1_000 + 8) + 2 * 1_000 + len("b")
+
+
+@pytest.mark.parametrize("value", [[1, "a"], {"k": 1}, bytearray(b"x")])
+def test_what_changes_after_an_event_was_accepted_is_sent_as_it_was(value: Any) -> None:
+    names = ["a", "b"]
+    event = conversion(attributes={"names": names, "other": value}, metadata={"names": names})
+    names.append("c")
+    (payload,) = wire(event)
+    assert payload["attributes"]["names"] == payload["metadata"]["names"] == ["a", "b"]
+
+
+def test_the_size_of_an_event_counts_its_texts_its_decisions_and_its_metadata() -> None:
+    assert conversion(attributes={"plan": "pro", "age": 3}).size == len("pro")
+    assert conversion(attributes={"plan": "pro", "age": None, "beta": True}).size == len("pro")
+    assert conversion(metadata={"k": "v"}).size == len('{"k":"v"}')
+    assert conversion(decisions={"f": "on", "g": "off"}).size == 200
+
+
+def test_names_of_attributes_that_are_looked_up_may_raise() -> None:
+    assert sent(plan="pro") == {"plan": "pro"}
+    assert wire(conversion(attributes={Raising("plan"): "free"}))[0]["attributes"] == {"plan": "free"}
+
+
 # --- attributes ------------------------------------------------------------------------------------------------------
 
 
@@ -292,9 +344,9 @@ def test_methods_of_a_subclass_have_no_say_in_what_is_sent(make: Callable[[], An
 def test_text_of_a_subclass_is_cut_by_its_characters_wherever_it_is(kind: type[str]) -> None:
     text, name = kind("é" * 1100), kind("n" * 200)
     (event,) = wire(
-        Conversion(AT, text, {name: text, "list": [text]}, text, {}, text, clean_metadata({name: text}, Warnings()))
+        conversion(text, user_id=text, attributes={name: text, "list": [text]}, value=text, metadata={name: text})
     )
-    assert (event["userId"], event["eventKey"], event["value"]) == ("é" * 256, "é" * 100, "é" * 1100)
+    assert (event["userId"], event["eventKey"], event["value"]) == ("é" * 256, "é" * 100, "é" * 1000)
     assert event["attributes"] == {"n" * 100: "é" * 1000, "list": ["é" * 1000]}
     assert event["metadata"] == {"n" * 200: "é" * 1100}
 
@@ -306,15 +358,15 @@ class RaisingList(list[Any]):
 
 @pytest.mark.parametrize(
     "make",
-    [Broken, lambda: ["a", Broken()], lambda: RaisingList("a"), lambda: StandIn(["a"]), lambda: StandIn(3)],
-    ids=["object", "item", "list", "stand-in for a list", "stand-in for a number"],
+    [Broken, lambda: RaisingList("a"), lambda: StandIn(["a"]), lambda: StandIn(3)],
+    ids=["object", "list", "stand-in for a list", "stand-in for a number"],
 )
 def test_an_attribute_that_raises_is_left_out_with_one_warning(
     make: Callable[[], Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     warnings = Warnings()
     for _ in range(2):
-        assert sent_attributes({"odd": make(), "plan": "pro"}, warnings) == {"plan": "pro"}
+        assert cut({"odd": make(), "plan": "pro"}, warnings) == {"plan": "pro"}
     assert [line[:25] for line in said(caplog)] == ["attribute 'odd' is not se"]
 
 
@@ -324,16 +376,16 @@ def test_an_attribute_of_none_is_left_out_silently(caplog: pytest.LogCaptureFixt
     assert said(caplog) == []
 
 
-@pytest.mark.parametrize("value", [{"k": 1}, {"a"}, b"bytes", object(), 1j, Decimal("1.5"), Fraction(1, 2), range(3)])
+@pytest.mark.parametrize("value", [{"k": 1}, {"a"}, b"bytes", object(), 1j, range(3), timedelta(1)])
 def test_an_attribute_of_another_type_is_left_out_with_one_warning_for_its_name(
     value: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     warnings = Warnings()
     for _ in range(3):
-        assert sent_attributes({"odd": value, "plan": "pro"}, warnings) == {"plan": "pro"}
+        assert cut({"odd": value, "plan": "pro"}, warnings) == {"plan": "pro"}
     assert len(said(caplog)) == 1
     assert "'odd' is not sent" in said(caplog)[0]
-    sent_attributes({"other": value}, warnings)
+    cut({"other": value}, warnings)
     assert len(said(caplog)) == 2
 
 
@@ -343,7 +395,7 @@ def test_an_attribute_whose_name_is_no_text_is_left_out_with_one_warning(
 ) -> None:
     warnings = Warnings()
     for _ in range(2):
-        assert sent_attributes({name: 1, "plan": "pro"}, warnings) == {"plan": "pro"}
+        assert cut({name: 1, "plan": "pro"}, warnings) == {"plan": "pro"}
     assert len(said(caplog)) == 1
 
 
@@ -352,9 +404,8 @@ def test_a_number_that_is_not_finite_is_sent_as_null_with_one_warning(
     value: float, caplog: pytest.LogCaptureFixture
 ) -> None:
     warnings = Warnings()
-    event = Conversion(AT, "u", {"a": value}, "e", {}, value, clean_metadata({"x": [value]}, warnings))
     for _ in range(2):
-        (payload,) = wire(event, warnings=warnings)
+        (payload,) = wire(conversion(attributes={"a": value}, value=value, metadata={"x": [value]}, warnings=warnings))
         assert (payload["attributes"], payload["value"], payload["metadata"]) == ({"a": None}, None, {"x": [None]})
     assert len(said(caplog)) == 1
     assert "not finite" in said(caplog)[0]
@@ -365,10 +416,9 @@ def test_a_number_that_is_not_finite_is_sent_as_null_with_one_warning(
 
 def test_lone_surrogates_are_replaced_wherever_they_are() -> None:
     bad, good = f"a{HIGH}b", "a\ufffdb"
-    event = Conversion(
-        AT, bad, {bad: bad, "list": [bad]}, bad, {"f": "on"}, None, clean_metadata({bad: [bad]}, Warnings())
+    (payload,) = wire(
+        conversion(bad, user_id=bad, attributes={bad: bad, "list": [bad]}, decisions={"f": "on"}, metadata={bad: [bad]})
     )
-    (payload,) = wire(event)
     assert (payload["eventKey"], payload["userId"]) == (good, good)
     assert payload["attributes"] == {good: good, "list": [good]}
     assert payload["metadata"] == {good: [good]}
@@ -420,13 +470,13 @@ def test_one_bad_event_leaves_the_others_of_its_batch_alone() -> None:
     ],
 )
 def test_a_value_is_sent_as_the_number_it_is(value: Any, expected: str) -> None:
-    body = encode_batch([conversion(value=value)], Warnings()).decode()
+    body = encode_batch([conversion(value=value)]).decode()
     assert f'"value":{expected}}}' in body
 
 
 @pytest.mark.parametrize(
     ("make", "expected"),
-    [(lambda: RaisingWhole(3), 3), (lambda: RaisingReal(2.5), 2.5), (lambda: RaisingDecimal("2.5"), None)],
+    [(lambda: RaisingWhole(3), 3), (lambda: RaisingReal(2.5), 2.5), (lambda: Fraction(1, 2), 0.5)],
 )
 def test_a_value_whose_methods_raise_is_sent_where_there_is_a_way(make: Callable[[], Any], expected: Any) -> None:
     assert wire(conversion(value=make()))[0]["value"] == expected
@@ -435,11 +485,6 @@ def test_a_value_whose_methods_raise_is_sent_where_there_is_a_way(make: Callable
 @pytest.mark.parametrize("value", [Decimal("NaN"), Decimal("Infinity"), Decimal("1e999")])
 def test_a_decimal_that_is_not_finite_is_sent_as_null(value: Decimal) -> None:
     assert wire(conversion(value=value))[0]["value"] is None
-
-
-@pytest.mark.parametrize(("value", "plain"), [(Whole(3), int), (Real(3), float), (True, bool), (Level.HIGH, int)])
-def test_a_number_is_made_plain_for_the_encoder(value: float, plain: type) -> None:
-    assert type(json_number(value, Warnings())) is plain
 
 
 def test_a_signaling_nan_is_sent_as_null() -> None:
@@ -498,10 +543,10 @@ def test_metadata_may_be_five_thousand_bytes_of_compact_json_and_not_one_more(
 ) -> None:
     room = 5000 - len('{"k":""}')
     fits = letter * (room // size) + "x" * (room % size)
-    assert clean_metadata({"k": fits}, Warnings()) == {"k": fits}
+    assert cleaned({"k": fits}) == {"k": fits}
     assert said(caplog) == []
-    assert clean_metadata({"k": fits + "x"}, Warnings()) is None
-    assert said(caplog) == ["metadata of an event dropped: 5001 bytes, the limit is 5000"]
+    assert cleaned({"k": fits + "x"}) is None
+    assert said(caplog) == ["event 'buy': metadata is dropped: 5001 bytes, the limit is 5000, and the most is in 'k'"]
 
 
 def test_an_event_goes_out_without_the_metadata_that_was_dropped() -> None:
@@ -522,18 +567,60 @@ def nested(depth: int) -> Any:
 
 
 @pytest.mark.parametrize(
-    "metadata",
-    [{"a": object()}, {"a": {1, 2}}, {"a": b"x"}, {"a": 1j}, self_containing(), nested(65), nested(100_000)],
-    ids=["object", "set", "bytes", "complex", "self", "deep", "deeper"],
+    ("make", "kind"),
+    [
+        (object, "a value of type object has no form in JSON"),
+        (lambda: {1, 2}, "a value of type set has no form in JSON"),
+        (lambda: b"x", "a value of type bytes has no form in JSON"),
+        (lambda: 1j, "a value of type complex has no form in JSON"),
+        (Broken, "a value of type Broken raised RuntimeError"),
+        (lambda: (_ for _ in ()), "a value of type generator has no form in JSON"),
+        (lambda: str, "a value of type type has no form in JSON"),
+    ],
 )
-def test_metadata_that_json_has_no_form_for_is_dropped_with_one_warning(
-    metadata: Any, caplog: pytest.LogCaptureFixture
+def test_a_part_of_metadata_that_json_has_no_form_for_is_left_out_alone_and_named_once(
+    make: Callable[[], Any], kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     warnings = Warnings()
     for _ in range(2):
-        assert clean_metadata(metadata, warnings) is None
-    assert len(said(caplog)) == 1
-    assert said(caplog)[0].startswith("metadata of an event dropped: ")
+        made = cleaned({"id": "o1", "x": make(), "in": {"y": make(), "z": 1}, "items": [1, make(), 2]}, warnings)
+        assert made == {"id": "o1", "in": {"z": 1}, "items": [1, 2]}
+    lines = [f"event 'buy': metadata {name!r} is left out: {kind}; text, numbers, " for name in ("x", "y", "items")]
+    assert [line.split("bools")[0] for line in said(caplog)] == lines
+
+
+def test_each_event_and_each_key_is_named_by_itself(caplog: pytest.LogCaptureFixture) -> None:
+    warnings = Warnings()
+    for event in ("order", "refund"):
+        for key in ("a", "b"):
+            for value in (object(), "x" * 6_000):
+                clean_metadata({key: value}, event, warnings)
+    assert [line.split(" is ")[0] for line in said(caplog)] == [
+        "event 'order': metadata 'a'",
+        "event 'order': metadata",
+        "event 'order': metadata 'b'",
+        "event 'refund': metadata 'a'",
+        "event 'refund': metadata",
+        "event 'refund': metadata 'b'",
+    ]
+
+
+def test_metadata_that_is_no_json_at_all_is_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    assert cleaned(object()) is None
+    assert "metadata is left out" in said(caplog)[0]
+
+
+@pytest.mark.parametrize("depth", [65, 100_000])
+def test_what_is_nested_too_deeply_is_left_out_alone(depth: int, caplog: pytest.LogCaptureFixture) -> None:
+    made = cleaned({"id": "o1", "deep": nested(depth)})
+    assert made["id"] == "o1"
+    assert json.dumps(made).count("{") == 64
+    assert "nested deeper than 64 levels" in said(caplog)[0]
+
+
+def test_metadata_that_holds_itself_is_dropped(caplog: pytest.LogCaptureFixture) -> None:
+    assert cleaned(self_containing()) is None
+    assert "is dropped: over 5000 bytes" in said(caplog)[-1]
 
 
 def doubled(levels: int) -> Any:
@@ -558,32 +645,32 @@ class Counted(list[Any]):
 def test_no_more_of_metadata_is_looked_at_than_can_be_sent(item: Any, caplog: pytest.LogCaptureFixture) -> None:
     """It is looked at while the application waits."""
     items = Counted([item] * 100_000)
-    assert clean_metadata({"items": items}, Warnings()) is None
+    assert cleaned({"items": items}) is None
     assert items.asked <= 5_000
-    assert said(caplog) == ["metadata of an event dropped: over 5000 bytes"]
+    assert said(caplog) == ["event 'buy': metadata is dropped: over 5000 bytes, reached in 'items'"]
 
 
 def test_metadata_that_holds_a_part_of_itself_over_and_over_is_dropped_soon() -> None:
     shared = Counted([1])
-    assert clean_metadata({"items": [shared] * 100_000}, Warnings()) is None
+    assert cleaned({"items": [shared] * 100_000}) is None
     assert shared.asked <= 5_000
-    assert clean_metadata({"items": doubled(60)}, Warnings()) is None  # 2**60 items, if one goes through them
-    assert clean_metadata({"items": doubled(10)}, Warnings()) == {"items": doubled(10)}
+    assert cleaned({"items": doubled(60)}) is None  # 2**60 items, if one goes through them
+    assert cleaned({"items": doubled(10)}) == {"items": doubled(10)}
 
 
 def test_as_much_as_can_be_sent_is_looked_at() -> None:
     fits = {"k": [1] * 2_496}
     assert len(json.dumps(fits, separators=(",", ":"))) == 4_999
-    assert clean_metadata(fits, Warnings()) == fits
+    assert cleaned(fits) == fits
 
 
 def test_metadata_may_be_nested_up_to_a_limit() -> None:
-    assert clean_metadata(nested(64), Warnings()) == nested(64)
+    assert cleaned(nested(64)) == nested(64)
 
 
 @pytest.mark.parametrize("number", [10**5000, Decimal("sNaN")], ids=["integer of 5001 digits", "signaling NaN"])
 def test_no_number_in_metadata_raises(number: Any) -> None:
-    clean_metadata({"a": number}, Warnings())
+    cleaned({"a": number})
 
 
 # --- warnings --------------------------------------------------------------------------------------------------------
@@ -599,10 +686,9 @@ def test_warnings_are_said_once_a_topic_and_bounded(caplog: pytest.LogCaptureFix
 
 
 def test_attributes_named_by_user_do_not_fill_the_memory() -> None:
-    warnings = Warnings()
     for number in range(5000):
-        sent_attributes({f"user {number}": {}}, warnings)
-    assert sys.getsizeof(warnings._said) < 100_000
+        cut({f"user {number}": {}})
+    assert sys.getsizeof(_values._warnings._said) < 100_000
 
 
 # --- timestamps ------------------------------------------------------------------------------------------------------

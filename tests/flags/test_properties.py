@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from signakit_flags import Decision, SignaKitClient, SignaKitUserContext, parse_sdk_key
-from signakit_flags._evaluation.audience import OPERATORS, compile_condition, same_json
+from signakit_flags._evaluation.audience import OPERATORS, compile_condition, json_key, json_key_within
 from signakit_flags._evaluation.config import Condition, ConfigError, decode_config
 from signakit_flags._evaluation.ruleset import compile_ruleset
 from signakit_flags._runtime.backoff import LONGEST_RETRY_AFTER, parse_retry_after
@@ -337,12 +337,13 @@ def canonical(value: Any) -> Any:
 @given(pair=st.one_of(st.tuples(JSON, JSON), JSON.map(lambda value: (value, json.loads(json.dumps(value))))))
 def test_values_are_compared_as_json(pair: tuple[Any, Any]) -> None:
     left, right = pair
-    assert same_json(left, right) is (canonical(left) == canonical(right))
-    assert same_json(left, right) is same_json(right, left)
+    assert (json_key(left) == json_key(right)) is (canonical(left) == canonical(right))
+    key = json_key(right)
+    assert (json_key_within(left, len(key)) == key) is (canonical(left) == canonical(right))
 
 
 @few
-@given(value=JSON, actual=ODD.filter(lambda item: item is not None))
+@given(value=JSON, actual=JSON.filter(lambda item: item is not None))
 def test_of_an_operator_and_its_negation_one_holds_for_every_attribute(value: Any, actual: Any) -> None:
     for positive, negative in (("equals", "not_equals"), ("in", "not_in"), ("contains", "not_contains")):
         answers = [compile_condition(Condition("a", name, value))({"a": actual}) for name in (positive, negative)]

@@ -817,13 +817,13 @@ def test_no_attribute_makes_a_decision_or_an_event_raise(make: Callable[[], Any]
 def test_an_attribute_that_raises_leaves_the_other_flags_alone_and_is_logged_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    numeric = flag("numeric", rule(audiences=[audience(condition("age", "greater_than", 1))]))
-    client = offline(*FLAGS, numeric)
+    listed = flag("listed", rule(audiences=[audience(condition("tags", "contains", "a"))]))
+    client = offline(*FLAGS, listed)
     for _ in range(3):
-        subject = context(client, age=HostileNumber(1))
-        assert subject.decide("numeric") is None
+        subject = context(client, tags=HostileList(["a"]))
+        assert subject.decide("listed") is None
         assert subject.variation("exp") == "treatment"
-    assert len([line for line in messages(caplog) if "'numeric' not decided: an attribute raised" in line]) == 1
+    assert len([line for line in messages(caplog) if "'listed' not decided: an attribute raised" in line]) == 1
 
 
 class Agreeable:

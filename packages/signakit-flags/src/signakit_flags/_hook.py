@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from ._evaluation.ruleset import Outcome, Ruleset
     from ._events.outbox import Outbox
@@ -38,9 +38,9 @@ class Engine(Protocol):
     @property
     def posts(self) -> bool: ...
 
-    def expose(self, user_id: str, attributes: Mapping[str, Any], outcome: Outcome) -> None: ...
+    def expose(self, user_id: str, attributes: dict[str, Any], outcome: Outcome) -> None: ...
 
-    def expose_forced(self, user_id: str, attributes: Mapping[str, Any], decision: Decision) -> None: ...
+    def expose_forced(self, user_id: str, attributes: dict[str, Any], decision: Decision) -> None: ...
 
 
 class Subject:
@@ -49,7 +49,7 @@ class Subject:
     Attributes:
         context: Keeps what was forced, for the conversions that follow.
         user_id: None where a request has no user.
-        attributes: Those of the user, without ``$userAgent``. Not to be changed.
+        attributes: Those of the user, without ``$userAgent``: the context's own, which evaluation makes plain.
         is_bot: The user is a bot.
         ruleset: The config that the context keeps to, or None while there is none.
         engine: The client's, or None without a client that is ready.
@@ -61,7 +61,7 @@ class Subject:
         self,
         context: Context,
         user_id: str | None,
-        attributes: Mapping[str, Any],
+        attributes: dict[str, Any],
         *,
         is_bot: bool,
         ruleset: Ruleset | None = None,
@@ -69,7 +69,7 @@ class Subject:
     ) -> None:
         self.context: Context = context
         self.user_id: str | None = user_id
-        self.attributes: Mapping[str, Any] = attributes
+        self.attributes: dict[str, Any] = attributes
         self.is_bot: bool = is_bot
         self.ruleset: Ruleset | None = ruleset
         self.engine: Engine | None = engine

@@ -1,4 +1,7 @@
-"""The logger of this package. What a handler raises ends here: it must stop neither a poller nor a request."""
+"""The logger of this package, and what is said once.
+
+What a handler of the log raises ends here: it must stop neither a poller nor a request.
+"""
 
 from __future__ import annotations
 
@@ -17,3 +20,21 @@ class _Guarded(logging.LoggerAdapter[logging.Logger]):
 
 
 logger = _Guarded(logging.getLogger("signakit_flags"))
+
+
+class Warnings:
+    """Says each thing once. Bounded: an application that names attributes by user would fill the memory otherwise."""
+
+    __slots__ = ("_said",)
+
+    _LIMIT = 1_000
+
+    def __init__(self) -> None:
+        self._said: set[str] = set()
+
+    def once(self, topic: str, message: str, *args: object) -> None:
+        """Log ``message`` at WARNING unless something was said on ``topic`` before."""
+        if topic in self._said or len(self._said) >= self._LIMIT:
+            return
+        self._said.add(topic)
+        logger.warning(message, *args)

@@ -18,10 +18,11 @@ from ._names import OFF
 from ._signal_handlers import let_through
 from ._types import Decision, Decisions, Explanation, Step
 from ._user_context import SignaKitUserContext, check_event, check_key
+from ._values import plain_attributes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from decimal import Decimal
+    from typing import SupportsFloat
 
     from ._evaluation.ruleset import Ruleset
     from ._runtime.engine import Engine
@@ -39,7 +40,7 @@ class PinnedUserContext(SignaKitUserContext):
         self,
         engine: Engine,
         user_id: str,
-        attributes: Mapping[str, Any],
+        attributes: dict[str, Any],
         is_bot: bool,  # noqa: FBT001  # made for each request, and a keyword is slower
     ) -> None:
         self._engine = engine
@@ -59,7 +60,7 @@ class PinnedUserContext(SignaKitUserContext):
 
     @property
     def attributes(self) -> dict[str, Any]:
-        return dict(self._attributes)
+        return plain_attributes(self._attributes)
 
     @property
     def is_bot(self) -> bool:
@@ -156,14 +157,14 @@ class PinnedUserContext(SignaKitUserContext):
             return Explanation(flag_key, self._user_id, None, (step,))
 
     async def track_event(
-        self, event_key: str, value: float | Decimal | None = None, metadata: Mapping[str, Any] | None = None
+        self, event_key: str, value: SupportsFloat | None = None, metadata: Mapping[str, Any] | None = None
     ) -> None:
         # Where this coroutine is all that a loop runs (`asyncio.run(ctx.track_event(...))`), the loop is about to end
         # and must not become the one that hosts the sender.
         self._track(event_key, value, metadata, may_adopt=not _runs_alone())
 
     def track(
-        self, event_key: str, value: float | Decimal | None = None, metadata: Mapping[str, Any] | None = None
+        self, event_key: str, value: SupportsFloat | None = None, metadata: Mapping[str, Any] | None = None
     ) -> None:
         self._track(event_key, value, metadata, may_adopt=True)
 
@@ -200,7 +201,7 @@ class PinnedUserContext(SignaKitUserContext):
         return Decision(flag_key, OFF, enabled=False, rule_key=None, rule_type=None, variables=_NO_VARIABLES)
 
     def _track(self, event_key: str, value: Any, metadata: Any, *, may_adopt: bool) -> None:
-        event_key = check_event(event_key, value)
+        event_key, number = check_event(event_key, value)
         if self._is_bot:
             return
         decided = self._decisions
@@ -208,7 +209,7 @@ class PinnedUserContext(SignaKitUserContext):
         hook = _hook.active()
         if hook is not None and hook.track(self, event_key, value, metadata, decisions):
             return
-        self._engine.track(self._user_id, self._attributes, event_key, decisions, value, metadata, may_adopt=may_adopt)
+        self._engine.track(self._user_id, self._attributes, event_key, decisions, number, metadata, may_adopt=may_adopt)
 
 
 def _runs_alone() -> bool:

@@ -12,14 +12,13 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from . import _hook
-from ._events.payloads import is_decimal
 from ._names import BEYOND_DOUBLES, OFF
 from ._types import Decision, Decisions, Explanation, VariableValue, plain_text
+from ._values import number_or_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from decimal import Decimal
-    from typing import Never
+    from typing import Never, SupportsFloat
 
 
 T = TypeVar("T")
@@ -53,7 +52,11 @@ class SignaKitUserContext(ABC):
     @property
     @abstractmethod
     def attributes(self) -> dict[str, Any]:
-        """The user's attributes, without ``$userAgent``; a copy."""
+        """The user's attributes, without ``$userAgent``; a copy.
+
+        They are as they are matched and sent: a ``Decimal`` is a number, an ``Enum`` its value, a ``UUID`` or a date is
+        text, and a lazy object what it resolves to. What has no form is here as it was handed in.
+        """
         raise NotImplementedError
 
     @property
@@ -155,24 +158,26 @@ class SignaKitUserContext(ABC):
 
     @abstractmethod
     async def track_event(
-        self, event_key: str, value: float | Decimal | None = None, metadata: Mapping[str, Any] | None = None
+        self, event_key: str, value: SupportsFloat | None = None, metadata: Mapping[str, Any] | None = None
     ) -> None:
         """Track a conversion; as ``track``, for code that awaits. Returns once the event is accepted, not sent."""
         raise NotImplementedError
 
     # Abstract, too, but not marked: mypy tells you of a result that is None only where a method has no decorator.
     def track(
-        self, event_key: str, value: float | Decimal | None = None, metadata: Mapping[str, Any] | None = None
+        self, event_key: str, value: SupportsFloat | None = None, metadata: Mapping[str, Any] | None = None
     ) -> None:
         """Track a conversion or another event defined in the dashboard. Never waits; a bot's is ignored.
 
         Args:
             event_key: The event's key; cut to 100 characters.
-            value: A number such as a revenue. One that is not finite is sent as null, with a warning.
-            metadata: Free JSON, copied at once. Over 5,000 bytes, or not JSON, it is dropped with a warning.
+            value: A number such as a revenue; any real number, such as a ``Decimal``, a ``Fraction`` or one of numpy's.
+                One that is not finite is sent as null, with a warning. Text is passed on, cut to 1,000 characters.
+            metadata: Free JSON, copied at once. Dates and UUIDs become text. A part that JSON has no form for is left
+                out alone; over 5,000 bytes all of it is dropped. Each is logged once for an event and a key.
 
         Raises:
-            TypeError: ``event_key`` is no text, or ``value`` is neither a number nor text, which is passed on as it is.
+            TypeError: ``event_key`` is no text, or ``value`` is neither a number nor text.
         """
         raise NotImplementedError
 
@@ -199,18 +204,16 @@ class SignaKitUserContext(ABC):
         return None if hook is None else hook.decide(self, flag_key)
 
 
-def check_event(event_key: str, value: object) -> str:
-    """Return the key of an event to be tracked, as plain text.
+def check_event(event_key: str, value: Any) -> tuple[str, float | str | None]:
+    """Return the key of an event to be tracked, and its value, made plain.
 
     Raises:
-        TypeError: It is not text, or ``value`` is not a number.
+        TypeError: The key is not text, or ``value`` is neither a number nor text.
     """
     if type(event_key) is not str:
         check_key(event_key, "event_key")
         event_key = plain_text(event_key)
-    if value is not None and not isinstance(value, (int, float, str)) and not is_decimal(value):
-        raise TypeError(f"value must be a number, not {type(value).__name__}")
-    return event_key
+    return event_key, None if value is None else number_or_text(value)
 
 
 def check_key(key: object, name: str) -> None:

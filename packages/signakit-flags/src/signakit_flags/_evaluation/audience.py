@@ -2,22 +2,31 @@
 
 A predicate takes the attributes of a user and says whether the condition holds. Values are compared with their JSON
 types: a bool is never a number, ``1`` equals ``1.0``, numeric text is text. An absent (or None) attribute never
-matches. Text of a subclass counts by its characters, as it is sent.
+matches, and neither does one whose value has no form in JSON.
+
+The attributes are the context's own copy. What is not of a plain type is made plain there when it is first looked at
+(``_values``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
+from .._frozen import MAX_DEPTH
 from .._types import plain_text
+from .._values import PLAIN, NoFormError, plain, plain_attribute
 from .config import NO_VALUE
 
 if TYPE_CHECKING:
     from .config import Condition, Rule
 
-Predicate: TypeAlias = Callable[[Mapping[str, Any]], bool]
+Predicate: TypeAlias = Callable[[dict[str, Any]], bool]
 """Says whether the user who has these attributes is meant."""
+
+Test: TypeAlias = Callable[[Any], bool]
+"""Says whether a plain value, which is not None, is what a condition asks for."""
 
 Operator: TypeAlias = Literal[
     "equals",
@@ -34,6 +43,9 @@ Operator: TypeAlias = Literal[
 
 OPERATORS = frozenset(get_args(Operator))
 
+COMPARISONS = frozenset({"greater_than", "less_than", "greater_than_or_equals", "less_than_or_equals"})
+"""Those of them that compare numbers."""
+
 
 class CompiledCondition:
     """One condition, compiled.
@@ -41,15 +53,17 @@ class CompiledCondition:
     Attributes:
         holds: Says whether the condition holds for attributes.
         attribute, operator, value: What the config says, for ``explain()``. The value may be ``NO_VALUE``.
+        texts: What it asks for, if that is one of several texts; else None.
     """
 
-    __slots__ = ("attribute", "holds", "operator", "value")
+    __slots__ = ("attribute", "holds", "operator", "texts", "value")
 
     def __init__(self, condition: Condition) -> None:
         self.attribute: str = condition.attribute
         self.operator: str = condition.operator
         self.value: Any = condition.value
-        self.holds: Predicate = compile_condition(condition)
+        self.texts: frozenset[str] | None = _texts_of(condition)
+        self.holds: Predicate = compile_condition(condition, self.texts)
 
 
 class CompiledAudiences:
@@ -79,25 +93,24 @@ class CompiledAudiences:
                 self.rest = _any_of([_all_of([condition.holds for condition in group]) for group in self.groups])
             return
         conditions = [condition for group in self.groups for condition in group]
-        texts = [(condition.attribute, _texts_of(condition)) for condition in conditions]
-        self.texts = tuple((attribute, wanted) for attribute, wanted in texts if wanted is not None)
-        rest = [condition.holds for condition in conditions if _texts_of(condition) is None]
+        self.texts = tuple((item.attribute, item.texts) for item in conditions if item.texts is not None)
+        rest = [condition.holds for condition in conditions if condition.texts is None]
         self.rest = _all_of(rest) if rest else None
 
-    def match(self, attributes: Mapping[str, Any]) -> bool:
+    def match(self, attributes: dict[str, Any]) -> bool:
         """Say whether a user is among them."""
         for name, texts in self.texts:
             actual = attributes.get(name)
             if type(actual) is not str:
-                if not isinstance(actual, str):
+                actual = plain_attribute(attributes, name, actual)
+                if type(actual) is not str:
                     return False
-                actual = plain_text(actual)
             if actual not in texts:
                 return False
         return self.rest is None or self.rest(attributes)
 
 
-def _texts_of(condition: CompiledCondition) -> frozenset[str] | None:
+def _texts_of(condition: Condition) -> frozenset[str] | None:
     """Return the texts that a condition asks for, if that is all it asks."""
     value = condition.value
     if condition.operator == "equals" and isinstance(value, str):
@@ -117,132 +130,185 @@ def _any_of(predicates: Sequence[Predicate]) -> Predicate:
     return lambda attributes: any(holds(attributes) for holds in predicates)
 
 
-def compile_condition(condition: Condition) -> Predicate:
-    """Return what says whether one condition holds."""
+def compile_condition(condition: Condition, texts: frozenset[str] | None = None) -> Predicate:
+    """Return what says whether one condition holds.
+
+    Args:
+        condition: The condition.
+        texts: What it asks for, if that is one of several texts.
+    """
     name, value = condition.attribute, condition.value
     if value is NO_VALUE or condition.operator not in OPERATORS:
         return _never
+    if texts is not None:
+        return _when(name, lambda actual: type(actual) is str and actual in texts)
     match condition.operator:
         case "equals":
-            return _equals(name, value)
+            return _when(name, _equals(value))
         case "not_equals":
-            return _present_and_not(name, _equals(name, value))
+            return _unless(name, _equals(value))
         case "in":
-            return _in(name, value)
+            return _when(name, _in(value))
         case "not_in":
-            return _present_and_not(name, _in(name, value))
+            return _unless(name, _in(value))
         case "contains":
-            return _contains(name, value)
+            return _when(name, _contains(value))
         case "not_contains":
-            return _present_and_not(name, _contains(name, value))
+            return _unless(name, _contains(value))
         case comparison:
-            return _compare(name, comparison, value)
+            return _when(name, _compare(comparison, value))
 
 
-def _never(_attributes: Mapping[str, Any]) -> bool:
+def _never(_anything: object) -> bool:
     return False
 
 
-def _present_and_not(name: str, predicate: Predicate) -> Predicate:
-    return lambda attributes: attributes.get(name) is not None and not predicate(attributes)
+def _when(name: str, test: Test) -> Predicate:
+    def holds(attributes: dict[str, Any]) -> bool:
+        actual = attributes.get(name)
+        if type(actual) not in PLAIN:
+            actual = plain_attribute(attributes, name, actual)
+        return actual is not None and test(actual)
+
+    return holds
 
 
-def _text_of(value: object) -> str | None:
-    """Return text by its characters, whatever methods its type has; None for what is no text."""
-    if type(value) is str:
-        return value
-    return plain_text(value) if isinstance(value, str) else None
+def _unless(name: str, test: Test) -> Predicate:
+    def holds(attributes: dict[str, Any]) -> bool:
+        actual = attributes.get(name)
+        if type(actual) not in PLAIN:
+            actual = plain_attribute(attributes, name, actual)
+        return actual is not None and not test(actual)
+
+    return holds
 
 
-def _is_text(value: object, text: str) -> bool:
-    return _text_of(value) == text
+NUMBERS = frozenset({int, float})
+"""The types of plain values that are numbers in JSON's sense: a bool is none."""
 
 
-def is_number(value: object) -> bool:
-    """Say whether ``value`` is a number in JSON's sense: a bool is none."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _equals(name: str, value: Any) -> Predicate:
-    if isinstance(value, str):
-        return lambda attributes: _is_text(attributes.get(name), value)
-    if isinstance(value, bool):
-        return lambda attributes: attributes.get(name) is value
+def _equals(value: Any) -> Test:
     if value is None:
         return _never  # what is null is absent, and what is absent never matches
-    return lambda attributes: same_json(attributes.get(name), value)
+    kind = type(value)
+    if kind is bool:
+        return lambda actual: actual is value
+    if kind is str:
+        return lambda actual: type(actual) is str and actual == value
+    if kind in NUMBERS:
+        return lambda actual: type(actual) in NUMBERS and actual == value
+    key = json_key(value)
+    return lambda actual: json_key_within(actual, len(key)) == key
 
 
-def same_json(left: Any, right: Any) -> bool:
-    """Compare two values as JSON: containers by their items, numbers by value, a bool with a bool alone.
-
-    ``right`` comes from the config and has bounded depth; ``left`` may be anything, even a list that holds itself.
-    """
-    if isinstance(right, bool) or isinstance(left, bool):
-        return left is right
-    if isinstance(right, (int, float)):
-        return isinstance(left, (int, float)) and left == right
-    if isinstance(right, str):
-        return _is_text(left, right)
-    if isinstance(right, list):
-        return (
-            isinstance(left, (list, tuple))
-            and len(left) == len(right)
-            and all(same_json(a, b) for a, b in zip(left, right, strict=True))
-        )
-    if isinstance(right, dict):
-        return (
-            isinstance(left, dict)
-            and len(left) == len(right)
-            and all(key in left and same_json(left[key], item) for key, item in right.items())
-        )
-    return left is None and right is None
-
-
-def _in(name: str, value: Any) -> Predicate:
+def _in(value: Any) -> Test:
     if not isinstance(value, list):
         return _never
     texts = frozenset(item for item in value if isinstance(item, str))
-    others = [item for item in value if not isinstance(item, str)]
-    if not others:
-        return lambda attributes: _text_of(attributes.get(name)) in texts
+    keys = frozenset(json_key(item) for item in value if not isinstance(item, str))
+    longest = max(map(len, keys), default=0)
 
-    def holds(attributes: Mapping[str, Any]) -> bool:
-        actual = attributes.get(name)
-        if actual is None:
-            return False
-        if isinstance(actual, str):
-            return _text_of(actual) in texts
-        return any(same_json(actual, item) for item in others)
+    def test(actual: Any) -> bool:
+        return actual in texts if type(actual) is str else json_key_within(actual, longest) in keys
 
-    return holds
+    return test
 
 
-def _contains(name: str, value: Any) -> Predicate:
+def _contains(value: Any) -> Test:
     if not isinstance(value, str):
         return _never
 
-    def holds(attributes: Mapping[str, Any]) -> bool:
-        actual = attributes.get(name)
-        text = _text_of(actual)
-        if text is not None:
-            return value in text
-        if isinstance(actual, (list, tuple)):
-            return any(_is_text(item, value) for item in actual)
-        return False
+    def test(actual: Any) -> bool:
+        if type(actual) is str:
+            return value in actual
+        return isinstance(actual, (list, tuple)) and any(map(is_value, actual))
 
-    return holds
+    def is_value(item: Any) -> bool:
+        if type(item) is str:
+            return item == value
+        try:
+            found = plain(item)
+        except NoFormError:
+            return False
+        return type(found) is str and found == value
+
+    return test
 
 
-def _compare(name: str, operator: str, value: Any) -> Predicate:
-    if not is_number(value):
+def _compare(operator: str, value: Any) -> Test:
+    if type(value) not in NUMBERS:
         return _never
     match operator:
         case "greater_than":
-            return lambda attributes: is_number(actual := attributes.get(name)) and actual > value
+            return lambda actual: type(actual) in NUMBERS and actual > value
         case "less_than":
-            return lambda attributes: is_number(actual := attributes.get(name)) and actual < value
+            return lambda actual: type(actual) in NUMBERS and actual < value
         case "greater_than_or_equals":
-            return lambda attributes: is_number(actual := attributes.get(name)) and actual >= value
+            return lambda actual: type(actual) in NUMBERS and actual >= value
         case _:
-            return lambda attributes: is_number(actual := attributes.get(name)) and actual <= value
+            return lambda actual: type(actual) in NUMBERS and actual <= value
+
+
+def json_key(value: Any) -> str:
+    """Return a text that two values have in common just if they are equal as JSON.
+
+    Containers are compared by their items, numbers by value and exactly, a bool with a bool alone. Text and not the
+    number itself stands for a number, since the hashes of numbers can be made to collide, and a config is untrusted.
+
+    Args:
+        value: A value of a config, of checked depth.
+    """
+    return "".join(_tokens(value, 0))
+
+
+def json_key_within(value: Any, longest: int) -> str | None:
+    """Return the key of an attribute.
+
+    Args:
+        value: A plain value, or a container of anything, also one that holds itself.
+        longest: The length of the longest key that it is compared with. No more of ``value`` is looked at.
+
+    Returns:
+        None where the key is longer, and where something in ``value`` has no form in JSON: then it equals no other.
+    """
+    tokens: list[str] = []
+    try:
+        for token in _tokens(value, 0):
+            longest -= len(token)
+            if longest < 0:
+                return None
+            tokens.append(token)
+    except NoFormError:
+        return None
+    return "".join(tokens)
+
+
+def _tokens(value: Any, depth: int) -> Iterator[str]:
+    if depth > MAX_DEPTH:
+        raise NoFormError
+    value = plain(value)
+    if isinstance(value, (list, tuple)):
+        yield "["
+        for item in value:
+            yield from _tokens(item, depth + 1)
+            yield ","
+        yield "]"
+    elif isinstance(value, dict):
+        yield "{"
+        for name, item in sorted(((_name(name), item) for name, item in value.items()), key=itemgetter(0)):
+            yield f"{len(name)}:{name}"
+            yield from _tokens(item, depth + 1)
+        yield "}"
+    elif type(value) is str:
+        yield f"{len(value)}:{value}"
+    elif value is None or type(value) is bool:
+        yield str(value)
+    else:
+        whole = value if type(value) is int else int(value) if value.is_integer() else None
+        yield f"#{value.hex()}" if whole is None else f"#{whole:x}"
+
+
+def _name(name: object) -> str:
+    if not isinstance(name, str):
+        raise NoFormError
+    return plain_text(name)

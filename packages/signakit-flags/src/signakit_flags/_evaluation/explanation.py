@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from .._names import BUCKETS
 from .._types import Explanation, Step, short
+from .._values import NoFormError, plain
+from .audience import COMPARISONS
 from .bucketing import bucket
 from .config import NO_VALUE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from .audience import CompiledAudiences, CompiledCondition
     from .ruleset import CompiledFlag, CompiledRule, Ruleset, Split
 
 
-def explain(ruleset: Ruleset, flag_key: str, user_id: str, attributes: Mapping[str, Any]) -> Explanation:
+def explain(ruleset: Ruleset, flag_key: str, user_id: str, attributes: dict[str, Any]) -> Explanation:
     """Explain what ``flag_key`` gives a user who is no bot."""
     flag = ruleset.flag(flag_key)
     if flag is None:
@@ -26,7 +26,7 @@ def explain(ruleset: Ruleset, flag_key: str, user_id: str, attributes: Mapping[s
     return Explanation(flag_key, user_id, flag.outcome(user_id, attributes).decision, steps)
 
 
-def _steps(flag: CompiledFlag, user_id: str, attributes: Mapping[str, Any]) -> list[Step]:
+def _steps(flag: CompiledFlag, user_id: str, attributes: dict[str, Any]) -> list[Step]:
     if not flag.running:
         return [Step("flag", passed=False, detail="not running: everyone gets off")]
     steps = [Step("flag", passed=True, detail="running")]
@@ -38,7 +38,7 @@ def _steps(flag: CompiledFlag, user_id: str, attributes: Mapping[str, Any]) -> l
     return steps
 
 
-def _rule_steps(rule: CompiledRule, name: str, user_id: str, attributes: Mapping[str, Any]) -> list[Step]:
+def _rule_steps(rule: CompiledRule, name: str, user_id: str, attributes: dict[str, Any]) -> list[Step]:
     steps: list[Step] = []
     if rule.allowlist is not None:
         listed = rule.allowlist.get(user_id)
@@ -63,7 +63,7 @@ def _rule_steps(rule: CompiledRule, name: str, user_id: str, attributes: Mapping
     return steps
 
 
-def _audience_steps(audiences: CompiledAudiences, name: str, attributes: Mapping[str, Any]) -> list[Step]:
+def _audience_steps(audiences: CompiledAudiences, name: str, attributes: dict[str, Any]) -> list[Step]:
     steps: list[Step] = []
     for number, group in enumerate(audiences.groups, start=1):
         for condition in group:
@@ -72,11 +72,51 @@ def _audience_steps(audiences: CompiledAudiences, name: str, attributes: Mapping
     return steps
 
 
-def _condition_detail(condition: CompiledCondition, attributes: Mapping[str, Any]) -> str:
-    actual = attributes.get(condition.attribute)
-    got = "it is absent" if actual is None else f"it is {short(actual)}"
+def _condition_detail(condition: CompiledCondition, attributes: dict[str, Any]) -> str:
     value = "(no value)" if condition.value is NO_VALUE else short(condition.value)
-    return f"{condition.attribute} {condition.operator} {value}; {got}"
+    return f"{condition.attribute} {condition.operator} {value}; {_actual(condition, attributes)}"
+
+
+def _actual(condition: CompiledCondition, attributes: dict[str, Any]) -> str:
+    """Return what the attribute is, in words, and whether its type alone keeps it from what is asked for."""
+    actual = attributes.get(condition.attribute)
+    if actual is None:
+        return "it is absent"
+    try:
+        made = plain(actual)
+    except NoFormError as error:
+        return f"it is {short(actual)}, which never matches: {error}"
+    if made is None:
+        return "it is absent"
+    wanted = _wanted(condition.operator, condition.value)
+    if not wanted or _kind(made) in wanted:
+        return f"it is {short(made)}"
+    return f"it is {short(made)}, {_kind(made)} and not {' or '.join(wanted)}"
+
+
+def _wanted(operator: str, value: Any) -> list[str]:
+    """Return the kinds of values that a condition can hold for; none where that does not depend on the kind."""
+    if value is NO_VALUE or value is None:
+        return []
+    if operator in COMPARISONS:
+        return ["a number"]
+    if operator in {"contains", "not_contains"}:
+        return ["text", "a list"]
+    if operator in {"equals", "not_equals"}:
+        return [_kind(value)]
+    if operator in {"in", "not_in"} and isinstance(value, list):
+        return list(dict.fromkeys(map(_kind, value)))
+    return []
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, bool):
+        return "a bool"
+    if isinstance(value, str):
+        return "text"
+    if isinstance(value, (int, float)):
+        return "a number"
+    return "a dict" if isinstance(value, dict) else "a list" if isinstance(value, (list, tuple)) else "null"
 
 
 def _split_step(kind: Literal["range", "default"], split: Split, user_id: str, rule: str | None) -> Step:

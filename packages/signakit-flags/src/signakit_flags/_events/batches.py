@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from .payloads import encode_batch
 
 if TYPE_CHECKING:
-    from .payloads import Event, Warnings
+    from .payloads import Event
 
 RETRIED = frozenset({408, 429})
 """Client errors that are worth a retry; 5xx are, too."""
@@ -46,9 +46,9 @@ class Batch:
 
     events: list[Event]
 
-    def encode(self, warnings: Warnings) -> bytes:
+    def encode(self) -> bytes:
         """Return the body of the post."""
-        return encode_batch(self.events, warnings)
+        return encode_batch(self.events)
 
 
 class BatchSize:

@@ -7,6 +7,8 @@ Rules of the state:
 - At most one batch is in flight, however many senders there are: ``take`` gives None while there is one. Order is kept.
 - A batch that was interrupted (its loop died, the process goes away) goes back to the front: at least once. The sender
   that had it may come back later with an answer; ``settle`` does not listen to it, since it no longer is the batch.
+- Events over ``LARGE`` characters are counted in ``_large``, under a lock of its own, which is held for no longer than
+  that takes. So the queue is bounded in bytes as well, and ``put`` takes no lock for an event of the usual size.
 - ``idle`` is True while no sender looks at the buffer. Who puts an event into an idle buffer has to wake one. A sender
   sets it before it sleeps and looks once more afterwards, so no event can slip in between.
 """
@@ -18,14 +20,21 @@ from collections import deque
 from logging import ERROR, INFO, WARNING
 from typing import TYPE_CHECKING
 
-from .._log import logger
+from .._log import Warnings, logger
 from .batches import Batch, BatchSize, fate_of
-from .payloads import Event, Exposure, Warnings
+from .payloads import Event, Exposure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from .exposure_filter import ExposureFilter
+
+
+LARGE = 4_096
+"""Characters of an event from which on it counts towards ``MAX_LARGE``."""
+
+MAX_LARGE = 64 * 1024 * 1024
+"""Characters of all large events that wait, at most. Cut to what is sent, one event may have 5 million."""
 
 
 class Outbox:
@@ -54,6 +63,8 @@ class Outbox:
         self._pending: deque[Event] = deque()
         self._in_flight: Batch | None = None
         self._flying = 0  # len(self._in_flight.events), for `put`
+        self._counting = threading.RLock()  # guards `_large`; reentrant as well
+        self._large = 0  # characters of the large events that wait or are in flight
         self._settled = 0  # events that left the buffer, in order, whatever became of them
         self._waiters: list[tuple[int, Callable[[], None]]] = []
         self._full = False
@@ -79,11 +90,23 @@ class Outbox:
 
     def put(self, event: Event) -> bool:
         """Accept an event, or refuse it because the buffer is full or closed. Never waits."""
-        if self.closed or len(self._pending) + self._flying >= self._capacity:
+        if (
+            self.closed
+            or len(self._pending) + self._flying >= self._capacity
+            or (event.size > LARGE and not self._has_room(event.size))
+        ):
             self._refuse(event)
             return False
         self._pending.append(event)
         return True
+
+    def _has_room(self, size: int) -> bool:
+        """Take room for a large event, if there is as much."""
+        with self._counting:
+            fits = self._large + size <= MAX_LARGE
+            if fits:
+                self._large += size
+        return fits
 
     def _refuse(self, event: Event) -> None:
         self.refused += 1
@@ -93,7 +116,7 @@ class Outbox:
             self.warnings.once("closed", "event after close() dropped")
         elif not self._full:
             self._full = True
-            logger.warning("event queue full (%d): new events are dropped until some are sent", self._capacity)
+            logger.warning("event queue full (%d): new events are dropped until some are sent", self.queued)
 
     @property
     def queued(self) -> int:
@@ -154,13 +177,13 @@ class Outbox:
                 go_on = False
             elif fate == "sent":
                 self._note_success(size)
-                callbacks = self._leave(size, sent=True)
+                callbacks = self._leave(batch.events, sent=True)
             elif fate == "split":
                 self._put_back()
                 self._size.split(status, size)
             else:
                 self._note_rejection(batch, status, reason)
-                callbacks = self._leave(size, sent=False)
+                callbacks = self._leave(batch.events, sent=False)
             unsaid, self._unsaid = self._unsaid, []
         # Without the lock: a handler of the log may take its time, or flush.
         for level, message, args in unsaid:
@@ -179,12 +202,12 @@ class Outbox:
         """Drop everything, at the very end, and return how many events that were."""
         with self._lock:
             self._put_back()
-            count = len(self._pending)
+            events = list(self._pending)
             self._pending.clear()
-            callbacks = self._leave(count, sent=False)
+            callbacks = self._leave(events, sent=False)
         for callback in callbacks:
             callback()
-        return count
+        return len(events)
 
     # --- what follows is called with the lock held -----------------------------------------------------------
 
@@ -197,7 +220,12 @@ class Outbox:
             self._in_flight = None
             self._flying = 0
 
-    def _leave(self, count: int, *, sent: bool) -> list[Callable[[], None]]:
+    def _leave(self, events: Sequence[Event], *, sent: bool) -> list[Callable[[], None]]:
+        count = len(events)
+        large = sum([event.size for event in events if event.size > LARGE])
+        if large:
+            with self._counting:
+                self._large -= large
         self._in_flight = None
         self._flying = 0
         self._settled += count

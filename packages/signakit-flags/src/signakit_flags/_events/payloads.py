@@ -1,23 +1,25 @@
 """Events, and what of them goes over the wire (PROTOCOL section 7 and the rows on events in section 8).
 
-An event is made where the application waits, and is made cheaply: it only refers to what it needs. Cutting, cleaning
-and formatting happen here, later, where a batch is encoded.
+An event is accepted where the application waits. What it takes from there is cut to what will be sent, made plain and
+copied at once: a text that waits in the queue takes no more memory than is sent of it, a lazy object is resolved by the
+thread that it belongs to, and a list may go on changing. The rest happens later, where a batch is encoded.
 """
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
-from math import inf, isfinite, nan
+from math import isfinite, nan
 from typing import TYPE_CHECKING, Any
 
-from .._log import logger
+from .._log import Warnings, logger
 from .._names import BEYOND_DOUBLES, EXPOSURE
 from .._signal_handlers import let_through
 from .._types import plain_text, short
+from .._values import PLAIN, NoFormError, plain, plain_attribute, raised_by, say_not_sent
 
 if TYPE_CHECKING:
     from .exposure_filter import ExposureKey
@@ -29,7 +31,14 @@ MAX_ATTRIBUTE_KEY = 100
 MAX_ATTRIBUTE_TEXT = 1_000
 MAX_ATTRIBUTE_ITEMS = 100
 MAX_METADATA_BYTES = 5_000
+MAX_VALUE_TEXT = 1_000
+_LEAST, _MOST = -BEYOND_DOUBLES, BEYOND_DOUBLES
 _MAX_DEPTH = 64
+_MAX_USUAL = 1_000
+_DECISION_SIZE = 100
+"""Bytes that an entry of a dict takes, about."""
+_ITEM_SIZE = 8
+"""Bytes that an item of a list takes besides what it is."""
 
 
 @dataclass(slots=True, eq=False)
@@ -38,24 +47,26 @@ class Exposure:
 
     Attributes:
         at: When, in seconds since the epoch.
-        user_id: The user, uncut.
-        attributes: The attributes of the user, uncut.
+        user_id: The user, cut.
+        attributes: The attributes of the user, as they are sent.
         flag_key, variation_key, rule_key: What was decided.
         key: Identity in the exposure filter.
+        size: What the event takes in memory, in characters, about.
     """
 
     at: float
     user_id: str
-    attributes: Mapping[str, Any]
+    attributes: dict[str, Any]
     flag_key: str
     variation_key: str
     rule_key: str | None
     key: ExposureKey
+    size: int = 0
 
-    def payload(self, cleaner: Cleaner) -> dict[str, Any]:
+    def payload(self) -> dict[str, Any]:
         """Return the event as JSON data."""
         decisions = {self.flag_key: self.variation_key}
-        payload = _payload(EXPOSURE, self.user_id, self.at, self.attributes, decisions, cleaner)
+        payload = _payload(EXPOSURE, self.user_id, self.at, self.attributes, decisions)
         payload["metadata"] = {
             "flagKey": self.flag_key,
             "variationKey": self.variation_key,
@@ -70,26 +81,28 @@ class Conversion:
 
     Attributes:
         at: When, in seconds since the epoch.
-        user_id, attributes, event_key: Uncut.
+        user_id, event_key: Cut.
+        attributes: The attributes of the user, as they are sent.
         decisions: What the user's context had decided by then, variation by flag.
-        value: A number, text (the vendor's SDKs pass it on), or None.
-        metadata: JSON data made by ``clean_metadata``, or None.
+        value: A number, cut text (the vendor's SDKs pass it on), or None. One that is not finite is sent as null.
+        metadata: JSON data of its own, or None.
+        size: What the event takes in memory, in characters, about.
     """
 
     at: float
     user_id: str
-    attributes: Mapping[str, Any]
+    attributes: dict[str, Any]
     event_key: str
     decisions: dict[str, str]
-    value: Any
+    value: float | str | None
     metadata: Any
+    size: int = 0
 
-    def payload(self, cleaner: Cleaner) -> dict[str, Any]:
+    def payload(self) -> dict[str, Any]:
         """Return the event as JSON data."""
-        payload = _payload(self.event_key, self.user_id, self.at, self.attributes, self.decisions, cleaner)
+        payload = _payload(self.event_key, self.user_id, self.at, self.attributes, self.decisions)
         if self.value is not None:
-            value = self.value
-            payload["value"] = plain_text(value) if isinstance(value, str) else json_number(value, cleaner.warnings)
+            payload["value"] = self.value
         if self.metadata is not None:
             payload["metadata"] = self.metadata
         return payload
@@ -98,51 +111,43 @@ class Conversion:
 Event = Exposure | Conversion
 
 
-class Warnings:
-    """Says each thing once. Bounded: an application that names attributes by user would fill the memory otherwise."""
-
-    __slots__ = ("_said",)
-
-    _LIMIT = 1_000
-
-    def __init__(self) -> None:
-        self._said: set[str] = set()
-
-    def once(self, topic: str, message: str, *args: object) -> None:
-        """Log ``message`` at WARNING unless something was said on ``topic`` before."""
-        if topic in self._said or len(self._said) >= self._LIMIT:
-            return
-        self._said.add(topic)
-        logger.warning(message, *args)
-
-
-class Cleaner:
-    """Makes attributes what is sent of them, once for all events of a batch that refer to the same ones.
-
-    Attributes:
-        warnings: What was said already.
-    """
-
-    __slots__ = ("_cleaned", "warnings")
-
-    def __init__(self, warnings: Warnings) -> None:
-        self.warnings: Warnings = warnings
-        self._cleaned: dict[int, dict[str, Any]] = {}  # by identity: their events keep them for as long as the batch is
-
-    def attributes(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what is sent of ``attributes``."""
-        sent = self._cleaned.get(id(attributes))
-        if sent is None:
-            sent = self._cleaned[id(attributes)] = sent_attributes(attributes, self.warnings)
-        return sent
+def conversion(
+    at: float,
+    user_id: str,
+    attributes: dict[str, Any],
+    event_key: str,
+    decisions: dict[str, str],
+    value: float | str | None,
+    metadata: Any,
+    warnings: Warnings,
+) -> Conversion:
+    """Return a conversion. Nothing needs to be cut, ``value`` is plain, and ``attributes`` are the context's own."""
+    sent, size = sent_attributes(attributes, warnings)
+    event_key = cut(event_key, MAX_EVENT_KEY)
+    if isinstance(value, str):
+        value = cut(value, MAX_VALUE_TEXT)
+    elif value is not None and json_number(value, warnings) is None:
+        value = nan  # which the encoder writes as null
+    cleaned, length = None, 0
+    if metadata is not None:
+        cleaned, length = clean_metadata(metadata, event_key, warnings)
+    size += length + _DECISION_SIZE * len(decisions)
+    return Conversion(at, cut(user_id, MAX_USER_ID), sent, event_key, decisions, value, cleaned, size)
 
 
-def encode_batch(events: Iterable[Event], warnings: Warnings) -> bytes:
+def cut(text: str, longest: int) -> str:
+    """Return plain text, cut by code points."""
+    # A look costs less than to cut what is nearly always short enough.
+    if type(text) is str and len(text) <= longest:
+        return text
+    return plain_text(text)[:longest]
+
+
+def encode_batch(events: Iterable[Event]) -> bytes:
     """Return the body of a post."""
     import msgspec  # not before the first post: `import signakit_flags` stays light
 
-    cleaner = Cleaner(warnings)
-    payloads = [event.payload(cleaner) for event in events]
+    payloads = [event.payload() for event in events]
     try:
         return msgspec.json.encode({"events": payloads})
     except UnicodeEncodeError:
@@ -150,12 +155,12 @@ def encode_batch(events: Iterable[Event], warnings: Warnings) -> bytes:
         return msgspec.json.encode({"events": _replace_surrogates(payloads)})
 
 
-def as_sent(event: Event, warnings: Warnings) -> list[dict[str, Any]]:
+def as_sent(event: Event) -> list[dict[str, Any]]:
     """Return the event as the server would read it, in a list of one; an empty list where there is no such form."""
     import msgspec
 
     try:
-        events: list[dict[str, Any]] = msgspec.json.decode(encode_batch([event], warnings))["events"]
+        events: list[dict[str, Any]] = msgspec.json.decode(encode_batch([event]))["events"]
     except Exception as error:
         let_through(error)
         logger.exception("an event cannot be encoded")
@@ -163,193 +168,258 @@ def as_sent(event: Event, warnings: Warnings) -> list[dict[str, Any]]:
     return events
 
 
-def clean_metadata(metadata: Any, warnings: Warnings) -> Any:
-    """Return ``metadata`` as JSON data of its own, or None when it cannot be sent.
+def clean_metadata(metadata: Any, event_key: str, warnings: Warnings) -> tuple[Any, int]:
+    """Return ``metadata`` as JSON data of its own, with its size in bytes; None and 0 when it cannot be sent.
 
-    Copied at once, since the application may go on changing it. Dropped, with a warning, when its compact JSON is
-    over 5,000 bytes of UTF-8 or when it holds something that JSON has no form for.
+    Copied at once, since the application may go on changing it. What JSON has no form for is left out alone. All of it
+    is dropped when its compact JSON is over 5,000 bytes of UTF-8. Each is said once for an event and a key.
     """
     import msgspec
 
+    copy = _JsonCopy(event_key, warnings)
     try:
-        cleaned = _JsonCopy(warnings).of(metadata)
-        size = len(msgspec.json.encode(cleaned))
-    except Exception as error:  # noqa: BLE001  # whatever the application put in: tracking never raises for it
-        let_through(error)
-        warnings.once("metadata-type", "metadata of an event dropped: %s", error)
-        return None
+        cleaned = copy.of(metadata)
+    except NoFormError as error:
+        copy.say_left_out("", error)
+        return None, 0
+    except _TooLargeError:
+        copy.say_dropped(f"over {MAX_METADATA_BYTES} bytes, reached in {short(copy.name)}")
+        return None, 0
+    size = len(msgspec.json.encode(cleaned))
     if size > MAX_METADATA_BYTES:
-        warnings.once(
-            "metadata-size", "metadata of an event dropped: %d bytes, the limit is %d", size, MAX_METADATA_BYTES
-        )
-        return None
-    return cleaned
+        copy.say_dropped(f"{size} bytes, the limit is {MAX_METADATA_BYTES}{_largest(cleaned)}")
+        return None, 0
+    return cleaned, size
+
+
+def _largest(cleaned: Any) -> str:
+    """Return words for the key whose value takes the most, if there are keys."""
+    import msgspec
+
+    if not isinstance(cleaned, dict):
+        return ""
+    name = max(cleaned, key=lambda name: len(msgspec.json.encode(cleaned[name])))
+    return f", and the most is in {short(name)}"
+
+
+class _TooLargeError(Exception):
+    """It is over 5,000 bytes by far."""
 
 
 class _JsonCopy:
     """Copies what the application handed in as JSON data, and no more of it than can be sent.
 
     A list of millions, or one that holds another twice, which holds another twice, would stop the caller for long.
+
+    Attributes:
+        name: The key that was looked at last.
     """
 
-    __slots__ = ("_room", "_warnings")
+    __slots__ = ("_event", "_room", "_warnings", "name")
 
-    def __init__(self, warnings: Warnings) -> None:
+    def __init__(self, event_key: str, warnings: Warnings) -> None:
+        self._event = event_key
         self._warnings = warnings
         self._room = MAX_METADATA_BYTES  # an item takes a byte at least, and so does a character
+        self.name: str = ""
+
+    def say_left_out(self, name: str, error: NoFormError) -> None:
+        """Say, once for an event and a key, that something has no form."""
+        what = f"metadata {short(name)}" if name else "metadata"
+        message = "event %s: %s is left out: %s; text, numbers, bools, dates, UUIDs, lists and dicts have one"
+        self._warnings.once(f"metadata {self._event} {name[:100]}", message, short(self._event), what, error)
+
+    def say_dropped(self, size: str) -> None:
+        """Say, once for an event, that metadata is too large."""
+        message = "event %s: metadata is dropped: %s"
+        self._warnings.once(f"metadata-size {self._event}", message, short(self._event), size)
 
     def of(self, value: Any, depth: int = 0) -> Any:
         """Return ``value`` as JSON data.
 
         Raises:
-            TypeError: JSON has no form for it.
-            ValueError: It is over 5,000 bytes by far.
+            NoFormError: JSON has no form for it.
+            _TooLargeError: It is over 5,000 bytes by far.
         """
-        if isinstance(value, str):
-            return self._text(value)
-        if value is None:
-            return None
-        if isinstance(value, (int, float)) or is_decimal(value):
-            return json_number(value, self._warnings)
-        if depth >= _MAX_DEPTH:
-            raise TypeError(f"nested deeper than {_MAX_DEPTH} levels")
-        if isinstance(value, Mapping):
-            self._take(2 + len(value))
-            return {self._text(key): self.of(item, depth + 1) for key, item in value.items()}
-        if isinstance(value, (list, tuple)):
-            self._take(2 + len(value))
-            return [self.of(item, depth + 1) for item in value]
-        raise TypeError(f"{type(value).__name__} has no form in JSON")
+        try:
+            if type(value) not in PLAIN and not isinstance(value, Mapping):
+                value = plain(value)
+            if isinstance(value, str):
+                return self._text(value)
+            if value is None:
+                return None
+            if isinstance(value, (int, float)):
+                return json_number(value, self._warnings)
+            self._enter(len(value), depth)
+            if isinstance(value, Mapping):
+                return self._items(value, depth + 1)
+            return self._list(value, depth + 1)
+        except (NoFormError, _TooLargeError):
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever the application put in: tracking never raises for it
+            let_through(error)
+            raise raised_by(value, error) from None
 
-    def _text(self, value: object) -> str:
-        text = value if type(value) is str else plain_text(value)
+    def _enter(self, length: int, depth: int) -> None:
+        if depth >= _MAX_DEPTH:
+            raise NoFormError(f"what is nested deeper than {_MAX_DEPTH} levels has no form")
+        self._take(2 + length)
+
+    def _items(self, value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
+        made: dict[str, Any] = {}
+        for key, item in value.items():
+            self.name = name = self._text(key if type(key) is str else plain_text(plain(key)))
+            try:
+                made[name] = self.of(item, depth)
+            except NoFormError as error:
+                self.say_left_out(name, error)
+        return made
+
+    def _list(self, value: Iterable[Any], depth: int) -> list[Any]:
+        made: list[Any] = []
+        name = self.name
+        for item in value:
+            try:
+                made.append(self.of(item, depth))
+            except NoFormError as error:
+                self.say_left_out(name, error)
+        return made
+
+    def _text(self, text: str) -> str:
         self._take(len(text))
         return text if text.isascii() else _text(text)
 
     def _take(self, size: int) -> None:
         self._room -= size
         if self._room < 0:
-            raise ValueError(f"over {MAX_METADATA_BYTES} bytes")
+            raise _TooLargeError
 
 
 def _payload(
-    event_key: str,
-    user_id: str,
-    at: float,
-    attributes: Mapping[str, Any],
-    decisions: dict[str, str],
-    cleaner: Cleaner,
+    event_key: str, user_id: str, at: float, attributes: dict[str, Any], decisions: dict[str, str]
 ) -> dict[str, Any]:
-    payload: dict[str, Any] = {
-        # A look costs less than to cut what is nearly always short enough.
-        "eventKey": event_key
-        if type(event_key) is str and len(event_key) <= MAX_EVENT_KEY
-        else plain_text(event_key)[:MAX_EVENT_KEY],
-        "userId": user_id
-        if type(user_id) is str and len(user_id) <= MAX_USER_ID
-        else plain_text(user_id)[:MAX_USER_ID],
-        "timestamp": format_timestamp(at),
-    }
+    payload: dict[str, Any] = {"eventKey": event_key, "userId": user_id, "timestamp": format_timestamp(at)}
     if attributes:
-        sent = cleaner.attributes(attributes)
-        if sent:
-            payload["attributes"] = sent
+        payload["attributes"] = attributes
     if decisions:
         payload["decisions"] = decisions
     return payload
 
 
-def sent_attributes(attributes: Mapping[Any, Any], warnings: Warnings) -> dict[str, Any]:
-    """Return the attributes as they are sent: at most 50, cut, of the types that the service takes."""
-    if type(attributes) is dict and _is_sent_as_it_is(attributes):
-        return attributes
-    sent: dict[str, Any] = {}
-    for name, value in islice(attributes.items(), MAX_ATTRIBUTES):
-        if value is None:
-            continue
-        try:
-            _send_attribute(sent, name, value, warnings)
-        except Exception as error:  # noqa: BLE001  # an object may raise whatever is asked of it, even what it is
-            let_through(error)
-            warnings.once(
-                "attribute-raised", "attribute %s is not sent: it raised %s", short(name), type(error).__name__
-            )
-    return sent
+def sent_attributes(attributes: dict[str, Any], warnings: Warnings) -> tuple[dict[str, Any], int]:
+    """Return the attributes as they are sent: at most 50, cut, of the types that the service takes.
+
+    Args:
+        attributes: The context's own copy, in which they are made plain.
+        warnings: What was said already.
+
+    Returns:
+        The attributes, ``attributes`` itself where nothing is to be done; and how many characters they have, about.
+    """
+    try:
+        size = _size_as_they_are(attributes)
+    except Exception as error:  # noqa: BLE001  # a name of a subclass of str may raise as it is looked up
+        let_through(error)
+        size = None
+    return _cut_attributes(attributes, warnings) if size is None else (attributes, size)
 
 
-def _is_sent_as_it_is(attributes: dict[Any, Any]) -> bool:
-    """Say whether nothing is to be cut, left out or made another type: so it nearly always is, and a look will do."""
+def _size_as_they_are(attributes: dict[Any, Any]) -> int | None:
+    """Return the size where nothing is to be cut, left out or made plain: a look will nearly always do."""
     if len(attributes) > MAX_ATTRIBUTES:
-        return False
+        return None
+    size = 0
     for name, value in attributes.items():
-        if type(name) is not str or len(name) > MAX_ATTRIBUTE_KEY:
-            return False
+        if name not in _usual_names and not _is_usual(name):
+            return None
         kind = type(value)
         if kind is str:
-            if len(value) > MAX_ATTRIBUTE_TEXT:
-                return False
-        elif not (
-            kind is bool
-            or (kind is int and -BEYOND_DOUBLES < value < BEYOND_DOUBLES)
-            or (kind is float and isfinite(value))
-        ):
-            return False
+            length = len(value)
+            if length > MAX_ATTRIBUTE_TEXT:
+                return None
+            size += length
+        elif kind is int:
+            if not _LEAST < value < _MOST:
+                return None
+        elif kind is not bool and (kind is not float or not isfinite(value)):
+            return None
+    return size
+
+
+_usual_names: set[str] = set()
+"""Names of attributes that are sent as they are: text that is not cut. Bounded."""
+
+
+def _is_usual(name: object) -> bool:
+    if type(name) is not str or len(name) > MAX_ATTRIBUTE_KEY:
+        return False
+    if len(_usual_names) < _MAX_USUAL:
+        _usual_names.add(name)
     return True
 
 
-def _send_attribute(sent: dict[str, Any], name: object, value: Any, warnings: Warnings) -> None:
+def _cut_attributes(attributes: dict[str, Any], warnings: Warnings) -> tuple[dict[str, Any], int]:
+    sent: dict[str, Any] = {}
+    for name, value in islice(attributes.items(), MAX_ATTRIBUTES):
+        if value is not None:
+            try:
+                _send_attribute(sent, attributes, name, value, warnings)
+            except Exception as error:  # noqa: BLE001  # an object may raise whatever is asked of it, even what it is
+                let_through(error)
+                message = "attribute %s is not sent: it raised %s"
+                warnings.once("attribute-raised", message, short(name), type(error).__name__)
+    return sent, sum(map(_size, sent.values()))
+
+
+def _size(value: Any) -> int:
+    if type(value) is list:
+        return sum(map(_size, value)) + _ITEM_SIZE * len(value)
+    return len(value) if type(value) is str else 0
+
+
+def _send_attribute(
+    sent: dict[str, Any], attributes: dict[str, Any], name: object, value: Any, warnings: Warnings
+) -> None:
     if not isinstance(name, str):
         warnings.once("attribute-name", "an attribute whose name is no text is not sent: %s", short(name))
         return
-    name = plain_text(name)[:MAX_ATTRIBUTE_KEY]
+    value = plain_attribute(attributes, name, value)
+    name = cut(name, MAX_ATTRIBUTE_KEY)
+    if value is None:
+        return
     if isinstance(value, str):
-        sent[name] = plain_text(value)[:MAX_ATTRIBUTE_TEXT]
+        sent[name] = cut(value, MAX_ATTRIBUTE_TEXT)
     elif isinstance(value, (int, float)):
         sent[name] = json_number(value, warnings)
-    elif isinstance(value, (list, tuple)):
-        sent[name] = [
-            plain_text(item)[:MAX_ATTRIBUTE_TEXT] if isinstance(item, str) else json_number(item, warnings)
-            for item in value[:MAX_ATTRIBUTE_ITEMS]
-            if isinstance(item, (str, int)) or (isinstance(item, float) and isfinite(item))
-        ]
+    elif isinstance(value, dict):
+        say_not_sent(name, "a dict is no text, number, bool or list of those")
     else:
-        warnings.once(
-            f"attribute {name}",
-            "attribute %s is not sent: %s is no text, number, bool or list of those",
-            short(name),
-            type(value).__name__,
-        )
+        sent[name] = [item for item in map(partial(_sent_item, name), value[:MAX_ATTRIBUTE_ITEMS]) if item is not None]
 
 
-def is_decimal(value: object) -> bool:
-    """Say whether ``value`` is a ``Decimal``, without importing the module: it costs 3 ms, and who has one has it."""
-    decimal = sys.modules.get("decimal")
-    return decimal is not None and isinstance(value, decimal.Decimal)
-
-
-def json_number(value: Any, warnings: Warnings) -> int | float | None:
-    """Return a number of a plain type (the encoder knows no subclasses); None, with a warning, when not finite."""
-    kind = type(value)
-    if kind is bool or (kind is float and isfinite(value)):
-        return value  # type: ignore[no-any-return]  # a bool or a float, by the line above
-    # By methods of the plain types: those of a subclass may raise.
-    if isinstance(value, int):
-        whole = int.__int__(value)
-        if -BEYOND_DOUBLES < whole < BEYOND_DOUBLES:
-            return whole
-        number = inf  # 300 digits and more: no other reader would take it
-    elif isinstance(value, float):
-        number = float.__float__(value)
-    else:
-        try:
-            number = float(value)
-        except Exception as error:  # noqa: BLE001  # Decimal("sNaN"), or a subclass of it
-            let_through(error)
-            number = nan
-    if not isfinite(number):
-        warnings.once("not-finite", "a number of an event is not finite (%s) and sent as null", number)
+def _sent_item(name: str, item: Any) -> str | float | None:
+    """Return an item of a list as it is sent; None where it is not."""
+    try:
+        item = plain(item)
+    except NoFormError as error:
+        say_not_sent(name, f"an item of it is left out: {error}")
         return None
-    return number
+    if isinstance(item, str):
+        return cut(item, MAX_ATTRIBUTE_TEXT)
+    return item if isinstance(item, (int, float)) and is_sent(item) else None
+
+
+def json_number(value: float, warnings: Warnings) -> int | float | None:
+    """Return a plain number, or None, with a warning, where JSON or another reader of it would not take it."""
+    if is_sent(value):
+        return value
+    warnings.once("not-finite", "a number of an event is not finite (%s) and sent as null", short(value))
+    return None
+
+
+def is_sent(number: float) -> bool:
+    """Say whether a plain number is sent: not NaN, not infinite, and of less than 300 digits."""
+    return isfinite(number) if type(number) is float else _LEAST < number < _MOST
 
 
 _FIRST, _LAST = -30_610_224_000, 253_402_300_799

@@ -86,7 +86,7 @@ def _deliver(outbox: Outbox, ingest: Ingest, is_mine: Callable[[], bool], *, unt
             yield Sleep(None)
             continue
         try:
-            body = batch.encode(outbox.warnings)
+            body = batch.encode()
         except Exception as error:
             let_through(error)
             # Unexpected, so a bug of ours. Handled like a batch that the server refused, which finds the bad event.

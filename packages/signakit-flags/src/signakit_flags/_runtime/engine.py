@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._events.exposure_filter import ExposureFilter, exposure_key
 from .._events.outbox import Outbox
-from .._events.payloads import Conversion, Event, Exposure, as_sent, clean_metadata
+from .._events.payloads import MAX_USER_ID, Event, Exposure, as_sent, conversion, sent_attributes
 from .._log import logger
 from .._running_loop import loop_is_running
 from .._types import ClientStatus, OnReadyResult
@@ -31,11 +31,12 @@ from .unknown_flags import UnknownFlags
 from .waiting import LoopWaiter, wait_in_thread, wait_on_loop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     import httpx
 
     from .._evaluation.ruleset import Outcome
+    from .._events.exposure_filter import ExposureKey
     from .._types import Decision
     from .config_feed import ConfigFeed
     from .delivery import Ingest
@@ -128,28 +129,32 @@ class Engine:
 
     # --- events -----------------------------------------------------------------------------------------------
 
-    def expose(self, user_id: str, attributes: Mapping[str, Any], outcome: Outcome) -> None:
-        """Send the exposure of an outcome that has one, unless it was sent before."""
+    def expose(self, user_id: str, attributes: dict[str, Any], outcome: Outcome) -> None:
+        """Send the exposure of an outcome that has one, unless it was sent before. Makes ``attributes`` plain."""
         assert outcome.exposure is not None
         outcome.exposed = self.exposures.of(outcome.exposure)
         decision, key = outcome.decision, exposure_key(outcome.exposure, user_id)
-        event = Exposure(
-            time.time(), user_id, attributes, decision.flag_key, decision.variation_key, decision.rule_key, key
-        )
+        event = self._exposure(user_id, attributes, decision, key)
         if self.exposures.admit(key, event):
             self._accept(event)
         else:
             self.exposures_suppressed += 1
 
-    def expose_forced(self, user_id: str, attributes: Mapping[str, Any], decision: Decision) -> None:
+    def expose_forced(self, user_id: str, attributes: dict[str, Any], decision: Decision) -> None:
         """Record the exposure of a decision that a test has forced, once, where events are recorded. Never sent."""
         if self.posts:
             return
-        flag_key, variation_key = decision.flag_key, decision.variation_key
-        key = exposure_key(hash((flag_key, variation_key, "forced")), user_id)
-        event = Exposure(time.time(), user_id, attributes, flag_key, variation_key, decision.rule_key, key)
+        key = exposure_key(hash((decision.flag_key, decision.variation_key, "forced")), user_id)
+        event = self._exposure(user_id, attributes, decision, key)
         if self.exposures.admit(key, event):
             self._accept(event)
+
+    def _exposure(self, user_id: str, attributes: dict[str, Any], decision: Decision, key: ExposureKey) -> Exposure:
+        sent, size = sent_attributes(attributes, self.outbox.warnings)
+        if len(user_id) > MAX_USER_ID:
+            user_id = user_id[:MAX_USER_ID]
+        flag_key, variation_key = decision.flag_key, decision.variation_key
+        return Exposure(time.time(), user_id, sent, flag_key, variation_key, decision.rule_key, key, size)
 
     @property
     def posts(self) -> bool:
@@ -159,23 +164,23 @@ class Engine:
     def track(
         self,
         user_id: str,
-        attributes: Mapping[str, Any],
+        attributes: dict[str, Any],
         event_key: str,
         decisions: dict[str, str],
-        value: Any,
+        value: float | str | None,
         metadata: Any,
         *,
         may_adopt: bool = True,
     ) -> None:
-        """Send a conversion."""
-        cleaned = None if metadata is None else clean_metadata(metadata, self.outbox.warnings)
-        event = Conversion(time.time(), user_id, attributes, event_key, decisions, value, cleaned)
+        """Send a conversion. Makes ``attributes`` plain."""
+        warnings = self.outbox.warnings
+        event = conversion(time.time(), user_id, attributes, event_key, decisions, value, metadata, warnings)
         self._accept(event, may_adopt=may_adopt)
 
     def _accept(self, event: Event, *, may_adopt: bool = True) -> None:
         if self.ingest is None:
             if self.recorded is not None and not self.outbox.closed:
-                self.recorded += as_sent(event, self.outbox.warnings)
+                self.recorded += as_sent(event)
             return
         if not self.outbox.put(event):
             return

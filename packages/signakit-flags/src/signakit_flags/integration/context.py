@@ -21,12 +21,12 @@ from .._hook import hooks
 from .._names import USER_AGENT
 from .._types import Step
 from .._user_context import check_event, check_key
+from .._values import plain_attributes
 from .identity import IdentityNotAwaited, RequestUser, no_user, request_user
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
-    from decimal import Decimal
-    from typing import Self
+    from typing import Self, SupportsFloat
 
     from .. import Decision, Decisions
 
@@ -237,8 +237,8 @@ class LazyUserContext(SignaKitUserContext):
 
     @property
     def attributes(self) -> dict[str, Any]:
-        """The user's attributes, without ``$userAgent``; a copy."""
-        return {name: value for name, value in self._user().attributes.items() if name != USER_AGENT}
+        """The user's attributes, without ``$userAgent``; a copy, as they are matched and sent."""
+        return plain_attributes({name: value for name, value in self._user().attributes.items() if name != USER_AGENT})
 
     @property
     def is_bot(self) -> bool:
@@ -271,7 +271,7 @@ class LazyUserContext(SignaKitUserContext):
         return Explanation(flag_key, user.user_id or "", None, (Step("flag", passed=False, detail=reason),))
 
     def track(
-        self, event_key: str, value: float | Decimal | None = None, metadata: Mapping[str, Any] | None = None
+        self, event_key: str, value: SupportsFloat | None = None, metadata: Mapping[str, Any] | None = None
     ) -> None:
         """Track a conversion, as ``SignaKitUserContext``; nobody's is ignored, as is one while there is no config."""
         context = self._tracking(event_key, value, metadata)
@@ -285,11 +285,11 @@ class LazyUserContext(SignaKitUserContext):
             return self._context()
         context = self._ready_context()
         if context is None:
-            hook.track(self, check_event(event_key, value), value, metadata, {})
+            hook.track(self, check_event(event_key, value)[0], value, metadata, {})
         return context
 
     def track_event(
-        self, event_key: str, value: float | Decimal | None = None, metadata: Mapping[str, Any] | None = None
+        self, event_key: str, value: SupportsFloat | None = None, metadata: Mapping[str, Any] | None = None
     ) -> Coroutine[Any, Any, None]:
         """Track a conversion; as ``track``, for code that awaits. Returns once the event is accepted, not sent."""
         # The core's own coroutine, not one around it: that one knows a loop which runs nothing else.

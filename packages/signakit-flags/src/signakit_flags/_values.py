@@ -1,0 +1,214 @@
+"""What applications put into attributes, metadata and values, made plain: text, numbers and bools of JSON.
+
+By one function, so that what is matched is what is sent (PROTOCOL section 8, row "attribute values of other types"):
+
+- Text of a subclass is its characters, a number of a subclass its value. Methods of a subclass may say anything.
+- An ``Enum`` is its value. A lazy object is what it resolves to, in the thread that hands it over.
+- ``Decimal``, ``Fraction``, numpy's numbers and all other real numbers are numbers.
+- ``UUID``, ``date`` and ``datetime`` are text, the last two in ISO 8601.
+- Lists, tuples and dicts stay what they are. Who reads one makes its items plain.
+
+Anything else has no form. Nothing is imported for a look at a type: a process that has a ``Decimal`` has its module.
+"""
+
+from __future__ import annotations
+
+import sys
+from enum import Enum
+from math import inf, isfinite, nan
+from typing import TYPE_CHECKING, Any
+
+from ._log import Warnings
+from ._signal_handlers import let_through
+from ._types import plain_text, short
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CONTAINERS = (list, tuple, dict)
+"""What holds other values."""
+
+PLAIN = frozenset({str, int, float, bool, type(None), *CONTAINERS})
+"""The types of values that are plain already."""
+
+_EXACT = 2.0**53
+"""Below it a double is exact for whole numbers."""
+
+_DEEPEST = 8
+"""Enums and lazy objects that may stand for one another."""
+
+_warnings = Warnings()
+"""Which attributes were named in this process. Evaluation and events name each once between them."""
+
+
+class NoFormError(TypeError):
+    """A value has no form in JSON; the message says why."""
+
+
+def raised_by(value: object, error: BaseException) -> NoFormError:
+    """Return what to raise where ``value`` raises as it is looked at."""
+    return NoFormError(f"a value of type {type(value).__name__} raised {type(error).__name__}")
+
+
+def plain(value: Any) -> Any:
+    """Return ``value`` as text, a number, a bool, None, or the list, tuple or dict that it is.
+
+    Raises:
+        NoFormError: It is of another type, or raises when it is asked what it is.
+    """
+    if type(value) in PLAIN:
+        return value
+    try:
+        return _plain(_resolved(value))
+    except NoFormError:
+        raise
+    except Exception as error:  # noqa: BLE001  # an object may raise whatever is asked of it, even what it is
+        let_through(error)
+        raise raised_by(value, error) from None
+
+
+def plain_attribute(attributes: dict[str, Any], name: str, value: Any) -> Any:
+    """Return an attribute made plain, and keep it so; None, which counts as absent, where it has no form.
+
+    Args:
+        attributes: The context's own copy. The plain value takes the place of what was handed in, so that a lazy
+            object is resolved once, and what is matched is what is sent.
+        name: The attribute's name.
+        value: What stands there.
+    """
+    if type(value) in PLAIN:
+        return value
+    try:
+        made = plain(value)
+    except NoFormError as error:
+        say_not_sent(name, f"{error}; it never matches")
+        return None
+    attributes[name] = made
+    return made
+
+
+def say_not_sent(name: str, why: str) -> None:
+    """Say, once for an attribute in this process, that it is not sent, or not all of it."""
+    shown = plain_text(name)[:100]
+    _warnings.once(shown, "attribute %s is not sent as it is: %s", short(shown), why)
+
+
+def plain_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of ``attributes`` in which all is plain that can be; the rest is as it was handed in."""
+    made = dict(attributes)
+    for name, value in made.items():
+        if type(value) not in PLAIN:
+            try:
+                made[name] = plain(value)
+            except NoFormError:
+                continue
+    return made
+
+
+def number_or_text(value: Any) -> int | float | str:
+    """Return the value of an event as a plain number or plain text.
+
+    Raises:
+        TypeError: It is neither.
+    """
+    made: int | float | str | None = None
+    try:
+        found = _resolved(value)
+        made = _number(found)
+        if made is None:
+            made = _text(found)
+    except Exception as error:  # noqa: BLE001  # as in `plain`
+        let_through(error)
+    if made is None:
+        raise TypeError(f"value must be a number, not {type(value).__name__}")
+    return made
+
+
+def _resolved(value: Any) -> Any:
+    """Return what an Enum or a lazy object stands for; anything else as it is."""
+    for _ in range(_DEEPEST):
+        if isinstance(value, Enum):
+            value = value.value
+            continue
+        # To ask a lazy object for its class is to resolve it: it gives that of what it stands for.
+        kind = value.__class__
+        if kind is type(value):
+            return value
+        value = _behind(value, kind)
+    return value
+
+
+def _behind(value: Any, kind: Any) -> Any:
+    """Return what stands behind a lazy object that passes for a ``kind``."""
+    own = type(value)
+    if hasattr(own, "_get_current_object"):  # werkzeug
+        return value._get_current_object()  # noqa: SLF001  # its documented way in
+    for name in ("__wrapped__", "_wrapped"):  # wrapt and lazy-object-proxy; Django, once it is resolved
+        if hasattr(own, name):
+            return getattr(value, name)
+    for scalar in (str, int, float):
+        if issubclass(kind, scalar):
+            return scalar(value)
+    return value
+
+
+def _plain(value: Any) -> Any:
+    kind = type(value)
+    if kind in PLAIN or issubclass(kind, CONTAINERS):
+        return value
+    for made in (_number(value), _text(value), _named(value)):
+        if made is not None:
+            return made
+    raise NoFormError(f"a value of type {kind.__name__} has no form in JSON")
+
+
+def _number(value: Any) -> int | float | None:
+    """Return a real number as one of Python's own; None for what is no number."""
+    kind = type(value)
+    # By methods of the plain types: those of a subclass may raise.
+    if issubclass(kind, int):
+        return value if kind is bool else int.__int__(value)
+    if issubclass(kind, float):
+        return float.__float__(value)
+    if _is(value, "numbers", "Integral"):
+        return int(value)
+    if _is(value, "decimal", "Decimal") or _is(value, "numbers", "Real"):
+        return _real(value)
+    return bool(value) if _is(value, "numpy", "bool_") else None
+
+
+def _real(value: Any) -> int | float:
+    try:
+        number = float(value)
+    except OverflowError:  # of a Fraction
+        return inf if value > 0 else -inf
+    except ValueError:  # Decimal("sNaN")
+        return nan
+    if -_EXACT < number < _EXACT or not isfinite(number):
+        return number
+    whole = int(value)
+    return whole if whole == value else number
+
+
+def _text(value: Any) -> str | None:
+    """Return text by its characters; None for what is no text."""
+    if issubclass(type(value), str):
+        return str.__str__(value)
+    # What behaves as text is text: translations that are looked up late, of many libraries, are of types of their own.
+    if not isinstance(value, type) and callable(getattr(value, "casefold", None)):
+        return str.__str__(str(value))
+    return None
+
+
+def _named(value: Any) -> str | None:
+    """Return a UUID or a date as text; None for what is neither."""
+    if _is(value, "uuid", "UUID"):
+        return str(value)
+    if _is(value, "datetime", "date"):
+        return str(value.isoformat())
+    return None
+
+
+def _is(value: Any, module: str, name: str) -> bool:
+    kind = getattr(sys.modules.get(module), name, None)
+    return isinstance(kind, type) and isinstance(value, kind)

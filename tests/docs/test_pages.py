@@ -116,6 +116,7 @@ def test_the_table_of_limits_is_that_of_the_code() -> None:
         payloads.MAX_ATTRIBUTE_KEY,
         payloads.MAX_ATTRIBUTE_TEXT,
         payloads.MAX_ATTRIBUTE_ITEMS,
+        payloads.MAX_VALUE_TEXT,
         payloads.MAX_METADATA_BYTES,
     ]
     assert f"at least the {exposure_filter.CAPACITY:,} most" in page.read_text(encoding="utf-8")

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date
+from decimal import Decimal
+from enum import Enum
+from fractions import Fraction
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, assert_type
+from uuid import UUID
 
 from signakit_flags import (
     Attributes,
@@ -100,6 +105,10 @@ def errors_go_through_a_context_manager() -> int:
     # No return is needed here, since the context manager swallows nothing.
 
 
+class Plan(Enum):
+    PRO = "pro"
+
+
 def users(client: SignaKitClient, attributes: UserAttributes) -> None:
     assert_type(client.create_user_context("u"), SignaKitUserContext | None)
     client.create_user_context("u", None)
@@ -110,6 +119,20 @@ def users(client: SignaKitClient, attributes: UserAttributes) -> None:
     client.create_user_context("u", only_text)
     tags: dict[str, list[str]] = {"tags": ["a"]}
     client.create_user_context("u", tags)
+    spent: dict[str, Decimal] = {"spent": Decimal("9.99")}
+    client.create_user_context("u", spent)
+    client.create_user_context(
+        "u", {"id": UUID(int=1), "since": date(2026, 1, 2), "plan": Plan.PRO, "list": [Plan.PRO]}
+    )
+    client.create_user_context("u", {"share": Fraction(1, 2)})
+    client.create_user_context("u", {"tags": {"a"}})  # type: ignore[dict-item]
+
+
+def events(context: SignaKitUserContext) -> None:
+    context.track("purchase", 9, {"items": 2})
+    context.track("purchase", Decimal("9.99"))
+    context.track("purchase", Fraction(1, 2))
+    context.track("purchase", [1])  # type: ignore[arg-type]
 
 
 def users_of_any_mapping(client: SignaKitClient, attributes: Attributes) -> None:

@@ -221,8 +221,9 @@ class SignaKitClient:
         Args:
             user_id: Stable and unique; the same id always gets the same variation. Any text, the empty one included.
             attributes: Matched against audience rules; copied, one level deep. ``"$userAgent"`` takes the request's
-                User-Agent: a bot's gets ``off`` for every flag and sends no events. A value of an unsupported type
-                never matches.
+                User-Agent: a bot's gets ``off`` for every flag and sends no events. A ``Decimal`` or another real
+                number, an ``Enum``, a ``UUID``, a date and a lazy object are made text or a number when they are first
+                matched or sent. A value of any other type never matches, is not sent, and is logged once.
 
         Returns:
             The context; None while the client is not ready, which is logged at ERROR once.

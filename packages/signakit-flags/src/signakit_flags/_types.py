@@ -4,15 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, SupportsFloat, TypeAlias
 
 from ._signal_handlers import let_through
 
-AttributeValue: TypeAlias = str | int | float | bool | Sequence[str] | None
-"""What one attribute may hold when it is handed in. ``None`` counts as absent (PROTOCOL section 5)."""
+if TYPE_CHECKING:
+    # Their modules would cost the import of the package. At run time any value will do, as it does for the client.
+    from datetime import date
+    from enum import Enum
+    from uuid import UUID
+
+    _Scalar: TypeAlias = str | SupportsFloat | Enum | UUID | date
+    AttributeValue: TypeAlias = _Scalar | Sequence[_Scalar] | None
+else:
+    AttributeValue = Any
 
 Attributes: TypeAlias = Mapping[str, AttributeValue]
-"""Attributes of a user as a parameter: any mapping will do, and None counts as absent. It is copied."""
+"""Attributes of a user as a parameter: any mapping will do. It is copied.
+
+A value is text, a bool, any real number, an ``Enum``, a ``UUID``, a date, or a sequence of those. None counts as
+absent.
+"""
 
 UserAttributes: TypeAlias = dict[str, str | int | float | bool | list[str]]
 """Attributes of a user in a dict of your own. ``"$userAgent"`` takes the request's User-Agent."""

@@ -286,7 +286,7 @@ def test_the_size_of_an_event_counts_its_texts_its_decisions_and_its_metadata() 
     assert conversion(attributes={"plan": "pro", "age": 3}).size == len("pro")
     assert conversion(attributes={"plan": "pro", "age": None, "beta": True}).size == len("pro")
     assert conversion(metadata={"k": "v"}).size == len('{"k":"v"}')
-    assert conversion(decisions={"f": "on", "g": "off"}).size == 200
+    assert conversion(decisions={"f": "on", "g": "off"}).size == 100
 
 
 def test_names_of_attributes_that_are_looked_up_may_raise() -> None:

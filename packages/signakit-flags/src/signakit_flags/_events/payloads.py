@@ -35,7 +35,7 @@ MAX_VALUE_TEXT = 1_000
 _LEAST, _MOST = -BEYOND_DOUBLES, BEYOND_DOUBLES
 _MAX_DEPTH = 64
 _MAX_USUAL = 1_000
-_DECISION_SIZE = 100
+_DECISION_SIZE = 50
 """Bytes that an entry of a dict takes, about."""
 _ITEM_SIZE = 8
 """Bytes that an item of a list takes besides what it is."""

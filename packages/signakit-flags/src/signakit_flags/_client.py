@@ -66,7 +66,8 @@ class SignaKitClient:
         max_batch_size: Events in one post, at most.
         max_queue_size: Events waiting, at most; while that many wait, new ones are refused and counted.
         max_config_size: Bytes of a config, at most, also after decompression.
-        snapshot_path: A file that keeps the last good config, for a start while the CDN is away.
+        snapshot_path: A file that keeps the last good config, for a start while the CDN is away. A link to the file
+            stays; what is not a regular file is neither read nor replaced.
         snapshot_store: Keeps it somewhere else instead: see ``signakit_flags.integration.SnapshotStore``.
         bot_detector: Says whether a User-Agent is a bot's, instead of ``signakit_flags.is_bot``.
 
@@ -153,14 +154,15 @@ class SignaKitClient:
         """Return a client that is ready at once, from a config at hand: no key, no network.
 
         Args:
-            config: The config as a dict or as JSON bytes, or the path of a JSON file.
+            config: The config as a dict or as JSON bytes, or the path of a JSON file: a regular one, or a link to one,
+                of at most 256 MiB.
             record_events: Keep events in ``recorded_events`` instead of discarding them. They are never forgotten.
             bot_detector: As for the client.
 
         Raises:
             TypeError: ``config`` is none of these, or ``bot_detector`` is not a function.
             ValueError: The config cannot be read.
-            OSError: The file cannot be read.
+            OSError: The file cannot be read, is too large, or is not a regular file, such as a FIFO or a folder.
         """
         check_function("bot_detector", bot_detector)
         if isinstance(config, Mapping):
@@ -178,8 +180,9 @@ class SignaKitClient:
         elif not isinstance(config, (str, os.PathLike)):
             raise TypeError(f"config must be a mapping, JSON bytes or a path, not {type(config).__name__}")
         else:
-            with open(config, "rb") as file:  # noqa: PTH123  # pathlib would take "" for the current folder
-                body = memoryview(file.read())
+            from ._files import read_regular  # only where it is wanted
+
+            body = memoryview(read_regular(config))
         limit = max(1, len(body))
         feed = ConfigFeed(url="", key=_NO_KEY, max_size=limit, polling_interval=0)
         feed.load_static(body)

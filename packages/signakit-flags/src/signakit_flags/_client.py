@@ -10,7 +10,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import _hook
-from ._arguments import check_function, check_http_client, check_number, check_sizes, check_snapshot
+from ._arguments import (
+    check_attributes,
+    check_function,
+    check_http_client,
+    check_number,
+    check_sizes,
+    check_snapshot,
+    plain_user_id,
+)
 from ._evaluation.bots import is_bot
 from ._log import logger
 from ._names import DEVELOPMENT, PRODUCTION, USER_AGENT
@@ -24,7 +32,7 @@ from ._sdk_key import SdkKey, parse_sdk_key, redact
 from ._secrets import conceal, hide_url
 from ._settings import urls
 from ._signal_handlers import let_through
-from ._types import plain_text
+from ._types import text_or_none
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -224,8 +232,8 @@ class SignaKitClient:
         Args:
             user_id: Stable and unique; the same id always gets the same variation. Any text, the empty one included.
             attributes: Matched against audience rules; copied, one level deep. ``"$userAgent"`` takes the request's
-                User-Agent: a bot's gets ``off`` for every flag and sends no events. A value of an unsupported type
-                never matches.
+                User-Agent: a bot's gets ``off`` for every flag and sends no events; what is not text counts as absent.
+                A value of an unsupported type never matches.
 
         Returns:
             The context; None while the client is not ready, which is logged at ERROR once.
@@ -234,9 +242,7 @@ class SignaKitClient:
             TypeError: ``user_id`` is not text, or ``attributes`` is not a mapping.
         """
         if type(user_id) is not str:
-            if not isinstance(user_id, str):
-                raise TypeError(f"user_id must be a str, not {type(user_id).__name__}")
-            user_id = plain_text(user_id)
+            user_id = plain_user_id(user_id)
         engine = self._engine
         if not process.same_process[0]:
             process.notice_fork()
@@ -252,18 +258,16 @@ class SignaKitClient:
         # A look at the type costs a quarter of asking an abstract class, and nearly everyone passes a dict.
         if type(attributes) is dict:
             own = attributes.copy()
-        elif isinstance(attributes, Mapping):
-            own = dict(attributes)
         else:
-            raise TypeError(f"attributes must be a mapping, not {type(attributes).__name__}")
+            check_attributes(attributes)
+            own = dict(attributes)
         if USER_AGENT in own:
-            user_agent = own.pop(USER_AGENT)
-            is_bot = isinstance(user_agent, str) and self._is_bot(user_agent)
+            is_bot = self._is_bot(own.pop(USER_AGENT))
         return PinnedUserContext(engine, user_id, own, is_bot)
 
-    def _is_bot(self, user_agent: str) -> bool:
+    def _is_bot(self, user_agent: object) -> bool:
         if type(user_agent) is not str:
-            user_agent = plain_text(user_agent)
+            user_agent = text_or_none(user_agent)
         if not user_agent:
             return False
         hook = _hook.active()

@@ -173,6 +173,15 @@ def plain_text(value: object) -> str:
     return str.__str__(value)
 
 
+def text_or_none(value: object) -> str | None:
+    """Return the characters of text as plain text, and None for anything else; never raises, whatever `value` does."""
+    try:
+        return plain_text(value) if isinstance(value, str) else None
+    except Exception as error:  # noqa: BLE001  # an object may raise when it is asked for its class
+        let_through(error)
+        return None
+
+
 def short(value: object) -> str:
     """Return ``repr(value)``, cut to 80 characters; never raises."""
     try:

@@ -33,7 +33,8 @@ class Decision:
         rule_type: ``"ab-test"``, ``"multi-armed-bandit"`` or ``"targeted"`` (an unknown type is passed on as it is);
             None together with ``rule_key``.
         variables: The variation's value, else the default, of each variable the flag defines. A read-only ``dict``,
-            shared between users: changing it raises ``TypeError``; ``variables.copy()`` gives mutable data.
+            shared between users: changing it raises ``TypeError``; ``variables.copy()`` gives mutable data, which
+            PyYAML can write as well.
     """
 
     flag_key: str

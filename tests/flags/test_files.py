@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from signakit_flags import _files
 from signakit_flags._files import open_regular, read_regular, replaceable
 from support.files import SPECIAL, special_file
 
@@ -42,15 +44,15 @@ def test_a_fifo_that_takes_the_place_of_a_file_after_the_first_look_is_refused_w
 ) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"x")
-    look = os.stat
+    check = _files._check
 
-    def swap(name: Path) -> os.stat_result:
-        found = look(name)
+    def check_and_swap(*arguments: Any, **named: Any) -> None:
+        check(*arguments, **named)
+        monkeypatch.undo()
         path.unlink()
         os.mkfifo(path)
-        return found
 
-    monkeypatch.setattr("signakit_flags._files.os.stat", swap)
+    monkeypatch.setattr(_files, "_check", check_and_swap)
     before = open_files()
     with pytest.raises(OSError, match="is a FIFO and not a regular file"):
         open_regular(path)
@@ -102,7 +104,7 @@ def test_a_file_is_read_whole_up_to_its_limit_and_not_beyond(size: int, tmp_path
 def test_a_pipe_is_waited_for_and_read_to_its_end_where_a_person_gives_it(tmp_path: Path) -> None:
     path = tmp_path / "pipe"
     os.mkfifo(path)
-    writer = threading.Thread(target=path.write_bytes, args=(b"x" * 200_000,))
+    writer = threading.Thread(target=path.write_bytes, args=(b"x" * 200_000,), daemon=True)
     writer.start()
     assert read_regular(path, or_pipe=True) == b"x" * 200_000
     writer.join()

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import MutableMapping
-from importlib.metadata import version
+from importlib.metadata import entry_points, version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,7 @@ CONFIG = {
 def main(package: str = "signakit_flags") -> None:
     check_import_is_light()
     check_decisions()
+    check_hook_of_pyinstaller()
     names = import_every_module(package)
     if package == "signakit_dev":
         check_emulator()
@@ -93,6 +94,12 @@ def check_import_is_light() -> None:
     assert not pulled_in, f"import signakit_flags imports {sorted(pulled_in)}"
     location = Path(signakit_flags.__file__).resolve()
     assert location.is_relative_to(Path(sys.prefix).resolve()), f"not the installed package: {location}"
+
+
+def check_hook_of_pyinstaller() -> None:
+    entries = entry_points(group="pyinstaller40", name="hook-dirs")
+    folders = [entry.load()() for entry in entries if entry.module.startswith("signakit_flags.")]
+    assert [(Path(folder) / "hook-signakit_flags.py").is_file() for (folder,) in folders] == [True]
 
 
 def check_decisions() -> None:
@@ -227,13 +234,14 @@ def check_a_fastapi_application() -> None:
 def import_every_module(package: str) -> list[str]:
     imported = [package]
     for module in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
-        if module.name.endswith(".__main__"):
+        name = module.name.rpartition(".")[2]
+        if name == "__main__" or not name.isidentifier():  # as a hook, which PyInstaller alone can run
             continue
         try:
             importlib.import_module(module.name)
         except ModuleNotFoundError as error:
             ours = (error.name or "").partition(".")[0] in {package, "signakit_flags"}
-            if ours or module.name.rpartition(".")[2] not in OPTIONAL_MODULES:
+            if ours or name not in OPTIONAL_MODULES:
                 raise
         else:
             imported.append(module.name)

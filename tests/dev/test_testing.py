@@ -12,6 +12,7 @@ import pytest
 from signakit_dev._project.sample import SAMPLE
 from signakit_dev.testing import Emulator
 from support.configs import config, flag, whole
+from support.files import special_file
 from support.wire import ask
 
 if TYPE_CHECKING:
@@ -43,6 +44,14 @@ def test_it_runs_inside_the_with_block_and_leaves_nothing_behind() -> None:
         assert len(emulator_threads()) == before
         with socket.socket() as probe:
             assert probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    with (
+        special_file("FIFO", tmp_path / "pipe.json") as pipe,
+        pytest.raises(OSError, match="is a FIFO and not a regular file"),
+    ):
+        Emulator(pipe)
 
 
 def test_several_run_side_by_side() -> None:

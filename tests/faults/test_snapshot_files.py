@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.configs import config, flag, rule, whole
+from support.files import SPECIAL, special_file
 from support.programs import Program, once, tracked
 
 if TYPE_CHECKING:
@@ -57,6 +58,27 @@ def test_a_good_snapshot_in_a_folder_that_cannot_be_written_serves_and_is_left_a
         assert program.errors.count("snapshot file cannot be written") == 1
         assert "Traceback" not in program.errors
     assert tracked(server) == {"user": once(10)}
+
+
+@pytest.mark.parametrize("kind", SPECIAL)
+def test_what_is_not_a_regular_file_is_neither_waited_for_nor_replaced_and_said_once(
+    face: Face, server: FlagServer, tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    with special_file(kind, tmp_path / "flags.snapshot") as path:
+        before = path.lstat()
+        client = face.client(snapshot_path=path, polling_interval=0)
+        for number in range(1, 4):
+            server.set_config(versioned(number, "on"))
+            assert face.on_ready(client).success
+            assert (client.status().source, client.status().version) == ("cdn", number)
+        assert face.decide(client, "tgt") == "on"
+        face.close(client)
+        assert (path.lstat().st_ino, path.lstat().st_mode) == (before.st_ino, before.st_mode)
+    said = f"[Errno {21 if kind == 'folder' else 22}] is {SPECIAL[kind]} and not a regular file: {str(path)!r}"
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
+        f"snapshot file cannot be read: {said}",
+        f"snapshot file cannot be written: {said}",
+    ]
 
 
 @pytest.mark.parametrize("etag", ["a\nb", "a\r\nX-Other: b", "\u2603", "x" * 5_000], ids=["lf", "crlf", "text", "long"])

@@ -411,4 +411,4 @@ class TestWithoutThePackagesData:
     def test_a_warning_says_so(self, judge, caplog):
         (record,) = caplog.get_records("setup")
         assert (record.name, record.levelname) == ("signakit_flags", "WARNING")
-        assert "without the list" in record.getMessage()
+        assert "without the list of known crawlers, so fewer are found: " in record.getMessage()

@@ -16,6 +16,7 @@ import pytest
 
 from signakit_flags import OnReadyResult, SignaKitClient, create_instance
 from support.configs import SDK_KEY, config, flag, whole
+from support.files import SPECIAL, special_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -293,6 +294,26 @@ def test_two_places_for_the_snapshot_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(ValueError, match="exclude each other"):
         SignaKitClient(SDK_KEY, snapshot_path=tmp_path / "snapshot", snapshot_store=Store())
+
+
+@pytest.mark.parametrize("kind", SPECIAL)
+def test_an_offline_client_waits_for_nothing_that_is_not_a_regular_file(kind: str, tmp_path: Path) -> None:
+    with (
+        special_file(kind, tmp_path / "special") as path,
+        pytest.raises(OSError, match=f"is {SPECIAL[kind]} and not a regular file"),
+    ):
+        SignaKitClient.offline(path)
+
+
+def test_an_offline_client_follows_a_link_and_has_a_limit(tmp_path: Path) -> None:
+    link, file = tmp_path / "link", tmp_path / "file"
+    link.symlink_to(file)
+    file.write_bytes(BODY)
+    assert variation(SignaKitClient.offline(link)) == "on"
+    with file.open("wb") as content:
+        content.truncate(257 * 2**20)  # it takes no room on the disk
+    with pytest.raises(OSError, match="is larger than 268,435,456 bytes"):
+        SignaKitClient.offline(link)
 
 
 def test_an_empty_path_of_an_offline_client_is_a_file_that_is_not_there() -> None:

@@ -1,12 +1,20 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
+import marshal
 import pickle
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+import pydantic_core
 import pytest
+import yaml
+from django.core.serializers.json import DjangoJSONEncoder
+from fastapi.encoders import jsonable_encoder
 
+from signakit_flags import Decision
 from signakit_flags._frozen import MAX_DEPTH, ReadOnlyDict, ReadOnlyList, TooDeepError, check_depth, freeze, thaw
 
 if TYPE_CHECKING:
@@ -171,6 +179,42 @@ def test_every_kind_of_copy_is_plain_and_mutable_all_the_way_down(duplicate: Cal
     assert type(inner["a"]["b"]) is list
     inner["a"]["b"].append("new")
     assert frozen == plain
+
+
+@pytest.mark.parametrize(
+    "dump",
+    [yaml.safe_dump, lambda data: yaml.dump(data, Dumper=yaml.CSafeDumper), marshal.dumps],
+    ids=["yaml", "yaml in C", "marshal"],
+)
+def test_what_looks_up_the_exact_type_takes_a_copy_alone(dump: Callable[[Any], Any]) -> None:
+    frozen = freeze(PLAIN)
+    for value in (frozen, [frozen], frozen["e"], {**frozen}):
+        with pytest.raises((yaml.representer.RepresenterError, ValueError)):
+            dump(value)
+    assert dump(frozen.copy()) == dump(PLAIN)
+    assert dump(frozen["e"].copy()) == dump(PLAIN["e"])
+
+
+def test_a_copy_is_read_back_from_yaml_as_it_was_written() -> None:
+    assert yaml.safe_load(yaml.safe_dump(freeze(PLAIN).copy())) == PLAIN
+
+
+def test_other_serialisers_take_it_as_it_is() -> None:
+    frozen = freeze(PLAIN)
+    for dump in (
+        json.dumps,
+        msgspec.json.encode,
+        msgspec.yaml.encode,
+        pydantic_core.to_json,
+        DjangoJSONEncoder().encode,
+    ):
+        assert dump(frozen) == dump(PLAIN)
+    assert msgspec.to_builtins(frozen) == jsonable_encoder(frozen) == PLAIN
+
+
+def test_the_decision_as_a_dict_keeps_its_variables_read_only() -> None:
+    decision = Decision("f", "on", enabled=True, rule_key=None, rule_type=None, variables=freeze(PLAIN))
+    assert type(dataclasses.asdict(decision)["variables"]) is ReadOnlyDict
 
 
 def test_a_copy_inside_a_deep_copy_of_other_data_is_mutable() -> None:

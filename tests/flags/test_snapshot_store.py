@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from signakit_flags import parse_sdk_key
 from signakit_flags._runtime.snapshot_store import FileStore, KeyedStore
+from support.files import SPECIAL, special_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -229,6 +231,68 @@ def test_a_file_that_can_be_written_again_is_and_a_new_failure_is_said_again(
 def test_a_path_that_is_a_folder_cannot_be_read_and_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert FileStore(tmp_path, KEY, LIMIT).load() is None
     assert messages(caplog)[0].startswith("snapshot file cannot be read: ")
+
+
+@pytest.mark.parametrize("kind", SPECIAL)
+@pytest.mark.parametrize("linked", [False, True], ids=["itself", "by a link"])
+def test_what_is_not_a_regular_file_is_neither_read_nor_replaced(
+    kind: str, linked: bool, path: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with special_file(kind, tmp_path / "special") as special:
+        path = path if linked else special
+        if linked:
+            path.symlink_to(special)
+        before = path.lstat(), special.lstat()
+        store = FileStore(path, KEY, LIMIT)
+        assert store.load() is None
+        for _ in range(3):
+            store.save(BODY, '"1"')
+        said = f"is {SPECIAL[kind]} and not a regular file: {str(path)!r}"
+        assert [line.split("] ")[1] for line in messages(caplog)] == [said, said]
+        assert messages(caplog)[0].startswith("snapshot file cannot be read: ")
+        assert messages(caplog)[1].startswith("snapshot file cannot be written: ")
+        after = path.lstat(), special.lstat()
+        assert [(stat.st_ino, stat.st_mode) for stat in after] == [(stat.st_ino, stat.st_mode) for stat in before]
+        assert sorted(tmp_path.iterdir()) == sorted({path, special}), "nothing is left lying about"
+
+
+def test_a_fifo_that_goes_away_leaves_room_for_the_file(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    os.mkfifo(path)
+    store = FileStore(path, KEY, LIMIT)
+    store.save(BODY, None)
+    path.unlink()
+    store.save(BODY, None)
+    assert store.load() is not None
+    path.unlink()
+    os.mkfifo(path)
+    store.save(BODY, None)
+    assert [line.startswith("snapshot file cannot be written: ") for line in messages(caplog)] == [True, True]
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_link_stays_and_the_file_that_it_leads_to_is_replaced(exists: bool, path: Path, tmp_path: Path) -> None:
+    """As where each release of an application links the folder that they share."""
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    if exists:
+        (shared / "flags").write_bytes(b"old")
+    path.symlink_to("shared/flags")
+    store = FileStore(path, KEY, LIMIT)
+    store.save(BODY, None)
+    assert path.is_symlink()
+    assert [item.name for item in shared.iterdir()] == ["flags"]
+    assert [stored.body for stored in (store.load(), FileStore(shared / "flags", KEY, LIMIT).load()) if stored] == [
+        BODY,
+        BODY,
+    ]
+
+
+def test_a_file_far_over_the_limit_is_not_read_to_its_end(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with path.open("wb") as file:
+        file.truncate(2**40)  # it takes no room on the disk
+    assert FileStore(path, KEY, LIMIT).load() is None
+    (said,) = messages(caplog)
+    assert "is larger than 1,010,000 bytes" in said
 
 
 def test_of_two_writers_at_once_the_reader_sees_one_whole_file_or_the_other(path: Path) -> None:

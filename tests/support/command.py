@@ -70,6 +70,13 @@ def here(*arguments: object, code: int = 0, **environment: str) -> Done:
     return Done(result.exit_code, result.stdout, result.stderr)
 
 
+def piped(*arguments: object, text: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end with a pipe as its stdin, which ``text`` comes through."""
+    return subprocess.run(
+        [SIGNAKIT, *map(str, arguments)], input=text, capture_output=True, text=True, timeout=GUARD, check=False
+    )
+
+
 class Command:
     """A command that goes on until it is told to stop. Leaving the ``with`` block ends it and what it has started."""
 

@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from signakit_flags.testing import config, flag
+from signakit_flags.testing._variations import variations_of
 from support.configs import SDK_KEY
+from support.files import special_file
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from support.server import FlagServer
 
 pytest_plugins = ["pytester"]
@@ -252,6 +256,14 @@ def test_each_variation_needs_a_config_or_a_list(project: pytest.Pytester) -> No
     result = run(project, "@pytest.mark.signakit_each_variation('checkout')\ndef test_it(): pass")
     result.assert_outcomes(errors=1)
     assert "needs a config, by the ini option signakit_config, or a list: @pytest.mark." in result.stdout.str()
+
+
+def test_the_variations_of_a_config_are_not_waited_for(tmp_path: Path) -> None:
+    with (
+        special_file("FIFO", tmp_path / "flags.json") as pipe,
+        pytest.raises(OSError, match="is a FIFO and not a regular file"),
+    ):
+        variations_of(pipe, "checkout")
 
 
 def test_each_variation_on_a_test_case_is_an_error_and_no_silence(project: pytest.Pytester) -> None:

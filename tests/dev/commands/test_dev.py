@@ -97,6 +97,12 @@ def test_dev_does_not_wait_for_a_pipe(tmp_path: Path) -> None:
     assert "not a regular file" in signakit("dev", pipe, "--port", 0, code=1).err
 
 
+def test_demo_does_not_wait_for_a_pipe(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.json"
+    os.mkfifo(pipe)
+    assert "is a FIFO and not a regular file" in signakit("demo", pipe, "--port", 0, "--shop-port", 0, code=1).err
+
+
 def test_a_port_that_is_taken_is_told_with_one_that_is_free(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from signakit_dev._project.sample import SAMPLE
-from support.command import here, signakit
+from support.command import here, piped, signakit
 from support.configs import config, flag, ranges
+from support.files import special_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,6 +53,19 @@ def test_validate_takes_the_sample(project: Path) -> None:
         "warnings": 0,
         "problems": [],
     }
+
+
+def test_a_pipe_is_read_once_as_a_shell_gives_it(project: Path) -> None:
+    assert piped("validate", "--strict", "/dev/stdin", text=SAMPLE).stdout == "/dev/stdin: no problems\n"
+    done = piped("validate", "/dev/stdin", text=WRONG)
+    assert "/dev/stdin:9: error: flags[0].rules[0].trafficPercentage: " in done.stdout
+    assert done.returncode == 1
+
+
+def test_a_socket_is_not_read(tmp_path: Path) -> None:
+    with special_file("socket", tmp_path / "socket") as path:
+        said = here("validate", path, code=1).err
+    assert said == f"error: {path} cannot be read: is a socket and neither a regular file nor a pipe\n"
 
 
 def test_warnings_fail_only_where_that_was_asked_for(project: Path) -> None:

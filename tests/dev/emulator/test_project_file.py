@@ -15,6 +15,7 @@ from signakit_dev._emulator.store import ProjectStore
 from signakit_dev._project.edits import change_flag
 from signakit_dev._project.sample import SAMPLE
 from support.emulator import running, stop
+from support.files import SPECIAL, special_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -127,6 +128,18 @@ def test_what_is_no_regular_file_is_told_and_not_waited_for(tmp_path: Path) -> N
     os.mkfifo(pipe)
     with pytest.raises(OSError, match="not a regular file"):
         ProjectStore(pipe)
+
+
+@pytest.mark.parametrize("kind", SPECIAL)
+def test_what_is_no_regular_file_is_not_replaced(kind: str, path: Path) -> None:
+    store = ProjectStore(path)
+    path.unlink()
+    with special_file(kind, path):
+        before = path.lstat()
+        with pytest.raises(OSError, match=f"is {SPECIAL[kind]} and not a regular file"):
+            store.replace(SAMPLE)
+        assert (path.lstat().st_ino, path.lstat().st_mode) == (before.st_ino, before.st_mode)
+        assert list(path.parent.iterdir()) == [path]
 
 
 def test_a_file_that_becomes_a_pipe_leaves_what_was(path: Path) -> None:

@@ -6,6 +6,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from signakit_flags.integration import read_regular
+
 from ._emulator.event_log import EventLog
 from ._emulator.faults import Faults, fault_from
 from ._emulator.store import ProjectStore
@@ -61,12 +63,12 @@ class Emulator:
 
     Raises:
         ValueError: The project has errors; the message lists them. It is a ``ProjectError`` with ``problems``.
-        OSError: The file cannot be read, or (on entering) the port not be had.
+        OSError: The file cannot be read or is not a regular file, or (on entering) the port cannot be had.
     """
 
     def __init__(self, config: Mapping[str, Any] | Path | str | None = None, *, port: int = 0) -> None:
         if isinstance(config, (str, Path)):
-            self._store = ProjectStore(None, Path(config).read_bytes())
+            self._store = ProjectStore(None, read_regular(config))
         else:
             self._store = ProjectStore(None, config)
         self._log = EventLog(keep=KEPT)

@@ -3,15 +3,49 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from ._types import short
+from ._signal_handlers import let_through
+from ._types import plain_text, short
 
 if TYPE_CHECKING:
     from typing import Any
 
 _MAX_WHOLE = 1e15
 _MAX_SECONDS = 1e6  # eleven days; beyond 4e6 some systems cannot wait
+
+
+def plain_user_id(user_id: object) -> str:
+    """Return ``user_id`` as plain text.
+
+    Raises:
+        TypeError: It is not text, or raises when it is asked for its class or its characters.
+    """
+    try:
+        if isinstance(user_id, str):
+            return plain_text(user_id)
+    except Exception as error:
+        let_through(error)
+        kind = type(user_id).__name__
+        raise TypeError(f"user_id must be a str; this {kind} raises {type(error).__name__}") from error
+    raise TypeError(f"user_id must be a str, not {type(user_id).__name__}")
+
+
+def check_attributes(attributes: object) -> None:
+    """Make sure that ``attributes`` is a mapping.
+
+    Raises:
+        TypeError: It is not, or raises when it is asked for its class.
+    """
+    try:
+        if isinstance(attributes, Mapping):
+            return
+    except Exception as error:
+        let_through(error)
+        kind = type(attributes).__name__
+        raise TypeError(f"attributes must be a mapping; this {kind} raises {type(error).__name__}") from error
+    raise TypeError(f"attributes must be a mapping, not {type(attributes).__name__}")
 
 
 def check_sizes(**sizes: object) -> None:

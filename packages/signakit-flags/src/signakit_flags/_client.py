@@ -10,7 +10,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import _hook
-from ._arguments import check_function, check_http_client, check_number, check_sizes, check_snapshot
+from ._arguments import (
+    check_attributes,
+    check_function,
+    check_http_client,
+    check_number,
+    check_sizes,
+    check_snapshot,
+    plain_user_id,
+)
 from ._evaluation.bots import is_bot
 from ._log import logger
 from ._names import DEVELOPMENT, PRODUCTION, USER_AGENT
@@ -24,7 +32,7 @@ from ._sdk_key import SdkKey, parse_sdk_key, redact
 from ._secrets import conceal, hide_url
 from ._settings import urls
 from ._signal_handlers import let_through
-from ._types import plain_text
+from ._types import text_or_none
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -66,7 +74,8 @@ class SignaKitClient:
         max_batch_size: Events in one post, at most.
         max_queue_size: Events waiting, at most; while that many wait, new ones are refused and counted.
         max_config_size: Bytes of a config, at most, also after decompression.
-        snapshot_path: A file that keeps the last good config, for a start while the CDN is away.
+        snapshot_path: A file that keeps the last good config, for a start while the CDN is away. A link to the file
+            stays; what is not a regular file is neither read nor replaced.
         snapshot_store: Keeps it somewhere else instead: see ``signakit_flags.integration.SnapshotStore``.
         bot_detector: Says whether a User-Agent is a bot's, instead of ``signakit_flags.is_bot``.
 
@@ -153,14 +162,15 @@ class SignaKitClient:
         """Return a client that is ready at once, from a config at hand: no key, no network.
 
         Args:
-            config: The config as a dict or as JSON bytes, or the path of a JSON file.
+            config: The config as a dict or as JSON bytes, or the path of a JSON file: a regular one, or a link to one,
+                of at most 256 MiB.
             record_events: Keep events in ``recorded_events`` instead of discarding them. They are never forgotten.
             bot_detector: As for the client.
 
         Raises:
             TypeError: ``config`` is none of these, or ``bot_detector`` is not a function.
             ValueError: The config cannot be read.
-            OSError: The file cannot be read.
+            OSError: The file cannot be read, is too large, or is not a regular file, such as a FIFO or a folder.
         """
         check_function("bot_detector", bot_detector)
         if isinstance(config, Mapping):
@@ -178,8 +188,9 @@ class SignaKitClient:
         elif not isinstance(config, (str, os.PathLike)):
             raise TypeError(f"config must be a mapping, JSON bytes or a path, not {type(config).__name__}")
         else:
-            with open(config, "rb") as file:  # noqa: PTH123  # pathlib would take "" for the current folder
-                body = memoryview(file.read())
+            from ._files import read_regular  # only where it is wanted
+
+            body = memoryview(read_regular(config))
         limit = max(1, len(body))
         feed = ConfigFeed(url="", key=_NO_KEY, max_size=limit, polling_interval=0)
         feed.load_static(body)
@@ -221,9 +232,10 @@ class SignaKitClient:
         Args:
             user_id: Stable and unique; the same id always gets the same variation. Any text, the empty one included.
             attributes: Matched against audience rules; copied, one level deep. ``"$userAgent"`` takes the request's
-                User-Agent: a bot's gets ``off`` for every flag and sends no events. A ``Decimal`` or another real
-                number, an ``Enum``, a ``UUID``, a date and a lazy object are made text or a number when they are first
-                matched or sent. A value of any other type never matches, is not sent, and is logged once.
+                User-Agent: a bot's gets ``off`` for every flag and sends no events; what is not text counts as absent.
+                A ``Decimal`` or another real number, an ``Enum``, a ``UUID``, a date and a lazy object are made text or
+                a number when they are first matched or sent. A value of any other type never matches, is not sent, and
+                is logged once.
 
         Returns:
             The context; None while the client is not ready, which is logged at ERROR once.
@@ -232,9 +244,7 @@ class SignaKitClient:
             TypeError: ``user_id`` is not text, or ``attributes`` is not a mapping.
         """
         if type(user_id) is not str:
-            if not isinstance(user_id, str):
-                raise TypeError(f"user_id must be a str, not {type(user_id).__name__}")
-            user_id = plain_text(user_id)
+            user_id = plain_user_id(user_id)
         engine = self._engine
         if not process.same_process[0]:
             process.notice_fork()
@@ -250,18 +260,16 @@ class SignaKitClient:
         # A look at the type costs a quarter of asking an abstract class, and nearly everyone passes a dict.
         if type(attributes) is dict:
             own = attributes.copy()
-        elif isinstance(attributes, Mapping):
-            own = dict(attributes)
         else:
-            raise TypeError(f"attributes must be a mapping, not {type(attributes).__name__}")
+            check_attributes(attributes)
+            own = dict(attributes)
         if USER_AGENT in own:
-            user_agent = own.pop(USER_AGENT)
-            is_bot = isinstance(user_agent, str) and self._is_bot(user_agent)
+            is_bot = self._is_bot(own.pop(USER_AGENT))
         return PinnedUserContext(engine, user_id, own, is_bot)
 
-    def _is_bot(self, user_agent: str) -> bool:
+    def _is_bot(self, user_agent: object) -> bool:
         if type(user_agent) is not str:
-            user_agent = plain_text(user_agent)
+            user_agent = text_or_none(user_agent)
         if not user_agent:
             return False
         hook = _hook.active()

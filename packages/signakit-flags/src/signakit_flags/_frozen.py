@@ -1,8 +1,11 @@
 """Read-only JSON containers: one decision serves many users, so its variables must not change under any of them.
 
-``ReadOnlyDict`` is a ``dict`` and ``ReadOnlyList`` a ``list``: ``isinstance``, equality, ``json.dumps`` and every
-other reader work. Copies (``copy()``, ``copy.copy``, ``copy.deepcopy``, pickling) are plain, mutable data.
+``ReadOnlyDict`` is a ``dict`` and ``ReadOnlyList`` a ``list``: ``isinstance``, equality, ``json.dumps`` and nearly
+every other reader work. Copies (``copy()``, ``copy.copy``, ``copy.deepcopy``, pickling) are plain, mutable data.
 ``types.MappingProxyType`` was rejected: it is no ``dict``, and ``json.dumps`` and pickle refuse it.
+
+PyYAML and ``marshal`` look up the exact type, and need ``copy()``. PyYAML can be told of a type by importing it alone,
+which is not for a package that does not use it.
 """
 
 from __future__ import annotations

@@ -45,7 +45,8 @@ class Decision:
         rule_type: ``"ab-test"``, ``"multi-armed-bandit"`` or ``"targeted"`` (an unknown type is passed on as it is);
             None together with ``rule_key``.
         variables: The variation's value, else the default, of each variable the flag defines. A read-only ``dict``,
-            shared between users: changing it raises ``TypeError``; ``variables.copy()`` gives mutable data.
+            shared between users: changing it raises ``TypeError``; ``variables.copy()`` gives mutable data, which
+            PyYAML can write as well.
     """
 
     flag_key: str
@@ -183,6 +184,15 @@ def plain_text(value: object) -> str:
     if not issubclass(type(value), str):
         value = str(value)  # a stand-in, such as a lazy object of Django
     return str.__str__(value)
+
+
+def text_or_none(value: object) -> str | None:
+    """Return the characters of text as plain text, and None for anything else; never raises, whatever `value` does."""
+    try:
+        return plain_text(value) if isinstance(value, str) else None
+    except Exception as error:  # noqa: BLE001  # an object may raise when it is asked for its class
+        let_through(error)
+        return None
 
 
 def short(value: object) -> str:

@@ -13,6 +13,8 @@ from .output import CommandError
 def load(config: Path | None, sdk_key: str | None) -> LoadedConfig:
     """Read the file, or fetch with the key: the one that was given, else the environment's key, else ``signakit.json``.
 
+    The file may be a pipe, such as ``/dev/stdin``: it is read once, for a person who can stop the command.
+
     Raises:
         typer.BadParameter: Both were given, or nothing is there to take, or the key is malformed.
         CommandError: The file cannot be read, or nothing could be fetched.
@@ -24,9 +26,11 @@ def load(config: Path | None, sdk_key: str | None) -> LoadedConfig:
         from .cdn_fetch import fetch  # imports httpx, which would double the time of `signakit --help`
 
         return fetch(key)
+    from signakit_flags.integration import read_regular  # as above
+
     path = config or DEFAULT_FILE
     try:
-        return LoadedConfig(str(path), path.read_bytes())
+        return LoadedConfig(str(path), read_regular(path, or_pipe=True))
     except FileNotFoundError:
         raise typer.BadParameter(
             f"there is no {path} here, and no SIGNAKIT_SDK_KEY in the environment: give --config or --sdk-key",

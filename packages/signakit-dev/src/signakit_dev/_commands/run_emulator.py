@@ -8,6 +8,7 @@ from signakit_dev._emulator.ports import PortTakenError, RemoteNotAllowedError
 from signakit_dev._project.reading import ProjectError, read
 from signakit_dev._project.sample import ANY_KEY, SAMPLE, sdk_key_of
 from signakit_dev._serving.server import ServerOptions, run
+from signakit_flags.integration import read_regular
 
 from .output import CommandError
 from .terminal_log import told
@@ -32,7 +33,7 @@ def create_sample(path: Path) -> bool:
 def sdk_key_in(path: Path | None) -> str:
     """Return the key that the project in a file names, or one that does as well."""
     try:
-        return sdk_key_of({} if path is None else read(path.read_bytes())[0])
+        return sdk_key_of({} if path is None else read(read_regular(path))[0])
     except (OSError, ProjectError):  # `serve` tells it
         return ANY_KEY
 

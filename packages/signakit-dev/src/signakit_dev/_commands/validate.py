@@ -16,7 +16,7 @@ from .output import CommandError, command, counted, print_json, printable, show
 @command
 def validate(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="The JSON file to check.")
+        Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="The JSON file to check, or a pipe.")
     ] = DEFAULT_FILE,
     *,
     strict: Annotated[bool, typer.Option("--strict", help="Let warnings fail, too.")] = False,
@@ -28,8 +28,10 @@ def validate(
     can have meant, like two variations for one bucket; a warning is what it passes over, or what is only odd. A file
     with errors is not served by signakit dev. The exit code is 1 when there are errors.
     """
+    from signakit_flags.integration import read_regular  # would lengthen `signakit --help`
+
     try:
-        problems = check(file.read_bytes())
+        problems = check(read_regular(file, or_pipe=True))
     except OSError as error:
         raise CommandError(f"{file} cannot be read: {error.strerror}") from None
     errors = sum(problem.severity == "error" for problem in problems)

@@ -13,6 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from signakit_flags.integration import read_regular, replaceable
+
 from .._project.reading import BOM, ProjectError, read
 
 _SETTLED = 100_000_000
@@ -45,7 +47,7 @@ class ProjectFile:
 
         Raises:
             ProjectError: It is not UTF-8.
-            OSError: It cannot be read.
+            OSError: It cannot be read, or is not a regular file: a pipe can be read only once, and not be watched.
         """
         stamp = self._current_stamp()
         self._stamp = stamp
@@ -63,9 +65,9 @@ class ProjectFile:
         """Replace the file by a rename; a byte order mark, the mode and a link to the file stay.
 
         Raises:
-            OSError: It cannot be written.
+            OSError: It cannot be written, or is not a regular file.
         """
-        target = self.path.resolve()  # of a link, the file that it leads to
+        target = Path(replaceable(self.path))
         content = (BOM if self._has_bom else b"") + text.encode()
         try:
             _replace(target, content)
@@ -91,9 +93,7 @@ class ProjectFile:
         return False
 
     def _content(self) -> bytes:
-        if self.path.exists() and not self.path.is_file():
-            raise OSError(errno.EINVAL, "not a regular file")  # reading a pipe would wait until it is written to
-        return self.path.read_bytes()
+        return read_regular(self.path)
 
 
 def _replace(target: Path, content: bytes) -> None:

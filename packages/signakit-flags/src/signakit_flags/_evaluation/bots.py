@@ -197,7 +197,7 @@ def is_bot(user_agent: str) -> bool:
 
     Returns:
         True for a bot. Where the package's list cannot be read (a frozen application without its data), our own marks
-        decide alone and a warning is logged once.
+        decide alone and find fewer, which is logged once at WARNING. PyInstaller brings the list, by a hook of ours.
     """
     if len(user_agent) > _KEPT_LENGTH:
         return _detector()(user_agent[:_LOOKED_AT])
@@ -284,7 +284,11 @@ def _names() -> dict[str, list[tuple[str, bool]]]:
     try:
         entries = _read()
     except (ImportError, OSError, ValueError) as error:
-        logging.getLogger("signakit_flags").warning("bots are detected without the list of known crawlers: %s", error)
+        logging.getLogger("signakit_flags").warning(
+            "bots are detected without the list of known crawlers, so fewer are found: %s; a frozen application has to"
+            " contain the package crawler-user-agents with its data",
+            error,
+        )
         return found
     for pattern, imitates in entries:
         for literal in _literals(pattern):

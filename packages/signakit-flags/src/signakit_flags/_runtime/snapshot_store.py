@@ -4,8 +4,8 @@ What is kept is a line of JSON (whose config, its ETag, when it was saved, lengt
 config as it came. So a store that an application brings (``integration.SnapshotStore``) moves bytes and nothing else:
 what is cut short, damaged or another key's is found out here.
 
-A file is replaced by an atomic rename, so a reader sees one whole file or the other. It is not written where the folder
-is read-only; that is said once.
+A file is replaced by an atomic rename, so a reader sees one whole file or the other; a link to it stays. It is not
+written where the folder is read-only, and what is not a regular file is neither read nor replaced; each is said once.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from .._files import read_regular, replaceable
 from .._log import logger
 from .._signal_handlers import let_through
 
@@ -151,20 +152,20 @@ class _File:
 
     def load(self) -> bytes | None:
         try:
-            with self._path.open("rb") as file:
-                return file.read(self._max_size + 1)
+            return read_regular(self._path, self._max_size)
         except FileNotFoundError:
             return None
 
     def save(self, data: bytes) -> None:
         view = memoryview(data)
         del data  # it names its key, which the repr() of bytes shows, and that of a memoryview does not
+        target = Path(replaceable(self._path))
         # A name of its own for each writer: two processes that save at once must not share a half-written file.
-        descriptor, name = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.")
+        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(view)
-            Path(name).replace(self._path)
+            Path(name).replace(target)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise

@@ -28,6 +28,7 @@ server starts: ``await client.on_ready(...)``, or ``client.load()`` in sync code
 Nothing here imports a framework, or asyncio.
 """
 
+from .._files import read_regular, replaceable
 from .._running_loop import loop_is_running
 from .._runtime.snapshot_store import SnapshotStore
 from .._secrets import conceal, shown_url
@@ -77,5 +78,7 @@ __all__ = [
     "new_visitor_id",
     "parse_attribute",
     "parse_options",
+    "read_regular",
+    "replaceable",
     "shown_url",
 ]

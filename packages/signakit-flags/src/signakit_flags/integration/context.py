@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from .. import Explanation, SignaKitUserContext, _hook, is_bot
 from .._hook import hooks
 from .._names import USER_AGENT
-from .._types import Step
+from .._types import Step, text_or_none
 from .._user_context import check_event, check_key
 from .._values import plain_attributes
 from .identity import IdentityNotAwaited, RequestUser, no_user, request_user
@@ -191,8 +191,8 @@ class LazyUserContext(SignaKitUserContext):
         return _hook.Subject(self, user.user_id, self.attributes, is_bot=self._is_bot_by_name())
 
     def _is_bot_by_name(self) -> bool:
-        user_agent = self._user().attributes.get(USER_AGENT)
-        if not isinstance(user_agent, str):
+        user_agent = text_or_none(self._user().attributes.get(USER_AGENT))
+        if user_agent is None:
             return False
         hook = _hook.active()
         return not (hook is not None and hook.drives_tests(user_agent)) and is_bot(user_agent)

@@ -14,15 +14,17 @@ first question, and keeps the answer.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
+from .._arguments import check_attributes, plain_user_id
 from .._names import USER_AGENT
 from .._running_loop import loop_is_running
 from .visitor import is_visitor_id, new_visitor_id
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from .._types import Attributes
 
     # A circle of types alone: a Protocol would restate the whole class.
@@ -50,10 +52,9 @@ class Identity:
 
     def __post_init__(self) -> None:
         # At once, where the traceback still names the code that is wrong: a primary key is the usual mistake.
-        if not isinstance(self.user_id, str):
-            raise TypeError(f"user_id must be a str, not {type(self.user_id).__name__}")
-        if not isinstance(self.attributes, Mapping):
-            raise TypeError(f"attributes must be a mapping, not {type(self.attributes).__name__}")
+        if type(self.user_id) is not str:
+            plain_user_id(self.user_id)
+        check_attributes(self.attributes)
 
 
 class IdentityResolver(Protocol[_RequestT_contra]):

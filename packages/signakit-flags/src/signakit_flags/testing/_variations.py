@@ -6,6 +6,8 @@ import difflib
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from .._files import read_regular
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -39,7 +41,7 @@ def _flags(path: Path, _changed: int) -> dict[str, Flag]:
     from .._evaluation.config import decode_config  # msgspec, only where it is asked
     from .._evaluation.ruleset import compile_ruleset
 
-    return compile_ruleset(decode_config(path.read_bytes())).flags
+    return compile_ruleset(decode_config(read_regular(path))).flags
 
 
 def _of_allocation(allocation: Allocation) -> list[str]:

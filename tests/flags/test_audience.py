@@ -98,6 +98,7 @@ EQUAL: list[tuple[Any, Any]] = [
     (UserString("pro"), "pro"),
     ([Decimal(1), Plan.PRO], [1, "pro"]),
     ({"k": Decimal(1)}, {"k": 1}),
+    ({"b": 1, "a": [2]}, {"a": [2], "b": 1}),
 ]
 
 DIFFERENT: list[tuple[Any, Any]] = [
@@ -146,6 +147,25 @@ DIFFERENT: list[tuple[Any, Any]] = [
     ([object()], ["a"]),
     ({1: 1}, {"1": 1}),
 ]
+
+
+# As text one behind the other they would be the same.
+ALIKE: list[tuple[Any, Any]] = [
+    ({"a": 1, "b": 2}, {"a#1b": 2}),
+    (["#1"], [1]),
+    (["True"], [True]),
+    ([1, "a8:cdefghij"], [17, "a", "cdefghij"]),
+    (["a", "b"], ["a1:b"]),
+    ([[], []], [[[]]]),
+    ([10], [0.0625]),
+]
+
+
+@pytest.mark.parametrize(("left", "right"), ALIKE)
+def test_keys_of_different_values_differ(left: Any, right: Any) -> None:
+    assert json_key(left) != json_key(right)
+    assert not matches(left, "equals", right)
+    assert not matches(right, "in", [left])
 
 
 @pytest.mark.parametrize(("actual", "value"), EQUAL)
@@ -301,6 +321,25 @@ def test_a_list_that_holds_itself_is_compared_without_end_nor_error(operator: st
 def test_a_list_that_holds_itself_equals_no_list_of_the_config_but_contains_its_text() -> None:
     assert not matches(self_containing(), "equals", ["a", ["a", ["a", 1]]])
     assert matches(self_containing(), "contains", "a")
+
+
+class Counted(list[Any]):
+    """A list that counts how many of its items were asked for."""
+
+    asked = 0
+
+    def __iter__(self) -> Any:
+        for item in super().__iter__():
+            self.asked += 1
+            yield item
+
+
+def test_no_more_of_an_attribute_is_looked_at_than_could_equal_what_is_asked_for() -> None:
+    items = Counted([1] * 100_000)
+    assert not matches(items, "equals", [1] * 10)
+    assert not matches(items, "in", [[1] * 10, 5])
+    assert items.asked <= 40
+    assert json_key_within(self_containing(), 1_000_000) is None
 
 
 def test_a_deeply_nested_attribute_is_compared_no_deeper_than_the_value_of_the_condition() -> None:

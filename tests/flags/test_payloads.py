@@ -131,6 +131,7 @@ class Level(IntEnum):
 @pytest.fixture(autouse=True)
 def _no_attribute_was_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_values, "_warnings", Warnings())
+    monkeypatch.setattr(payloads, "_usual_names", set())
 
 
 def exposure(
@@ -234,6 +235,27 @@ def test_what_is_just_short_enough_is_not_cut() -> None:
 
 def test_names_and_text_of_attributes_are_cut_by_code_points() -> None:
     assert sent(**{SMILE * 101: SMILE * 1001}) == {SMILE * 100: SMILE * 1000}
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [
+        ({"a": "x" * 1001}, {"a": "x" * 1000}),
+        ({"n" * 101: "x"}, {"n" * 100: "x"}),
+        ({"a": 10**400}, {"a": None}),
+        ({"a": -(10**400)}, {"a": None}),
+        ({"a": "x" * 1000, "n" * 100: 2**1022}, {"a": "x" * 1000, "n" * 100: 2**1022}),
+    ],
+)
+def test_one_attribute_that_is_too_long_is_cut_alone(attributes: dict[str, Any], expected: dict[str, Any]) -> None:
+    for _ in range(2):
+        assert cut({**attributes, "plan": "pro"}) == {**expected, "plan": "pro"}
+
+
+def test_names_that_are_looked_at_once_do_not_fill_the_memory() -> None:
+    for number in range(3_000):
+        assert cut({f"a{number}": 1, "n" * 101: 1}) == {f"a{number}": 1, "n" * 100: 1}
+    assert len(payloads._usual_names) == 1_000
 
 
 def test_lists_are_cut_to_a_hundred_items_each_cut_to_a_thousand() -> None:

@@ -845,3 +845,14 @@ def test_an_attribute_of_an_unsupported_type_never_matches(make: Callable[[], An
 @pytest.mark.parametrize("make", [Agreeable, Undecided, Hostile])
 def test_an_attribute_of_an_unsupported_type_is_not_equal_to_one_text(make: Callable[[], Any]) -> None:
     assert context(offline(), plan=make()).variation("pro", "no decision") == "off"
+
+
+def test_a_long_user_id_is_cut_in_every_event_and_hashed_whole() -> None:
+    client = offline(*FLAGS)
+    first, second = ("u" * 300 + end for end in "ab")
+    for user_id in (first, second):
+        made = client.create_user_context(user_id)
+        assert made is not None
+        made.decide("exp")
+        made.track("event")
+    assert [event["userId"] for event in client.recorded_events] == ["u" * 256] * 4

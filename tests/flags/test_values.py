@@ -238,6 +238,34 @@ def test_a_lazy_container_is_what_it_resolves_to() -> None:
     assert plain(SimpleLazyObject(lambda: ["a"])) == ["a"]
 
 
+class Number:
+    """Passes for a number, and knows no other way to what it stands for than to be made one."""
+
+    def __init__(self, value: float) -> None:
+        self._value = value
+
+    @property
+    def __class__(self) -> Any:  # type: ignore[override]  # on purpose
+        return type(self._value)
+
+    def __int__(self) -> int:
+        return int(self._value)
+
+    def __float__(self) -> float:
+        return float(self._value)
+
+
+@pytest.mark.parametrize("number", [3, 1.5])
+def test_a_lazy_number_of_an_unknown_library_is_a_number(number: float) -> None:
+    assert same(plain(Number(number)), number)
+
+
+def test_a_lazy_bool_of_an_unknown_library_has_no_form() -> None:
+    """Only its truth could be asked for, which every object has, and to be made a number is to lose its type."""
+    with pytest.raises(NoFormError):
+        plain(Number(False))  # what it stands for
+
+
 # --- the value of an event -------------------------------------------------------------------------------------------
 
 

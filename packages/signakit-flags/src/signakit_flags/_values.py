@@ -147,7 +147,7 @@ def _behind(value: Any, kind: Any) -> Any:
         if hasattr(own, name):
             return getattr(value, name)
     for scalar in (str, int, float):
-        if issubclass(kind, scalar):
+        if issubclass(kind, scalar) and kind is not bool:  # every object has a truth: its own, not what it stands for
             return scalar(value)
     return value
 
@@ -211,4 +211,4 @@ def _named(value: Any) -> str | None:
 
 def _is(value: Any, module: str, name: str) -> bool:
     kind = getattr(sys.modules.get(module), name, None)
-    return isinstance(kind, type) and isinstance(value, kind)
+    return isinstance(kind, type) and issubclass(type(value), kind)  # what it is, not what it passes for

@@ -381,9 +381,14 @@ def folder(path: Path) -> None:
     path.mkdir()
 
 
+def fifo(path: Path) -> None:
+    os.mkfifo(path)
+
+
 UNUSABLE = [
     ("SSL_CERT_FILE", missing, f"the file does not exist. {FILE}"),
     ("SSL_CERT_FILE", folder, f"it is a folder. {FILE}"),
+    ("SSL_CERT_FILE", fifo, f"it is a FIFO and not a regular file. {FILE}"),
     ("SSL_CERT_FILE", empty, f"it has no certificate that can be read. {FILE}"),
     ("SSL_CERT_FILE", text, f"it has no certificate that can be read. {FILE}"),
     ("SSL_CERT_FILE", cut_short, f"it has no certificate that can be read. {FILE}"),

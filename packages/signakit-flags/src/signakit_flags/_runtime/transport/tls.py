@@ -15,6 +15,7 @@ from contextlib import suppress
 from contextvars import Context
 from typing import TYPE_CHECKING
 
+from ..._files import open_regular
 from .. import process
 from .variables import VariableError, shown_path
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import ssl
 
 _KEY_LOG = "SSLKEYLOGFILE"
+_CERTIFICATES = "a PEM file of certificates"
 
 
 class TlsContext:
@@ -107,6 +109,12 @@ class TlsContext:
         if self._folder is not None and not any(map(os.path.isdir, self._folder.split(os.pathsep))):
             # OpenSSL takes any path, and finds no certificate in it later.
             raise VariableError(_unusable(source, "it is not a folder", "a folder of certificates"))
+        if file is not None:
+            try:
+                # OpenSSL would wait for a writer to a FIFO, with the lock that every fork needs.
+                open_regular(file).close()
+            except OSError as wrong:
+                raise VariableError(_unusable(source, _why(file, wrong), _CERTIFICATES)) from wrong
         try:
             return ssl.create_default_context(cafile=file, capath=self._folder)
         except (OSError, ValueError) as error:
@@ -114,7 +122,7 @@ class TlsContext:
             try:
                 ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file, self._folder)
             except (OSError, ValueError) as wrong:
-                raise VariableError(_unusable(source, _why(file, wrong), "a PEM file of certificates")) from wrong
+                raise VariableError(_unusable(source, _why(file, wrong), _CERTIFICATES)) from wrong
             path = os.environ.get(_KEY_LOG)
             if path is None:
                 raise
@@ -137,4 +145,5 @@ def _why(path: str | None, error: Exception) -> str:
             return "it is a folder"
     if isinstance(error, ssl.SSLError):
         return "it has no certificate that can be read"
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+    why = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return f"it {why}" if why.startswith("is ") else why  # of `_files`

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from signakit_flags import Decision, SignaKitClient
-from signakit_flags._evaluation.config import ConfigError, decode_config
+from signakit_flags._evaluation.config import decode_config
+from signakit_flags._evaluation.problems import ConfigError
 from signakit_flags._evaluation.ruleset import compile_ruleset
 from support.configs import audience, condition, config, flag, rule, whole
 
@@ -22,7 +23,7 @@ def encode(data: Any) -> bytes:
 def load(*flags: Any, **fields: Any) -> tuple[list[str], list[str]]:
     """Return the keys of the flags that load, and the problems."""
     ruleset = compile_ruleset(decode_config(encode(config(*flags, **fields))))
-    return list(ruleset.flags), ruleset.problems
+    return list(ruleset.flags), ruleset.problems.lines
 
 
 def decide(flag_data: Any, user_id: str = "u", **attributes: Any) -> Decision | None:
@@ -92,19 +93,40 @@ def test_a_leading_byte_order_mark_is_stripped() -> None:
     assert [item.key for item in decode_config(b"\xef\xbb\xbf" + encode(config(GOOD))).flags] == ["good"]
 
 
-@pytest.mark.parametrize("at", ["flags", "unread", "flag", "malformed flag"])
-@pytest.mark.parametrize("brackets", [(b"[", b"]"), (b'{"a":', b"}")])
-def test_endless_nesting_is_refused_and_overflows_nothing(at: str, brackets: tuple[bytes, bytes]) -> None:
-    opening, closing = brackets
-    deep = opening * 100_000 + b"1" + closing * 100_000
-    body = {
-        "flags": b'{"flags": %s}' % deep,
-        "unread": b'{"flags": [], "unread": %s}' % deep,
-        "flag": b'{"flags": [{"key": "k", "salt": "s", "allocation": {"ranges": []}, "unread": %s}]}' % deep,
-        "malformed flag": b'{"flags": [{"key": 1}, {"key": "k", "unread": %s}]}' % deep,
+DEEP = pytest.mark.parametrize("levels", [500, 2_000, 10_000])
+BRACKETS = pytest.mark.parametrize("brackets", [(b"[", b"]"), (b'{"a":', b"}")], ids=["lists", "objects"])
+
+
+@DEEP
+@BRACKETS
+@pytest.mark.parametrize("good", [1, 300], ids=["small", "large"])
+@pytest.mark.parametrize("at", ["instead of a flag", "value", "unread in a flag", "salt", "unread", "version"])
+def test_nesting_costs_its_flag_where_it_is_used_and_nothing_where_it_is_not(
+    at: str, good: int, brackets: tuple[bytes, bytes], levels: int
+) -> None:
+    """As many levels as the interpreter's recursion allows, and more: the outcome is the same."""
+    deep = brackets[0] * levels + b"1" + brackets[1] * levels
+    template = {
+        "instead of a flag": b'{"flags": [DEEP, GOOD]}',
+        "value": b'{"flags": [{"key": "k", "salt": "s", "allocation": {"ranges": []}, "variables": '
+        b'[{"key": "v", "defaultValue": DEEP}]}, GOOD]}',
+        "unread in a flag": b'{"flags": [{"key": "k", "salt": "s", "allocation": {"ranges": []}, "no": DEEP}, GOOD]}',
+        "salt": b'{"flags": [{"key": "k", "salt": DEEP}, GOOD]}',
+        "unread": b'{"flags": [GOOD], "no": DEEP}',
+        "version": b'{"flags": [GOOD], "version": DEEP}',
     }[at]
+    flags = b", ".join(encode(flag(f"g{number}", rule(), allocation=whole("on"))) for number in range(good))
+    ruleset = compile_ruleset(decode_config(template.replace(b"GOOD", flags).replace(b"DEEP", deep)))
+    skipped = {"instead of a flag": "flag number 0", "value": "flag 'k'", "salt": "flag 'k'"}.get(at)
+    assert list(ruleset.flags) == ["k"] * (at == "unread in a flag") + [f"g{number}" for number in range(good)]
+    assert [line.split(" skipped")[0] for line in ruleset.problems.lines] == ([skipped] if skipped else [])
+
+
+@pytest.mark.parametrize("opening", [b"[", b'{"a":', b'{"flags":['])
+@pytest.mark.parametrize("start", [b'{"flags": ', b'{"flags": [', b'{"no": '])
+def test_nesting_without_an_end_is_refused_and_overflows_nothing(start: bytes, opening: bytes) -> None:
     with pytest.raises(ConfigError):
-        decode_config(body)
+        decode_config(start + opening * 100_000)
 
 
 @pytest.mark.parametrize(

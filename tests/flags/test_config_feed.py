@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signakit_flags import OnReadyResult, parse_sdk_key
-from signakit_flags._evaluation import ruleset
-from signakit_flags._evaluation.config import ConfigError
+from signakit_flags._evaluation import selection
+from signakit_flags._evaluation.problems import ConfigError
+from signakit_flags._evaluation.slices import finish
 from signakit_flags._runtime.config_feed import MAX_PROBLEMS, ConfigFeed, Ticket, poll
 from signakit_flags._runtime.flow import Answer, Failure, Request, Response, Send, Sleep
 from signakit_flags._runtime.snapshot_store import FileStore
@@ -56,6 +57,7 @@ def ask(feed: ConfigFeed, *, fresh: bool = False) -> Waiting:
 
 
 def begin(feed: ConfigFeed, *, after: float = 0.0) -> tuple[Request, object]:
+    finish(feed.load_stored())
     begun = feed.begin(time.monotonic() + after)
     assert begun is not None
     return begun
@@ -64,7 +66,7 @@ def begin(feed: ConfigFeed, *, after: float = 0.0) -> tuple[Request, object]:
 def fetch(feed: ConfigFeed, answer: Answer) -> OnReadyResult:
     ticket = ask(feed)
     _request, identity = begin(feed)
-    feed.receive(identity, answer)
+    finish(feed.receive(identity, answer))
     assert ticket.resolved == 1
     assert ticket.result is not None
     return ticket.result
@@ -131,7 +133,7 @@ FAILURES: list[tuple[Answer, str]] = [
     (ok(b"", '"2"'), "config is not valid JSON"),
     (ok([], '"2"'), "config is not an object with a list of flags"),
     (ok({"flags": None}, '"2"'), "config is not an object with a list of flags"),
-    (ok(b'{"flags":' + b"[" * (LIMIT - 100), '"2"'), "nested too deeply"),
+    (ok(b'{"flags":' + b"[" * (LIMIT - 100), '"2"'), "config is not valid JSON"),
     (ok(b" " * LIMIT + json.dumps(CONFIG).encode(), '"2"'), f"config is larger than {LIMIT} bytes"),
 ]
 
@@ -203,7 +205,7 @@ def test_callers_at_the_same_time_share_one_fetch() -> None:
     late = [ask(feed) for _ in range(2)]
     assert feed.begin(time.monotonic()) is None
     assert feed.wait(time.monotonic()) is None
-    feed.receive(identity, ok())
+    finish(feed.receive(identity, ok()))
     assert [ticket.result for ticket in early + late] == [OnReadyResult(success=True)] * 5
     assert not feed.wanted
 
@@ -213,11 +215,11 @@ def test_who_wants_a_fresh_one_waits_for_the_next_fetch() -> None:
     first = ask(feed)
     _request, identity = begin(feed)
     fresh = ask(feed, fresh=True)
-    feed.receive(identity, Response(500))
+    finish(feed.receive(identity, Response(500)))
     assert (first.resolved, fresh.resolved) == (1, 0)
     assert feed.wait(time.monotonic()) == 0.0
     _request, identity = begin(feed)
-    feed.receive(identity, ok())
+    finish(feed.receive(identity, ok()))
     assert (first.resolved, fresh.resolved) == (1, 1)
     assert fresh.result == OnReadyResult(success=True)
 
@@ -226,7 +228,7 @@ def test_who_wants_a_fresh_one_shares_a_fetch_that_has_not_begun() -> None:
     feed = new_feed()
     tickets = [ask(feed), ask(feed, fresh=True)]
     _request, identity = begin(feed)
-    feed.receive(identity, ok())
+    finish(feed.receive(identity, ok()))
     assert [ticket.resolved for ticket in tickets] == [1, 1]
 
 
@@ -239,12 +241,12 @@ def test_an_interrupted_fetch_is_made_again_for_those_who_wait() -> None:
     assert feed.wanted
     assert feed.wait(time.monotonic()) == 0.0
     _request, identity = begin(feed)
-    feed.receive(stale, ok(config(version=99)))
+    finish(feed.receive(stale, ok(config(version=99))))
     assert feed.snapshot is None
     assert (first.resolved, second.resolved) == (0, 0)
-    feed.receive(identity, ok())
+    finish(feed.receive(identity, ok()))
     assert (first.resolved, second.resolved, version(feed)) == (1, 1, 1)
-    feed.receive(identity, ok(config(version=99)))
+    finish(feed.receive(identity, ok(config(version=99))))
     assert version(feed) == 1
 
 
@@ -257,7 +259,7 @@ def test_closing_tells_everyone_who_waits_and_ends_fetching() -> None:
     late = ask(feed)
     closed = OnReadyResult(success=False, reason="the client is closed")
     assert [ticket.result for ticket in (flying, waiting, late)] == [closed] * 3
-    feed.receive(identity, ok())
+    finish(feed.receive(identity, ok()))
     assert feed.snapshot is None
     assert feed.begin(time.monotonic() + 1e6) is None
     assert not feed.polls
@@ -273,7 +275,7 @@ def test_after_a_fork_the_config_stays_and_nobody_waits() -> None:
     feed.forget_after_fork()
     assert version(feed) == 1
     assert not feed.wanted
-    feed.receive(identity, ok(config(version=2)))
+    finish(feed.receive(identity, ok(config(version=2))))
     assert (version(feed), ticket.resolved) == (1, 0)
     request, _identity = begin(feed)  # due at once
     assert request.headers["If-None-Match"] == '"1"'
@@ -307,7 +309,7 @@ def test_a_poll_begins_when_it_is_due_and_not_before() -> None:
     assert feed.begin(time.monotonic() + 26) is None
     request, identity = begin(feed, after=34)
     assert request.headers["If-None-Match"] == '"1"'
-    feed.receive(identity, Response(304))
+    finish(feed.receive(identity, Response(304)))
     assert feed.begin(time.monotonic() + 26) is None
 
 
@@ -321,7 +323,7 @@ def test_a_first_fetch_that_failed_is_tried_again_with_growing_waits(interval: f
         assert wait is not None
         bounds.append(wait)
         _request, identity = begin(feed, after=wait + 0.1)
-        feed.receive(identity, Failure("x"))
+        finish(feed.receive(identity, Failure("x")))
     assert all(0.2 * 2**n < wait <= 0.5 * 2**n for n, wait in enumerate(bounds))
 
 
@@ -476,7 +478,7 @@ def test_a_config_that_cannot_be_compiled_leaves_the_old_one_and_says_why_with_a
         raise LookupError("not foreseen")
 
     with monkeypatch.context() as patch:
-        patch.setattr(ruleset, "_check", fail)
+        patch.setattr(selection, "_check", fail)
         result = fetch(feed, ok(config(flag("f"), version=2), '"2"'))
     reason = "the config cannot be compiled: LookupError('not foreseen')"
     assert result == OnReadyResult(success=False, reason=f"{reason}; serving the config fetched before")
@@ -525,7 +527,7 @@ def test_the_time_of_a_fetch_is_that_from_its_beginning(
     begun = feed.begin(now)
     assert begun is not None
     monkeypatch.setattr(time, "monotonic", lambda: now + 1.5)
-    feed.receive(begun[1], Failure("x"))
+    finish(feed.receive(begun[1], Failure("x")))
     assert "after 1500 ms" in messages(caplog)[0]
 
 
@@ -569,7 +571,7 @@ def test_the_etag_of_a_stored_config_may_save_the_download(store: FileStore) -> 
     ticket = ask(feed)
     request, identity = begin(feed)
     assert request.headers["If-None-Match"] == '"s"'
-    feed.receive(identity, Response(304))
+    finish(feed.receive(identity, Response(304)))
     assert ticket.result == OnReadyResult(success=True)
     assert feed.snapshot is not None
     assert feed.snapshot.source == "cdn"

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from signakit_flags import Decision, SignaKitClient, SignaKitUserContext, parse_sdk_key
 from signakit_flags._evaluation.audience import OPERATORS, compile_condition, json_key, json_key_within
-from signakit_flags._evaluation.config import Condition, ConfigError, decode_config
+from signakit_flags._evaluation.config import Condition, decode_config
+from signakit_flags._evaluation.problems import ConfigError
 from signakit_flags._evaluation.ruleset import compile_ruleset
 from signakit_flags._runtime.backoff import LONGEST_RETRY_AFTER, parse_retry_after
 from support.configs import config, flag, ranges, rule

@@ -343,7 +343,7 @@ def test_a_ruleset_keeps_the_order_of_the_config_and_knows_what_is_archived() ->
     assert subject.flag("nope") is None
     assert subject.archived == {"z"}
     assert subject.version == 9
-    assert subject.problems == []
+    assert subject.problems.lines == []
 
 
 def test_users_spread_over_the_variations_as_allocated() -> None:

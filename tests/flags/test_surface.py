@@ -120,7 +120,7 @@ def parameters(function: Callable[..., Any]) -> dict[str, Any]:
                 "*timeout": 10.0,
                 "*max_batch_size": 100,
                 "*max_queue_size": 10_000,
-                "*max_config_size": 32 * 1024 * 1024,
+                "*max_config_size": 16 * 1024 * 1024,
                 "*snapshot_path": None,
                 "*snapshot_store": None,
                 "*bot_detector": None,

@@ -97,7 +97,7 @@ class SignaKitClient:
         timeout: float = 10.0,
         max_batch_size: int = 100,
         max_queue_size: int = 10_000,
-        max_config_size: int = 32 * 1024 * 1024,
+        max_config_size: int = 16 * 1024 * 1024,
         snapshot_path: str | os.PathLike[str] | None = None,
         snapshot_store: SnapshotStore | None = None,
         bot_detector: Callable[[str], bool] | None = None,

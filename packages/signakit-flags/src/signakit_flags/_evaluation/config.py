@@ -2,26 +2,30 @@
 
 One flag of a wrong shape is left out and named in ``problems``; the rest load. What is no JSON, no object, or has no
 list of flags is refused whole. Fields that evaluation never needs (``id``, ``generatedAt``...) are not looked at.
+
+A config is untrusted and may have ``max_config_size`` bytes, so it is decoded in slices, see ``slices``. One call of
+the decoder is a slice at most: a small config, one flag, or the search for the flags of a config.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+
+from .problems import ConfigError, NotJsonError, Problems, shown
+from .slices import SLICE, Budget
+from .splitting import SplitError, Splitter, trimmed
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable
+
+    from .slices import Slices, T
 
 _BOM = b"\xef\xbb\xbf"
 
 NO_VALUE: Final = object()
 """The value of a condition that has none; such a condition never matches (PROTOCOL section 8)."""
-
-
-class ConfigError(ValueError):
-    """The config cannot be read at all; the message says why."""
-
-
-class NotJsonError(ConfigError):
-    """What should be a config is not JSON."""
 
 
 class Range(msgspec.Struct, frozen=True, gc=False):
@@ -111,6 +115,10 @@ class _LooseDocument(msgspec.Struct):
     version: msgspec.Raw = _NO_RAW
 
 
+class _Around(msgspec.Struct):
+    version: msgspec.Raw = _NO_RAW
+
+
 class _Named(msgspec.Struct):
     key: str
 
@@ -121,64 +129,226 @@ class Config(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         flags: The flags that could be read, in the order of the config.
         version: The config's version when it is an integer, else None.
-        problems: One line for each flag that was left out.
+        problems: What was left out.
     """
 
     flags: list[Flag]
     version: int | None
-    problems: list[str]
+    problems: Problems
 
 
 _decode_document = msgspec.json.Decoder(_Document).decode
 _decode_loosely = msgspec.json.Decoder(_LooseDocument).decode
+_decode_around = msgspec.json.Decoder(_Around).decode
 _decode_flag = msgspec.json.Decoder(Flag).decode
 _decode_integer = msgspec.json.Decoder(int).decode
 _decode_name = msgspec.json.Decoder(_Named).decode
 
+_MAX_COMMAS = 200_000
+_BYTES_A_COMMA = 12
+"""A config with more commas than both bounds is split by ``Splitter``. Ordinary ones have one in 20 bytes."""
+
+_BAD = 100
+"""What a flag that cannot be used costs beside its bytes, in bytes: an exception and a line."""
+
+MAX_CONTAINERS = 50_000
+"""Lists, and objects beside the entries of allowlists, that any flag of more than one slice may have."""
+
+_CONTAINERS = 10_000
+_BYTES_A_CONTAINER = 16
+"""A large flag may have so many for a start, and one more in so many bytes. Ordinary ones have one in 33."""
+
+MAX_FIELDS = 100_000
+"""Fields beside those of allowlists, in the same flag: each is a name that is kept."""
+
+_BYTES_AN_ITEM = 5
+"""Bytes of an item of a large flag, at least, with its comma: 200,000 different numbers take more than six each."""
+
+_DIGITS_AS_ZERO = bytes.maketrans(b"123456789", b"0" * 9)
+_LONG_NUMBER = b"0" * 200
+_MAX_LONG_NUMBERS = 1_000
+"""Numbers of 200 digits, in a large flag. Making a number takes a time that grows with the square of its digits."""
+
+
+class Decoding:
+    """The decoding of one config, in slices.
+
+    Attributes:
+        version: After the last group: the config's version when it is an integer, else None.
+        problems: What was left out so far.
+        large: Flags that are larger than a slice.
+    """
+
+    def __init__(self, data: bytes | memoryview) -> None:
+        body = memoryview(data)
+        self._body = body[len(_BOM) :] if body[: len(_BOM)] == _BOM else body
+        self.version: int | None = None
+        self.problems: Problems = Problems()
+        self.large: list[Flag] = []
+        self._budget = Budget()
+
+    def groups(self) -> Generator[list[Flag], None, None]:
+        """Give the flags in groups, each of them the flags of one slice, in the order of the config.
+
+        Raises:
+            NotJsonError: The body is not JSON; a lone surrogate in it is enough.
+            ConfigError: It is not an object, its ``flags`` is not a list, or too many flags cannot be used.
+        """
+        try:
+            if len(self._body) > SLICE or not (yield from self._at_once()):
+                yield from self._one_by_one()
+        except RecursionError as error:  # the calling code is near the limit itself
+            raise ConfigError("config is nested too deeply") from error
+        except (msgspec.DecodeError, UnicodeDecodeError, SplitError) as error:
+            raise NotJsonError(f"config is not valid JSON: {error}") from error
+
+    def _at_once(self) -> Generator[list[Flag], None, bool]:
+        try:
+            document = _decode_document(self._body)
+        except (msgspec.ValidationError, RecursionError):
+            return False  # some flag is of a wrong shape, or the whole is
+        self.version = _version(document.version)
+        yield document.flags
+        return True
+
+    def _one_by_one(self) -> Generator[list[Flag], None, None]:
+        raws = self._raws()
+        yield []
+        if raws is not None:
+            yield from self._flags(raws)
+            return
+        splitter = Splitter(self._body, self._budget)
+        yield from self._flags(splitter.items())
+        around = _decode_around(splitter.around)
+        if splitter.found != 1:
+            raise ConfigError(f"config is not an object with a list of flags: it has {splitter.found} of them")
+        self.version = _version(around.version)
+
+    def _raws(self) -> list[msgspec.Raw] | None:
+        """Find the flags; None where the decoder would take too long or does not get deep enough."""
+        body = self._body
+        # In pieces: a memoryview cannot count, and a copy of the whole takes memory.
+        commas = sum(bytes(body[start : start + SLICE]).count(b",") for start in range(0, len(body), SLICE))
+        if commas > max(_MAX_COMMAS, len(body) // _BYTES_A_COMMA):
+            return None
+        try:
+            document = _decode_loosely(body)
+        except msgspec.ValidationError as error:
+            raise ConfigError(f"config is not an object with a list of flags: {error}") from error
+        except RecursionError:
+            return None
+        self.version = _version(document.version)
+        return document.flags
+
+    def _flags(self, items: Iterable[msgspec.Raw | memoryview | None]) -> Generator[list[Flag], None, None]:
+        """Decode each item of the list of flags; an item that is None is a pause."""
+        group: list[Flag] = []
+        index = -1
+        for item in items:
+            if item is None:
+                yield group
+                group = []
+                continue
+            index += 1
+            size = memoryview(item).nbytes
+            flag: Flag | None
+            if size > SLICE:
+                yield group
+                group = []
+                flag = yield from self._large_flag(item, index)
+            else:
+                try:
+                    flag = _decode_flag(item)
+                except (msgspec.ValidationError, RecursionError) as error:
+                    flag = yield from self._second_look(item, index, error)
+                    size += _BAD
+            if flag is not None:
+                group.append(flag)
+            if self._budget.spend(size):
+                yield group
+                group = []
+        yield group
+
+    def _large_flag(self, item: msgspec.Raw | memoryview, index: int) -> Generator[list[Flag], None, Flag | None]:
+        reason = _too_dense(item)
+        yield []
+        if reason is not None:
+            name = yield from self._name(item, index)
+            self.problems.skip(name, reason)
+            return None
+        flag: Flag | None
+        try:
+            flag = _decode_flag(item)
+        except (msgspec.ValidationError, RecursionError) as error:
+            flag = yield from self._second_look(item, index, error)
+        if flag is not None:
+            self.large.append(flag)
+        return flag
+
+    def _second_look(
+        self, item: msgspec.Raw | memoryview, index: int, error: Exception
+    ) -> Generator[list[Flag], None, Flag | None]:
+        """Return a flag that was nested too deeply for the decoder, without what is; name one of a wrong shape."""
+        if isinstance(error, RecursionError):
+            text = yield from _without_flags(trimmed(memoryview(item), self._budget))
+            try:
+                return _decode_flag(text)
+            except msgspec.ValidationError as wrong:
+                item, error = msgspec.Raw(text), wrong
+        name = yield from self._name(item, index)
+        self.problems.skip(name, error)
+        return None
+
+    def _name(self, item: msgspec.Raw | memoryview, index: int) -> Generator[list[Flag], None, str]:
+        """Return how a flag that cannot be used is named. It need not be JSON as yet, and is decoded to its end."""
+        try:
+            try:
+                named = _decode_name(item)
+            except RecursionError:
+                named = _decode_name((yield from _without_flags(trimmed(memoryview(item), self._budget))))
+        except msgspec.ValidationError:
+            return f"number {index}"
+        return shown(named.key)
+
 
 def decode_config(data: bytes | memoryview) -> Config:
-    """Decode the body of a config response.
+    """Decode the body of a config response, all of it at once.
 
     Raises:
         NotJsonError: The body is not JSON; a lone surrogate in it is enough.
-        ConfigError: It is not an object, its ``flags`` is not a list, or it is nested too deeply.
+        ConfigError: It is not an object, its ``flags`` is not a list, or too many flags cannot be used.
     """
-    body = memoryview(data)
-    if body[: len(_BOM)] == _BOM:
-        body = body[len(_BOM) :]
-    try:
+    decoding = Decoding(data)
+    flags = [flag for group in decoding.groups() for flag in group]
+    return Config(flags, decoding.version, decoding.problems)
+
+
+def _without_flags(work: Slices[T]) -> Generator[list[Flag], None, T]:
+    """Do work that has no flags to give."""
+    while True:
         try:
-            document = _decode_document(body)
-        except msgspec.ValidationError:
-            # Some flag is of a wrong shape, or the whole is: decode flag by flag, which is several times slower.
-            return _decode_each_flag(body)
-    except RecursionError as error:
-        raise ConfigError("config is nested too deeply") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise NotJsonError(f"config is not valid JSON: {error}") from error
-    return Config(document.flags, _version(document.version), [])
+            next(work)
+        except StopIteration as end:
+            value: T = end.value
+            return value
+        yield []
 
 
-def _decode_each_flag(data: memoryview) -> Config:
-    try:
-        document = _decode_loosely(data)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"config is not an object with a list of flags: {error}") from error
-    flags: list[Flag] = []
-    problems: list[str] = []
-    for index, raw in enumerate(document.flags):
-        try:
-            flags.append(_decode_flag(raw))
-        except msgspec.ValidationError as error:
-            problems.append(f"flag {_name(raw, index)} skipped: {error}")
-    return Config(flags, _version(document.version), problems)
-
-
-def _name(raw: msgspec.Raw, index: int) -> str:
-    try:
-        return repr(_decode_name(raw).key[:100])
-    except msgspec.ValidationError:
-        return f"number {index}"
+def _too_dense(item: msgspec.Raw | memoryview) -> str | None:
+    """Return why a large flag takes longer to decode than any real one of its size; None where it does not."""
+    # Without white space, so that a field is known by two bytes. A colon alone may be in any text.
+    text = bytes(item).translate(_DIGITS_AS_ZERO, b" \t\r\n")
+    entries = min(text.count(b'"userId":'), text.count(b'"variation":'))
+    limit = min(MAX_CONTAINERS, _CONTAINERS + len(text) // _BYTES_A_CONTAINER)
+    if max(text.count(b"["), text.count(b"{") - entries) > limit:
+        return f"it holds more lists and objects than {limit:,}"
+    if text.count(b'":') - 2 * entries > MAX_FIELDS:
+        return f"it holds more fields than {MAX_FIELDS:,}"
+    if text.count(b",") > max(_MAX_COMMAS, len(text) // _BYTES_AN_ITEM):
+        return "its lists hold more items than they can have values"
+    if text.count(_LONG_NUMBER) > _MAX_LONG_NUMBERS:
+        return "it holds too many numbers of hundreds of digits"
+    return None
 
 
 def _version(raw: msgspec.Raw) -> int | None:

@@ -5,6 +5,8 @@ answer: not at 100 % traffic, and not where one range holds every bucket.
 
 At load time each flag is checked; it is compiled when it is first asked for, in some 20 us. A project of 10,000 flags
 then loads ten times as fast and takes half the memory, and a process that uses fifty of them never pays for the rest.
+A flag that is larger than a slice (see ``slices``), as by a huge allowlist, is compiled at load time, too: no decision
+should take so long.
 A ruleset gives the same answers at any time, so any thread may ask it. Two threads that come first at the same time
 compile a flag twice, with the same result.
 """
@@ -17,18 +19,29 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mmh3 import mmh3_32_uintdigest as murmur3_32
 
-from .._frozen import CONTAINERS, ReadOnlyDict, TooDeepError, check_depth, freeze
-from .._names import ARCHIVED, BUCKETS, OFF, TARGETED
+from .._frozen import ReadOnlyDict, freeze
+from .._names import BUCKETS, OFF, TARGETED
 from .._types import Decision
 from .._values import plain_attribute
-from .audience import OPERATORS, CompiledAudiences
+from .audience import CompiledAudiences
 from .bucketing import bucket
+from .config import Decoding
+from .selection import Selection
+from .slices import Budget, finish
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
 
     from .audience import Predicate
     from .config import Allocation, Config, Flag, Rule
+    from .problems import Problems
+    from .slices import Slices
+
+_ENTRIES = 20_000
+"""Entries of allowlists that are compiled in one slice."""
+
+_RULE = 40
+"""What compiling a rule costs, in entries of an allowlist."""
 
 _Share: TypeAlias = "Callable[[Any], Any]"
 
@@ -74,7 +87,7 @@ class Split:
     ) -> None:
         self.prefix: str = prefix
         self.ranges: tuple[tuple[float, float, Outcome], ...] = tuple(
-            (share(item.start), share(item.end), outcome_of(item.variation)) for item in allocation.ranges
+            (share(_near(item.start)), share(_near(item.end)), outcome_of(item.variation)) for item in allocation.ranges
         )
         first = self.ranges[0] if self.ranges else None
         self.whole: Outcome | None = first[2] if first and first[0] <= 0 and first[1] >= BUCKETS - 1 else None
@@ -121,9 +134,11 @@ class CompiledRule:
 
     __slots__ = ("allowlist", "audiences", "key", "prefix", "split", "threshold")
 
-    def __init__(self, salt: str, rule: Rule, outcome_of: Callable[[str], Outcome], share: _Share) -> None:
+    def __init__(
+        self, salt: str, rule: Rule, listed: dict[str, str], outcome_of: Callable[[str], Outcome], share: _Share
+    ) -> None:
         self.key: str | None = rule.rule_key
-        self.allowlist: dict[str, Outcome] | None = _allowlist(rule, outcome_of)
+        self.allowlist: dict[str, Outcome] | None = _allowlist(listed, outcome_of)
         self.audiences: CompiledAudiences | None = CompiledAudiences(rule) if rule.audiences else None
         if self.audiences is not None:
             self.audiences.texts = share(self.audiences.texts)
@@ -155,14 +170,16 @@ class CompiledFlag:
 
     __slots__ = ("_everybody", "_flat_rules", "default", "fallback", "fixed", "key", "rules", "running")
 
-    def __init__(self, flag: Flag, share: _Share) -> None:
+    def __init__(
+        self,
+        flag: Flag,
+        rules: tuple[CompiledRule, ...],
+        variables: Callable[[str], ReadOnlyDict],
+        share: _Share,
+    ) -> None:
         self.key: str = flag.key
         self.running: bool = bool(flag.running)
-        variables = _variables(flag)
-        self.rules: tuple[CompiledRule, ...] = tuple(
-            CompiledRule(flag.salt, rule, _outcomes(flag.key, rule.rule_key, rule.rule_type, variables), share)
-            for rule in flag.rules or ()
-        )
+        self.rules: tuple[CompiledRule, ...] = rules
         default_outcome = _outcomes(flag.key, None, None, variables)
         self.default: Split = Split(f"{flag.salt}:default:", flag.allocation, default_outcome, share)
         self.fallback: Outcome = default_outcome(OFF)
@@ -216,13 +233,13 @@ class Ruleset:
         compiled: Those of them that were asked for, compiled; ``get`` it here first, then from ``flag``.
         archived: Keys of archived flags.
         version: The config's version, or None.
-        problems: One line for each flag left out and each unknown operator; the reader of the ruleset logs them.
+        problems: The flags left out and the unknown operators; the reader of the ruleset logs them.
     """
 
     flags: dict[str, Flag]
     archived: frozenset[str]
     version: int | None
-    problems: list[str]
+    problems: Problems
     compiled: dict[str, CompiledFlag] = field(default_factory=dict)
     _all: list[tuple[str, CompiledFlag]] | None = None
     _shared: dict[Any, Any] = field(default_factory=dict)
@@ -239,8 +256,13 @@ class Ruleset:
         """Return a flag, compiled; None when there is none of this key or it is archived."""
         compiled = self.compiled.get(key)
         if compiled is None and key in self.flags:
-            compiled = self.compiled[key] = CompiledFlag(self.flags[key], self._share)
+            compiled = self.compiled[key] = finish(_compile(self.flags[key], self._share))
         return compiled
+
+    def compile_large(self, flag: Flag) -> Slices[None]:
+        """Compile a flag now, in slices."""
+        if self.flags.get(flag.key) is flag:
+            self.compiled[flag.key] = yield from _compile(flag, self._share)
 
     def variables(self, key: str, variation: str) -> dict[str, Any]:
         """Return the variables that a variation of a flag has, whichever rule gives it; none where there is no flag."""
@@ -251,54 +273,62 @@ class Ruleset:
         """Return all flags, compiled, with their keys, in the order of the config. Do not change the list."""
         if self._all is None:
             self._all = [
-                (key, self.compiled.get(key) or CompiledFlag(flag, self._share)) for key, flag in self.flags.items()
+                (key, self.compiled.get(key) or finish(_compile(flag, self._share))) for key, flag in self.flags.items()
             ]
             self.compiled.update(self._all)
         return self._all
 
 
+def load_ruleset(body: bytes | memoryview) -> Slices[Ruleset]:
+    """Make the body of a config response a ruleset, in slices.
+
+    Flags that cannot be used are left out, and named in ``problems``.
+
+    Raises:
+        ConfigError: The config cannot be used at all, see ``Decoding.groups``.
+    """
+    decoding = Decoding(body)
+    selection = Selection(decoding.problems)
+    first = True
+    for group in decoding.groups():
+        if not first:
+            yield
+        first = False
+        # Right behind the decoding, while the flags are in the caches of the processor.
+        for flag in group:
+            selection.add(flag)
+    ruleset = _ruleset(selection, decoding.version)
+    for flag in decoding.large:
+        yield
+        yield from ruleset.compile_large(flag)
+    return ruleset
+
+
 def compile_ruleset(config: Config) -> Ruleset:
-    """Check a decoded config and make it a ruleset. Flags that cannot be used are left out, named in ``problems``."""
-    flags: dict[str, Flag] = {}
-    archived: set[str] = set()
-    problems = list(config.problems)
-    unknown: set[str] = set()
+    """Make a decoded config a ruleset, all of it at once; as ``load_ruleset``."""
+    selection = Selection(config.problems)
     for flag in config.flags:
-        # Of several flags with one key the first counts, in decide and decide_all alike (PROTOCOL section 8).
-        if flag.key in flags or flag.key in archived:
-            continue
-        if flag.status == ARCHIVED:
-            archived.add(flag.key)
-            continue
-        try:
-            _check(flag, unknown)
-        except TooDeepError as error:
-            problems.append(f"flag {flag.key[:100]!r} skipped: {error}")
-            continue
-        flags[flag.key] = flag
-    problems += [f"unknown operator {operator[:100]!r}: its conditions never match" for operator in sorted(unknown)]
-    return Ruleset(flags, frozenset(archived), config.version, problems)
+        selection.add(flag)
+    return _ruleset(selection, config.version)
 
 
-def _check(flag: Flag, unknown: set[str]) -> None:
-    """Make sure that compiling a flag cannot fail, and note its unknown operators."""
+def _ruleset(selection: Selection, version: int | None) -> Ruleset:
+    selection.problems.close()
+    return Ruleset(selection.flags, frozenset(selection.archived), version, selection.problems)
+
+
+def _compile(flag: Flag, share: _Share) -> Slices[CompiledFlag]:
+    """Compile a flag that was checked, in slices: one without a huge rule is compiled in the first."""
+    variables = _variables(flag)
+    rules = []
+    budget = Budget(_ENTRIES)
     for rule in flag.rules or ():
-        for audience in rule.audiences or ():
-            for condition in audience.conditions or ():
-                if type(condition.value) in CONTAINERS:
-                    check_depth(condition.value)
-                if condition.operator not in OPERATORS:
-                    unknown.add(condition.operator)
-    if flag.variables:
-        for variable in flag.variables:
-            if type(variable.default_value) in CONTAINERS:
-                check_depth(variable.default_value)
-        names = {variable.key for variable in flag.variables}
-        for variation in flag.variations or ():
-            if variation.variables:
-                for name, value in variation.variables.items():
-                    if type(value) in CONTAINERS and name in names:
-                        check_depth(value)
+        listed = yield from _listed(rule, budget)
+        outcome_of = _outcomes(flag.key, rule.rule_key, rule.rule_type, variables)
+        rules.append(CompiledRule(flag.salt, rule, listed, outcome_of, share))
+        if budget.spend(_RULE):
+            yield
+    return CompiledFlag(flag, tuple(rules), variables, share)
 
 
 def _threshold(percentage: float) -> int:
@@ -308,12 +338,37 @@ def _threshold(percentage: float) -> int:
     return floor((max(percentage, 0.0) / 100) * BUCKETS)
 
 
-def _allowlist(rule: Rule, outcome_of: Callable[[str], Outcome]) -> dict[str, Outcome] | None:
-    listed: dict[str, Outcome] = {}
+def _near(bucket_number: float) -> float:
+    """Return the end of a range, no further from the buckets than one.
+
+    Many huge integers have one hash, and a dict of them takes a time that grows with their square.
+    """
+    return min(max(bucket_number, -1), BUCKETS)
+
+
+def _listed(rule: Rule, budget: Budget) -> Slices[dict[str, str]]:
+    """Return the variation of each user id in the allowlist of a rule; of several for one the first counts."""
+    listed: dict[str, str] = {}
     for entry in rule.allowlist or ():
-        if entry.user_id is not None and entry.variation is not None:
-            listed.setdefault(str(entry.user_id), outcome_of(entry.variation))
-    return listed or None
+        user_id, variation = entry.user_id, entry.variation
+        if user_id is not None and variation is not None:
+            text = user_id if type(user_id) is str else _text_of(user_id)
+            if text is not None and text not in listed:
+                listed[text] = variation
+        if budget.spend(1):
+            yield
+    return listed
+
+
+def _text_of(user_id: str | float) -> str | None:
+    try:
+        return str(user_id)
+    except ValueError:  # an integer of more digits than this interpreter makes text of
+        return None
+
+
+def _allowlist(listed: dict[str, str], outcome_of: Callable[[str], Outcome]) -> dict[str, Outcome] | None:
+    return {user_id: outcome_of(variation) for user_id, variation in listed.items()} or None
 
 
 def _outcomes(

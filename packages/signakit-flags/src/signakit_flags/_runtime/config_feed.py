@@ -15,17 +15,20 @@ from dataclasses import dataclass, replace
 from logging import DEBUG
 from typing import TYPE_CHECKING, Literal
 
+from .._evaluation.slices import finish
 from .._log import logger
 from .._secrets import shown_url
 from .._signal_handlers import let_through
 from .._types import OnReadyResult
 from .backoff import Backoff, Due, uniform
-from .flow import Answer, Failure, Flow, Request, Send, Sleep, usable_etag
+from .flow import Answer, Failure, Flow, Pause, Request, Send, Sleep, usable_etag
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .._evaluation.problems import Problems
     from .._evaluation.ruleset import Ruleset
+    from .._evaluation.slices import Slices
     from .._sdk_key import SdkKey
     from .snapshot_store import KeyedStore
 
@@ -95,6 +98,7 @@ class ConfigFeed:
         self._said: set[str] = set()
         self.snapshot: Snapshot | None = None
         self._store_tried = False
+        self._loading: object | None = None  # identity of the last try to load what is stored
         self.last_error: str | None = None
         self._failing = False
         self._given_up = False  # the last fetch failed, and so would every other
@@ -149,7 +153,6 @@ class ConfigFeed:
 
     def begin(self, now: float) -> tuple[Request, object] | None:
         """Return the request to make now, with the identity of this fetch; None when it is not time yet."""
-        self._load_stored()
         with self._lock:
             if self.closed or self._fetch is not None or not (self._asked or (self.polls and not self._due.rest(now))):
                 return None
@@ -169,12 +172,15 @@ class ConfigFeed:
             return 0.0
         return self._due.rest(now) if self.polls else None
 
-    def receive(self, fetch: object, answer: Answer) -> None:
-        """Take in what came of a fetch: swap the snapshot, plan the next poll, resolve the tickets."""
+    def receive(self, fetch: object, answer: Answer) -> Slices[None]:
+        """Take in what came of a fetch, in slices: swap the snapshot, plan the next poll, resolve the tickets.
+
+        A fetch may be interrupted while its config is being compiled. Then nothing comes of it.
+        """
         if fetch is not self._fetch:
             return  # interrupted meanwhile: its tickets wait for another one
         began = self._began
-        error = self._take_in(answer)
+        error = yield from self._take_in(fetch, answer)
         with self._lock:
             if fetch is not self._fetch:
                 return
@@ -195,7 +201,7 @@ class ConfigFeed:
         for ticket in tickets:
             ticket.resolve(result)
 
-    def _take_in(self, answer: Answer) -> str | None:
+    def _take_in(self, fetch: object, answer: Answer) -> Slices[str | None]:
         """Return None when the config is current now, else the reason why not."""
         now = time.monotonic()
         if isinstance(answer, Failure):
@@ -207,9 +213,9 @@ class ConfigFeed:
         if answer.status != 200:
             return f"the CDN answered HTTP {answer.status}"
         try:
-            ruleset = self._compile(answer.body)
+            ruleset = yield from self._compile(answer.body, lambda: fetch is self._fetch)
         except ValueError as error:
-            from .._evaluation.config import NotJsonError
+            from .._evaluation.problems import NotJsonError
 
             return f"{error}; {answer.looks()}" if isinstance(error, NotJsonError) else str(error)
         except Exception as error:
@@ -217,7 +223,13 @@ class ConfigFeed:
             # Unexpected, so a bug of ours: the old config stays, and polling goes on.
             logger.exception("a config cannot be compiled")
             return f"the config cannot be compiled: {error!r}"
-        self._swap(Snapshot(ruleset, "cdn", answer.etag, now))
+        if ruleset is None:
+            return None  # interrupted
+        with self._lock:
+            if fetch is not self._fetch:
+                return None
+            before, self.snapshot = self.snapshot, Snapshot(ruleset, "cdn", answer.etag, now)
+        self._tell_of_swap(before, self.snapshot)
         if self._store is not None:
             self._store.save(answer.body, answer.etag)
         return None
@@ -243,20 +255,30 @@ class ConfigFeed:
             return f"{error}; serving the config of the snapshot file"
         return f"{error}; serving the config fetched before"
 
-    def _load_stored(self) -> None:
-        """Start from the stored config, before the first fetch: its ETag may save a download, too."""
+    def load_stored(self) -> Slices[None]:
+        """Start from the stored config, in slices, before the first fetch: its ETag may save a download, too.
+
+        Where a flow is broken off in the middle of it, the next one begins anew.
+        """
         if self._store is None or self._store_tried:
             return
-        self._store_tried = True
+        self._loading = loading = object()
         stored = self._store.load()
-        if stored is None or self.snapshot is not None:
-            return
-        try:
-            ruleset = self._compile(stored.body)
-        except ValueError as error:
-            logger.warning("snapshot file ignored: %s", error)
-            return
-        self._swap(Snapshot(ruleset, "snapshot", usable_etag(stored.etag), time.monotonic() - stored.age))
+        confirmed = 0.0 if stored is None else time.monotonic() - stored.age
+        ruleset = None
+        if stored is not None and self.snapshot is None:
+            try:
+                ruleset = yield from self._compile(stored.body, lambda: loading is self._loading)
+            except ValueError as error:
+                logger.warning("snapshot file ignored: %s", error)
+        with self._lock:
+            if loading is not self._loading:
+                return
+            self._store_tried = True
+            if stored is None or ruleset is None or self.snapshot is not None or self.closed:
+                return
+            self.snapshot = Snapshot(ruleset, "snapshot", usable_etag(stored.etag), confirmed)
+        self._tell_of_swap(None, self.snapshot)
 
     def load_static(self, body: bytes | memoryview) -> None:
         """Use a config that was handed in.
@@ -264,20 +286,32 @@ class ConfigFeed:
         Raises:
             ConfigError: It cannot be read.
         """
-        self._swap(Snapshot(self._compile(body), "static", None, time.monotonic()))
+        ruleset = finish(self._compile(body, lambda: True))
+        assert ruleset is not None
+        before, self.snapshot = self.snapshot, Snapshot(ruleset, "static", None, time.monotonic())
+        self._tell_of_swap(before, self.snapshot)
 
-    def _compile(self, body: bytes | memoryview) -> Ruleset:
-        from .._evaluation.config import ConfigError, decode_config
-        from .._evaluation.ruleset import compile_ruleset
+    def _compile(self, body: bytes | memoryview, is_wanted: Callable[[], bool]) -> Slices[Ruleset | None]:
+        """Return the ruleset of a config; None when ``is_wanted()`` was false after a pause."""
+        from .._evaluation.problems import ConfigError
+        from .._evaluation.ruleset import load_ruleset
 
         if len(body) > self._max_size:
             raise ConfigError(f"config is larger than {self._max_size} bytes")
-        ruleset = compile_ruleset(decode_config(body))
-        self._tell_problems(ruleset.problems)
-        return ruleset
+        work = load_ruleset(body)
+        while True:
+            try:
+                next(work)
+            except StopIteration as end:
+                ruleset: Ruleset = end.value
+                self._tell_problems(ruleset.problems)
+                return ruleset
+            yield
+            if not is_wanted():
+                return None
 
-    def _swap(self, snapshot: Snapshot) -> None:
-        before, self.snapshot = self.snapshot, snapshot
+    @staticmethod
+    def _tell_of_swap(before: Snapshot | None, snapshot: Snapshot) -> None:
         if logger.isEnabledFor(DEBUG):
             ruleset = snapshot.ruleset
             old = "none" if before is None else f"version {before.ruleset.version}"
@@ -294,16 +328,17 @@ class ConfigFeed:
             message = "GET %s: HTTP %d, %d bytes in %.0f ms"
             logger.debug(message, url, answer.status, len(answer.body), milliseconds)
 
-    def _tell_problems(self, problems: list[str]) -> None:
-        new = [problem for problem in problems if problem not in self._said]
+    def _tell_problems(self, problems: Problems) -> None:
+        new = [problem for problem in problems.lines if problem not in self._said]
         room = MAX_PROBLEMS - len(self._said)
         if not new or not room:
             return
         self._said.update(new[:room])
         for problem in new[:PROBLEMS_SHOWN]:
             logger.warning("config: %s", problem)
-        if len(new) > PROBLEMS_SHOWN:
-            logger.warning("config: %d more problem(s)", len(new) - PROBLEMS_SHOWN)
+        more = max(0, len(new) - PROBLEMS_SHOWN) + problems.more
+        if more:
+            logger.warning("config: %d more problem(s)", more)
 
     def interrupt(self) -> None:
         """Forget the fetch in flight, whose driver is gone. Its tickets wait for the next one."""
@@ -324,6 +359,10 @@ class ConfigFeed:
 def poll(feed: ConfigFeed, is_mine: Callable[[], bool]) -> Flow:
     """Return the flow that fetches configs, when asked and when due, for as long as ``is_mine()`` is true."""
     while is_mine() and not feed.closed:
+        for _ in feed.load_stored():
+            yield Pause()
+        if not is_mine():
+            return  # replaced meanwhile
         begun = feed.begin(time.monotonic())
         if begun is None:
             yield Sleep(feed.wait(time.monotonic()))
@@ -331,4 +370,5 @@ def poll(feed: ConfigFeed, is_mine: Callable[[], bool]) -> Flow:
         request, fetch = begun
         answer = yield Send(request)
         assert answer is not None
-        feed.receive(fetch, answer)
+        for _ in feed.receive(fetch, answer):
+            yield Pause()

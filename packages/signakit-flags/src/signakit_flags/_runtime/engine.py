@@ -14,6 +14,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from .._evaluation.slices import finish
 from .._events.exposure_filter import ExposureFilter, exposure_key
 from .._events.outbox import Outbox
 from .._events.payloads import MAX_USER_ID, Event, Exposure, as_sent, conversion, sent_attributes
@@ -254,11 +255,12 @@ class Engine:
     def _fetch_here(self, timeout: float | None) -> None:
         """Fetch in the calling thread, as no other can."""
         self.feed.interrupt()
+        finish(self.feed.load_stored())
         begun = self.feed.begin(time.monotonic())
         if begun is not None:
             request, fetch = begun
             try:
-                self.feed.receive(fetch, self.transport.send(request, timeout))
+                finish(self.feed.receive(fetch, self.transport.send(request, timeout)))
             except BaseException:  # of a signal handler
                 self.feed.interrupt()
                 raise

@@ -1,13 +1,14 @@
 """Network access as values: what a flow asks for, and what it gets back.
 
-A flow is a generator. It yields ``Send`` or ``Sleep`` and receives the answer to each ``Send``. So fetching configs and
-delivering events are written once, without a network, and the drivers are short loops that run any flow: ``run`` on
-threads, ``LoopWorker`` on an event loop.
+A flow is a generator. It yields ``Send``, ``Sleep`` or ``Pause`` and receives the answer to each ``Send``. So fetching
+configs and delivering events are written once, without a network, and the drivers are short loops that run any flow:
+``run`` on threads, ``LoopWorker`` on an event loop.
 """
 
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Generator
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -82,7 +83,11 @@ class Sleep(NamedTuple):
     seconds: float | None
 
 
-Action: TypeAlias = Send | Sleep
+class Pause(NamedTuple):
+    """Give other threads, or the event loop, a turn: the flow is in the middle of long work."""
+
+
+Action: TypeAlias = Send | Sleep | Pause
 Flow: TypeAlias = Generator[Action, Answer | None, None]
 
 
@@ -103,8 +108,10 @@ def run(flow: Flow, send: Callable[[Request], Answer], sleep: Callable[[float | 
         answer = None
         if isinstance(action, Send):
             answer = send(action.request)
-        else:
+        elif isinstance(action, Sleep):
             sleep(action.seconds)
+        else:
+            time.sleep(0)  # by the module's attribute, which gevent replaces
 
 
 def usable_etag(etag: str | None) -> str | None:

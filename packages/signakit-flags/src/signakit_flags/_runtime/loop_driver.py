@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from .._log import logger
 from .backoff import CRASH_PAUSE
 from .driver import Driver
-from .flow import Answer, Flow, Send
+from .flow import Answer, Flow, Send, Sleep
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -60,8 +60,12 @@ class LoopWorker:
         flow = self._flow = self._flow or self._make_flow(driver)
         answer: Answer | None = None
         try:
-            while isinstance(action := flow.send(answer), Send):
-                answer = await driver.transport.send(action.request)
+            while not isinstance(action := flow.send(answer), Sleep):
+                answer = None
+                if isinstance(action, Send):
+                    answer = await driver.transport.send(action.request)
+                else:
+                    await asyncio.sleep(0)
         except StopIteration:
             self._flow = None
             self._task = None

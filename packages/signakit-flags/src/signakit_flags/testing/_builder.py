@@ -217,7 +217,7 @@ def config(*flags: FlagConfig) -> dict[str, Any]:
     from .._evaluation.config import decode_config  # msgspec, only where a config is made
     from .._evaluation.ruleset import compile_ruleset
 
-    problems = compile_ruleset(decode_config(encoded)).problems
+    problems = compile_ruleset(decode_config(encoded)).problems.lines
     keys = [item.data["key"] for item in flags]
     problems += [f"flag {key!r} is there twice" for key in dict.fromkeys(keys) if keys.count(key) > 1]
     if problems:

@@ -6,6 +6,8 @@ import zlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import httpx
 
     from ..flow import Request
@@ -19,10 +21,21 @@ class RefusedError(Exception):
     """The answer cannot be used."""
 
 
+_PIECE = 262_144
+"""Bytes that are decompressed in one go: less than a millisecond."""
+
+_INPUT = 16_384
+"""Bytes that the decompressor is given at once. It copies what it does not use, as behind each of many members."""
+
+_MEMBERS = 500
+"""Members of gzip that are decompressed in one go; each may be empty."""
+
+
 class ConfigBody:
     """Collects a config within a limit that also holds after decompression.
 
-    Decompressed here and not by httpx, whose decoders expand a whole chunk at once: 64 kB of gzip make 64 MB.
+    Decompressed here and not by httpx, whose decoders expand a whole chunk at once: 64 kB of gzip make 64 MB. And it is
+    done piece by piece, so that an event loop has its turns in between.
     """
 
     def __init__(self, response: httpx.Response, limit: int) -> None:
@@ -31,6 +44,7 @@ class ConfigBody:
         self._compressed = 0
         self._chunks: list[bytes] = []
         self._inflate = None
+        self._pending = memoryview(b"")  # came, and is not decompressed
         self.wanted = not _was_read(response)
         if not self.wanted:
             try:
@@ -45,27 +59,42 @@ class ConfigBody:
             raise RefusedError(f"content encoding {encoding[:50]!r} was not asked for")
 
     def add(self, chunk: bytes) -> bool:
-        """Take a chunk as it came, and return whether to go on."""
-        inflate = self._inflate
-        if inflate is None:
+        """Take a chunk as it came, and return whether to go on, with ``inflate`` first."""
+        if self._inflate is None:
             self._keep(chunk)
             return True
         self._compressed += len(chunk)
         if self._compressed > self._limit + _MAX_OVERHEAD:
             raise self._too_large()  # with little in it, it could go on without an end
-        while chunk:
-            another = inflate.eof
-            if another:
-                # A gzip file may have several members, one behind the other (RFC 1952, section 2.2).
-                inflate = self._inflate = zlib.decompressobj(wbits=31)
-            try:
-                # One byte more than allowed is enough to know.
-                self._keep(inflate.decompress(chunk, self._limit - self._size + 1))
-            except zlib.error as error:
-                reason = "is followed by something else" if another else "cannot be read"
-                raise RefusedError(f"the compressed body {reason}: {error}") from None
-            chunk = inflate.unused_data
+        self._pending = memoryview(chunk)
         return True
+
+    def inflate(self) -> Iterator[None]:
+        """Decompress what came, and pause behind each piece."""
+        size, members = self._size, 0
+        while self._pending:
+            if members >= _MEMBERS or self._size - size >= _PIECE:
+                yield
+                size, members = self._size, 0
+            self._inflate_some()
+            members += 1
+
+    def _inflate_some(self) -> None:
+        inflate = self._inflate
+        assert inflate is not None
+        another = inflate.eof
+        if another:
+            # A gzip file may have several members, one behind the other (RFC 1952, section 2.2).
+            inflate = self._inflate = zlib.decompressobj(wbits=31)
+        given = self._pending[:_INPUT]
+        try:
+            # One byte more than allowed is enough to know.
+            self._keep(inflate.decompress(given, min(_PIECE, self._limit - self._size + 1)))
+        except zlib.error as error:
+            reason = "is followed by something else" if another else "cannot be read"
+            raise RefusedError(f"the compressed body {reason}: {error}") from None
+        unused = inflate.unused_data if inflate.eof else inflate.unconsumed_tail
+        self._pending = self._pending[len(given) - len(unused) :]
 
     def _keep(self, chunk: bytes) -> None:
         self._size += len(chunk)
@@ -98,6 +127,10 @@ class UnwantedBody:
         """Take a chunk as it came, and return whether to go on."""
         self._size += len(chunk)
         return self._size <= _MAX_INGEST_BODY
+
+    def inflate(self) -> Iterator[None]:
+        """Decompress nothing."""
+        return iter(())
 
     def finish(self) -> bytes:
         """Return nothing."""

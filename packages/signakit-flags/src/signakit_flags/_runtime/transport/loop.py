@@ -57,6 +57,8 @@ class AsyncTransport:
             return failure_of(error, self._timeout, remark)
 
     async def _send(self, request: Request) -> Answer:
+        import asyncio
+
         client = await self._client(request.url)
         built = self._builder.build(request, self._timeout)
         if _hook.refuse_network is not None:
@@ -68,6 +70,8 @@ class AsyncTransport:
                 async for chunk in response.aiter_raw():
                     if not body.add(chunk):
                         break
+                    for _ in body.inflate():
+                        await asyncio.sleep(0)
             return response_of(response, body.finish())
         finally:
             await response.aclose()

@@ -78,6 +78,8 @@ class SyncTransport:
                 for chunk in response.iter_raw() if body.wanted else ():
                     if not body.add(chunk):
                         break
+                    for _ in body.inflate():
+                        deadline.rest()
                     deadline.rest()
                 return response_of(response, body.finish())
             finally:

@@ -1,0 +1,67 @@
+"""Which flags of a config are used: the first of each key that can be compiled (PROTOCOL section 8)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .._frozen import CONTAINERS, TooDeepError, check_depth
+from .._names import ARCHIVED
+from .audience import OPERATORS
+from .problems import shown
+
+if TYPE_CHECKING:
+    from .config import Flag
+    from .problems import Problems
+
+
+class Selection:
+    """The flags of one config that can be used.
+
+    Attributes:
+        flags: Those that are not archived, by key, in the order of the config.
+        archived: Keys of archived flags.
+        problems: Takes what is left out.
+    """
+
+    __slots__ = ("archived", "flags", "problems")
+
+    def __init__(self, problems: Problems) -> None:
+        self.problems: Problems = problems
+        self.flags: dict[str, Flag] = {}
+        self.archived: set[str] = set()
+
+    def add(self, flag: Flag) -> None:
+        """Check a flag, and take it."""
+        # Of several flags with one key the first counts, in decide and decide_all alike (PROTOCOL section 8).
+        if flag.key in self.flags or flag.key in self.archived:
+            return
+        if flag.status == ARCHIVED:
+            self.archived.add(flag.key)
+            return
+        try:
+            _check(flag, self.problems)
+        except TooDeepError as error:
+            self.problems.skip(shown(flag.key), error)
+            return
+        self.flags[flag.key] = flag
+
+
+def _check(flag: Flag, problems: Problems) -> None:
+    """Make sure that compiling a flag cannot fail, and note its unknown operators."""
+    for rule in flag.rules or ():
+        for audience in rule.audiences or ():
+            for condition in audience.conditions or ():
+                if type(condition.value) in CONTAINERS:
+                    check_depth(condition.value)
+                if condition.operator not in OPERATORS:
+                    problems.unknown_operator(condition.operator)
+    if flag.variables:
+        for variable in flag.variables:
+            if type(variable.default_value) in CONTAINERS:
+                check_depth(variable.default_value)
+        names = {variable.key for variable in flag.variables}
+        for variation in flag.variations or ():
+            if variation.variables:
+                for name, value in variation.variables.items():
+                    if type(value) in CONTAINERS and name in names:
+                        check_depth(value)

@@ -8,9 +8,10 @@ import pytest
 
 from conformance.vectors import load, number, our_answer, overrides, strict
 from signakit_flags import SignaKitClient
-from signakit_flags._evaluation.audience import CompiledAudiences, compile_condition
+from signakit_flags._evaluation.audience import compile_audiences, compile_condition
 from signakit_flags._evaluation.bucketing import bucket
 from signakit_flags._evaluation.config import NO_VALUE, Allocation, Audience, Condition, Rule
+from signakit_flags._evaluation.slices import Budget, finish
 
 if TYPE_CHECKING:
     from signakit_flags import Decision
@@ -65,7 +66,7 @@ def test_every_condition_is_answered_as_recorded() -> None:
         actual = compile_condition(condition)(attributes)
         # And as a rule asks it, which looks texts up instead of calling the test.
         rule = Rule(100, Allocation([]), audiences=[Audience([condition])])
-        assert CompiledAudiences(rule).match(attributes) is actual, case["id"]
+        assert finish(compile_audiences(rule, Budget())).match(attributes) is actual, case["id"]
         expected = our_answer("conditions", case["id"], case.get("observed"), case.get("expected"))
         if actual is not expected:
             wrong.append((recorded, case["a"], expected, actual))

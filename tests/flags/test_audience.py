@@ -17,11 +17,13 @@ import pytest
 from signakit_flags._evaluation.audience import (
     OPERATORS,
     CompiledAudiences,
+    compile_audiences,
     compile_condition,
     json_key,
     json_key_within,
 )
 from signakit_flags._evaluation.config import Allocation, Audience, Condition, Rule
+from signakit_flags._evaluation.slices import Budget, finish
 
 NEGATIVE = sorted(name for name in OPERATORS if "not_" in name)
 POSITIVE = sorted(OPERATORS - set(NEGATIVE))
@@ -401,6 +403,10 @@ def test_a_list_of_values_of_any_type_is_looked_up_by_type_and_value(operator: s
     assert [test({"a": value}) for value in missing] == [operator == "not_in"] * len(missing)
 
 
+def compiled(rule: Rule) -> CompiledAudiences:
+    return finish(compile_audiences(rule, Budget()))
+
+
 # --- audiences -------------------------------------------------------------------------------------------------------
 
 
@@ -409,9 +415,10 @@ def audiences(
 ) -> CompiledAudiences:
     """Audiences whose conditions each ask for an attribute of that name, to be 1 unless said otherwise."""
     made = [
-        Audience(None if names is None else [Condition(name, operator, value) for name in names]) for names in groups
+        Audience(None if names is None else tuple(Condition(name, operator, value) for name in names))
+        for names in groups
     ]
-    return CompiledAudiences(Rule(100, Allocation([]), audience_match_type=match_type, audiences=made))
+    return compiled(Rule(100, Allocation(()), audience_match_type=match_type, audiences=tuple(made)))
 
 
 def holds(compiled: CompiledAudiences, names: str) -> bool:
@@ -421,7 +428,7 @@ def holds(compiled: CompiledAudiences, names: str) -> bool:
 @pytest.mark.parametrize("match_type", ["any", "all", None])
 def test_no_audiences_are_everyone(match_type: str | None) -> None:
     assert holds(audiences(match_type=match_type), "")
-    assert CompiledAudiences(Rule(100, Allocation([]), audience_match_type=match_type)).match({})
+    assert compiled(Rule(100, Allocation(()), audience_match_type=match_type)).match({})
 
 
 @pytest.mark.parametrize("match_type", ["any", "all", None])

@@ -15,7 +15,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from fastapi.encoders import jsonable_encoder
 
 from signakit_flags import Decision
-from signakit_flags._frozen import MAX_DEPTH, ReadOnlyDict, ReadOnlyList, TooDeepError, check_depth, freeze, thaw
+from signakit_flags._frozen import MAX_DEPTH, ReadOnlyDict, ReadOnlyList, TooDeepError, count_containers, freeze, thaw
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -225,9 +225,9 @@ def test_a_copy_inside_a_deep_copy_of_other_data_is_mutable() -> None:
 
 @pytest.mark.parametrize("nest", [lists, dicts])
 def test_nesting_is_allowed_up_to_a_limit_and_refused_beyond_it(nest: Callable[[int], Any]) -> None:
-    check_depth(nest(MAX_DEPTH))
+    count_containers(nest(MAX_DEPTH))
     with pytest.raises(TooDeepError, match="deeper than 64 levels"):
-        check_depth(nest(MAX_DEPTH + 1))
+        count_containers(nest(MAX_DEPTH + 1))
 
 
 def test_the_freezing_makes_a_copy() -> None:

@@ -94,7 +94,8 @@ HOSTILE: dict[str, Hostile] = {
     "lists in a condition": Hostile(lambda size: flags(condition(b"[%s]" % repeated(b"[]", size))), DENSE),
     "objects in a condition": Hostile(lambda size: flags(condition(b"[%s]" % repeated(b'{"a":0}', size))), DENSE),
     "false entries in a condition": Hostile(
-        lambda size: flags(condition(b"[%s]" % repeated(b'{"userId":0,"variation":0}', size)))
+        lambda size: flags(condition(b"[%s]" % repeated(b'{"userId":0,"variation":0}', size))),
+        "its conditions hold more lists and objects than 1,000",
     ),
     "names in a condition": Hostile(lambda size: flags(condition(b"{%s}" % counted(b'"%d":0', size))), FIELDS),
     "zeros in a condition": Hostile(lambda size: flags(condition(b"[%s]" % repeated(b"0", size))), ITEMS),
@@ -141,7 +142,20 @@ HOSTILE: dict[str, Hostile] = {
                 condition(b"[%s]" % repeated(b"[]", 40_000)).replace(b'"f"', b'"f%d"'),
                 size,
             )
-        )
+        ),
+        "its conditions hold more lists and objects than 1,000",
+    ),
+    "dense variables of many flags": Hostile(
+        lambda size: flags(
+            counted(
+                flag(b'"variables":[{"key":"v","defaultValue":[%s]}]' % repeated(b"[]", 2_000)).replace(
+                    b'"f"', b'"f%d"'
+                ),
+                size,
+            )
+        ),
+        "too many lists and objects in the values of its flags",
+        refused=True,
     ),
     # Nesting.
     "nested lists in a condition": Hostile(lambda size: flags(condition(nested(b"[", b"]", size))), DENSE),

@@ -79,8 +79,8 @@ _MANY = 100
 """Items of a container for which it pays to look at their types first."""
 
 
-def check_depth(container: Any, depth: int = 0) -> None:
-    """Make sure that a container of decoded JSON can be walked.
+def count_containers(container: Any, depth: int = 0) -> int:
+    """Return how many lists and dicts a container of decoded JSON holds, and make sure that it can be walked.
 
     Raises:
         TooDeepError: It is nested deeper than ``MAX_DEPTH``.
@@ -91,9 +91,11 @@ def check_depth(container: Any, depth: int = 0) -> None:
     if len(container) > _MANY:
         # At half the cost of the loop: a list in a config may have a million numbers.
         items = compress(items, map(CONTAINERS.__contains__, map(type, items)))
+    count = 0
     for item in items:
-        if type(item) in CONTAINERS and item:
-            check_depth(item, depth + 1)
+        if type(item) in CONTAINERS:
+            count += 1 + count_containers(item, depth + 1) if item else 1
+    return count
 
 
 def freeze(value: Any) -> Any:

@@ -11,6 +11,7 @@ The attributes are the context's own copy. What is not of a plain type is made p
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
@@ -18,9 +19,11 @@ from .._frozen import MAX_DEPTH
 from .._types import plain_text
 from .._values import PLAIN, NoFormError, plain, plain_attribute
 from .config import NO_VALUE
+from .slices import Budget, finish
 
 if TYPE_CHECKING:
     from .config import Condition, Rule
+    from .slices import Slices
 
 Predicate: TypeAlias = Callable[[dict[str, Any]], bool]
 """Says whether the user who has these attributes is meant."""
@@ -58,12 +61,12 @@ class CompiledCondition:
 
     __slots__ = ("attribute", "holds", "operator", "texts", "value")
 
-    def __init__(self, condition: Condition) -> None:
+    def __init__(self, condition: Condition, members: Members | None) -> None:
         self.attribute: str = condition.attribute
         self.operator: str = condition.operator
         self.value: Any = condition.value
-        self.texts: frozenset[str] | None = _texts_of(condition)
-        self.holds: Predicate = compile_condition(condition, self.texts)
+        self.texts: frozenset[str] | None = _texts_of(condition, members)
+        self.holds: Predicate = _predicate(condition, self.texts, members)
 
 
 class CompiledAudiences:
@@ -79,13 +82,9 @@ class CompiledAudiences:
 
     __slots__ = ("any_of", "groups", "rest", "texts")
 
-    def __init__(self, rule: Rule) -> None:
-        self.groups: tuple[tuple[CompiledCondition, ...], ...] = tuple(
-            tuple(CompiledCondition(condition) for condition in audience.conditions or ())
-            for audience in rule.audiences or ()
-        )
-        # An unknown match type means all (PROTOCOL section 8).
-        self.any_of: bool = rule.audience_match_type == "any"
+    def __init__(self, groups: tuple[tuple[CompiledCondition, ...], ...], *, any_of: bool) -> None:
+        self.groups: tuple[tuple[CompiledCondition, ...], ...] = groups
+        self.any_of: bool = any_of
         self.texts: tuple[tuple[str, frozenset[str]], ...] = ()
         self.rest: Predicate | None = None
         if self.any_of and len(self.groups) > 1:
@@ -110,14 +109,61 @@ class CompiledAudiences:
         return self.rest is None or self.rest(attributes)
 
 
-def _texts_of(condition: Condition) -> frozenset[str] | None:
+def compile_audiences(rule: Rule, budget: Budget) -> Slices[CompiledAudiences]:
+    """Compile the audiences of a rule, in slices: a list in a condition may be huge."""
+    groups: list[tuple[CompiledCondition, ...]] = []
+    for audience in rule.audiences or ():
+        group: list[CompiledCondition] = []
+        for condition in audience.conditions or ():
+            members = yield from _members(condition, budget)
+            group.append(CompiledCondition(condition, members))
+        groups.append(tuple(group))
+    # An unknown match type means all (PROTOCOL section 8).
+    return CompiledAudiences(tuple(groups), any_of=rule.audience_match_type == "any")
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """What is in the list of a condition.
+
+    Attributes:
+        texts: The texts.
+        keys: Keys of all else, see ``json_key``.
+        longest: The length of the longest key.
+    """
+
+    texts: frozenset[str]
+    keys: frozenset[str]
+    longest: int
+
+
+def _members(condition: Condition, budget: Budget) -> Slices[Members | None]:
+    """Return what is in the list of a condition, in slices; None for a condition that has no list to look into."""
+    if condition.operator not in {"in", "not_in"} or not isinstance(condition.value, list):
+        return None
+    texts: set[str] = set()
+    keys: set[str] = set()
+    for item in condition.value:
+        if type(item) is str:
+            texts.add(item)
+            cost = 1
+        else:
+            keys.add(json_key(item))
+            cost = _NUMBER_COST if type(item) in NUMBERS else _CONTAINER_COST
+        if budget.spend(cost):
+            yield
+    return Members(frozenset(texts), frozenset(keys), max(map(len, keys), default=0))
+
+
+_NUMBER_COST, _CONTAINER_COST = 4, 40
+"""What it takes to make a key, where to take in a text takes 1."""
+
+
+def _texts_of(condition: Condition, members: Members | None) -> frozenset[str] | None:
     """Return the texts that a condition asks for, if that is all it asks."""
-    value = condition.value
-    if condition.operator == "equals" and isinstance(value, str):
-        return frozenset((value,))
-    if condition.operator == "in" and isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return frozenset(value)
-    return None
+    if condition.operator == "equals" and isinstance(condition.value, str):
+        return frozenset((condition.value,))
+    return members.texts if members is not None and condition.operator == "in" and not members.keys else None
 
 
 def _all_of(predicates: Sequence[Predicate]) -> Predicate:
@@ -130,13 +176,12 @@ def _any_of(predicates: Sequence[Predicate]) -> Predicate:
     return lambda attributes: any(holds(attributes) for holds in predicates)
 
 
-def compile_condition(condition: Condition, texts: frozenset[str] | None = None) -> Predicate:
-    """Return what says whether one condition holds.
+def compile_condition(condition: Condition) -> Predicate:
+    """Return what says whether one condition holds."""
+    return CompiledCondition(condition, finish(_members(condition, Budget()))).holds
 
-    Args:
-        condition: The condition.
-        texts: What it asks for, if that is one of several texts.
-    """
+
+def _predicate(condition: Condition, texts: frozenset[str] | None, members: Members | None) -> Predicate:
     name, value = condition.attribute, condition.value
     if value is NO_VALUE or condition.operator not in OPERATORS:
         return _never
@@ -148,9 +193,9 @@ def compile_condition(condition: Condition, texts: frozenset[str] | None = None)
         case "not_equals":
             return _unless(name, _equals(value))
         case "in":
-            return _when(name, _in(value))
+            return _when(name, _in(members))
         case "not_in":
-            return _unless(name, _in(value))
+            return _unless(name, _in(members))
         case "contains":
             return _when(name, _contains(value))
         case "not_contains":
@@ -201,12 +246,10 @@ def _equals(value: Any) -> Test:
     return lambda actual: json_key_within(actual, len(key)) == key
 
 
-def _in(value: Any) -> Test:
-    if not isinstance(value, list):
+def _in(members: Members | None) -> Test:
+    if members is None:
         return _never
-    texts = frozenset(item for item in value if isinstance(item, str))
-    keys = frozenset(json_key(item) for item in value if not isinstance(item, str))
-    longest = max(map(len, keys), default=0)
+    texts, keys, longest = members.texts, members.keys, members.longest
 
     def test(actual: Any) -> bool:
         return actual in texts if type(actual) is str else json_key_within(actual, longest) in keys
@@ -258,7 +301,7 @@ def json_key(value: Any) -> str:
     Args:
         value: A value of a config, of checked depth.
     """
-    return "".join(_tokens(value, 0))
+    return _number_token(value) if type(value) in NUMBERS else "".join(_tokens(value, 0))
 
 
 def json_key_within(value: Any, longest: int) -> str | None:
@@ -304,8 +347,13 @@ def _tokens(value: Any, depth: int) -> Iterator[str]:
     elif value is None or type(value) is bool:
         yield str(value)
     else:
-        whole = value if type(value) is int else int(value) if value.is_integer() else None
-        yield f"#{value.hex()}" if whole is None else f"#{whole:x}"
+        yield _number_token(value)
+
+
+def _number_token(value: float) -> str:
+    if type(value) is float:
+        return f"#{int(value):x}" if value.is_integer() else f"#{value.hex()}"
+    return f"#{value:x}"
 
 
 def _name(name: object) -> str:

@@ -23,7 +23,7 @@ from .._frozen import ReadOnlyDict, freeze
 from .._names import BUCKETS, OFF, TARGETED
 from .._types import Decision
 from .._values import plain_attribute
-from .audience import CompiledAudiences
+from .audience import compile_audiences
 from .bucketing import bucket
 from .config import Decoding
 from .selection import Selection
@@ -32,7 +32,7 @@ from .slices import Budget, finish
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
 
-    from .audience import Predicate
+    from .audience import CompiledAudiences, Predicate
     from .config import Allocation, Config, Flag, Rule
     from .problems import Problems
     from .slices import Slices
@@ -135,13 +135,19 @@ class CompiledRule:
     __slots__ = ("allowlist", "audiences", "key", "prefix", "split", "threshold")
 
     def __init__(
-        self, salt: str, rule: Rule, listed: dict[str, str], outcome_of: Callable[[str], Outcome], share: _Share
+        self,
+        salt: str,
+        rule: Rule,
+        allowlist: dict[str, Outcome] | None,
+        audiences: CompiledAudiences | None,
+        outcome_of: Callable[[str], Outcome],
+        share: _Share,
     ) -> None:
         self.key: str | None = rule.rule_key
-        self.allowlist: dict[str, Outcome] | None = _allowlist(listed, outcome_of)
-        self.audiences: CompiledAudiences | None = CompiledAudiences(rule) if rule.audiences else None
-        if self.audiences is not None:
-            self.audiences.texts = share(self.audiences.texts)
+        self.allowlist: dict[str, Outcome] | None = allowlist
+        self.audiences: CompiledAudiences | None = audiences
+        if audiences is not None:
+            audiences.texts = share(audiences.texts)
         self.prefix: str = f"{salt}:traffic:"
         self.threshold: int = _threshold(rule.traffic_percentage)
         self.split: Split = Split(f"{salt}:variation:", rule.variation_allocation, outcome_of, share)
@@ -259,10 +265,9 @@ class Ruleset:
             compiled = self.compiled[key] = finish(_compile(self.flags[key], self._share))
         return compiled
 
-    def compile_large(self, flag: Flag) -> Slices[None]:
-        """Compile a flag now, in slices."""
-        if self.flags.get(flag.key) is flag:
-            self.compiled[flag.key] = yield from _compile(flag, self._share)
+    def compile_in_slices(self, flag: Flag) -> Slices[None]:
+        """Compile a flag of this ruleset now, in slices."""
+        self.compiled[flag.key] = yield from _compile(flag, self._share)
 
     def variables(self, key: str, variation: str) -> dict[str, Any]:
         """Return the variables that a variation of a flag has, whichever rule gives it; none where there is no flag."""
@@ -288,7 +293,7 @@ def load_ruleset(body: bytes | memoryview) -> Slices[Ruleset]:
         ConfigError: The config cannot be used at all, see ``Decoding.groups``.
     """
     decoding = Decoding(body)
-    selection = Selection(decoding.problems)
+    selection = Selection(decoding.problems, len(body))
     first = True
     for group in decoding.groups():
         if not first:
@@ -298,15 +303,15 @@ def load_ruleset(body: bytes | memoryview) -> Slices[Ruleset]:
         for flag in group:
             selection.add(flag)
     ruleset = _ruleset(selection, decoding.version)
-    for flag in decoding.large:
+    for flag in selection.heavy:
         yield
-        yield from ruleset.compile_large(flag)
+        yield from ruleset.compile_in_slices(flag)
     return ruleset
 
 
 def compile_ruleset(config: Config) -> Ruleset:
     """Make a decoded config a ruleset, all of it at once; as ``load_ruleset``."""
-    selection = Selection(config.problems)
+    selection = Selection(config.problems, config.size)
     for flag in config.flags:
         selection.add(flag)
     return _ruleset(selection, config.version)
@@ -323,9 +328,10 @@ def _compile(flag: Flag, share: _Share) -> Slices[CompiledFlag]:
     rules = []
     budget = Budget(_ENTRIES)
     for rule in flag.rules or ():
-        listed = yield from _listed(rule, budget)
         outcome_of = _outcomes(flag.key, rule.rule_key, rule.rule_type, variables)
-        rules.append(CompiledRule(flag.salt, rule, listed, outcome_of, share))
+        allowlist = (yield from _allowlist(rule, outcome_of, budget)) if rule.allowlist else None
+        audiences = (yield from compile_audiences(rule, budget)) if rule.audiences else None
+        rules.append(CompiledRule(flag.salt, rule, allowlist, audiences, outcome_of, share))
         if budget.spend(_RULE):
             yield
     return CompiledFlag(flag, tuple(rules), variables, share)
@@ -346,18 +352,18 @@ def _near(bucket_number: float) -> float:
     return min(max(bucket_number, -1), BUCKETS)
 
 
-def _listed(rule: Rule, budget: Budget) -> Slices[dict[str, str]]:
-    """Return the variation of each user id in the allowlist of a rule; of several for one the first counts."""
-    listed: dict[str, str] = {}
+def _allowlist(rule: Rule, outcome_of: Callable[[str], Outcome], budget: Budget) -> Slices[dict[str, Outcome] | None]:
+    """Return the outcome of each user id in the allowlist of a rule; of several for one the first counts."""
+    listed: dict[str, Outcome] = {}
     for entry in rule.allowlist or ():
         user_id, variation = entry.user_id, entry.variation
         if user_id is not None and variation is not None:
             text = user_id if type(user_id) is str else _text_of(user_id)
             if text is not None and text not in listed:
-                listed[text] = variation
+                listed[text] = outcome_of(variation)
         if budget.spend(1):
             yield
-    return listed
+    return listed or None
 
 
 def _text_of(user_id: str | float) -> str | None:
@@ -365,10 +371,6 @@ def _text_of(user_id: str | float) -> str | None:
         return str(user_id)
     except ValueError:  # an integer of more digits than this interpreter makes text of
         return None
-
-
-def _allowlist(listed: dict[str, str], outcome_of: Callable[[str], Outcome]) -> dict[str, Outcome] | None:
-    return {user_id: outcome_of(variation) for user_id, variation in listed.items()} or None
 
 
 def _outcomes(

@@ -4,14 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .._frozen import CONTAINERS, TooDeepError, check_depth
+from .._frozen import CONTAINERS, TooDeepError, count_containers
 from .._names import ARCHIVED
 from .audience import OPERATORS
-from .problems import shown
+from .problems import ConfigError, shown
 
 if TYPE_CHECKING:
     from .config import Flag
     from .problems import Problems
+
+
+MAX_IN_CONDITIONS = 1_000
+"""Lists and objects in the values of a flag's conditions. A value of the service is text, a number, a bool or a list of
+text."""
+
+HEAVY = 2_000
+"""Items of a flag that take some 2 ms to compile."""
+
+_CONTAINERS = 100_000
+_BYTES_A_CONTAINER = 16
+"""The values of a config may hold so many lists and objects for a start, and one more in so many bytes: the garbage
+collector goes through all of them again and again, for as long as the config is in force."""
 
 
 class Selection:
@@ -20,48 +33,99 @@ class Selection:
     Attributes:
         flags: Those that are not archived, by key, in the order of the config.
         archived: Keys of archived flags.
+        heavy: Those that take long to compile, and so are compiled with the config and not by the first decision.
         problems: Takes what is left out.
+
+    Args:
+        problems: Takes what is left out.
+        size: Bytes of the config.
     """
 
-    __slots__ = ("archived", "flags", "problems")
+    __slots__ = ("_room", "archived", "flags", "heavy", "problems")
 
-    def __init__(self, problems: Problems) -> None:
+    def __init__(self, problems: Problems, size: int) -> None:
         self.problems: Problems = problems
         self.flags: dict[str, Flag] = {}
         self.archived: set[str] = set()
+        self.heavy: list[Flag] = []
+        self._room = _CONTAINERS + size // _BYTES_A_CONTAINER
 
     def add(self, flag: Flag) -> None:
-        """Check a flag, and take it."""
+        """Check a flag, and take it.
+
+        Raises:
+            ConfigError: The values of all flags together hold too many lists and objects.
+        """
         # Of several flags with one key the first counts, in decide and decide_all alike (PROTOCOL section 8).
         if flag.key in self.flags or flag.key in self.archived:
             return
         if flag.status == ARCHIVED:
             self.archived.add(flag.key)
             return
+        weight = _Weight()
         try:
-            _check(flag, self.problems)
+            weight.add_rules(flag, self.problems)
+            if flag.variables:
+                weight.add_variables(flag)
         except TooDeepError as error:
             self.problems.skip(shown(flag.key), error)
             return
+        if weight.in_conditions > MAX_IN_CONDITIONS:
+            reason = f"its conditions hold more lists and objects than {MAX_IN_CONDITIONS:,}"
+            self.problems.skip(shown(flag.key), reason)
+            return
+        self._room -= weight.in_conditions + weight.in_variables
+        if self._room < 0:
+            raise ConfigError("config holds too many lists and objects in the values of its flags")
         self.flags[flag.key] = flag
+        if weight.items > HEAVY:
+            self.heavy.append(flag)
 
 
-def _check(flag: Flag, problems: Problems) -> None:
-    """Make sure that compiling a flag cannot fail, and note its unknown operators."""
-    for rule in flag.rules or ():
-        for audience in rule.audiences or ():
-            for condition in audience.conditions or ():
-                if type(condition.value) in CONTAINERS:
-                    check_depth(condition.value)
-                if condition.operator not in OPERATORS:
-                    problems.unknown_operator(condition.operator)
-    if flag.variables:
-        for variable in flag.variables:
+class _Weight:
+    """What a flag holds.
+
+    Attributes:
+        items: Rules, conditions, ranges, entries of allowlists, items of lists, variables: what compiling goes through.
+        in_conditions, in_variables: Lists and objects in values.
+    """
+
+    __slots__ = ("in_conditions", "in_variables", "items")
+
+    def __init__(self) -> None:
+        self.items = 0
+        self.in_conditions = 0
+        self.in_variables = 0
+
+    def add_rules(self, flag: Flag, problems: Problems) -> None:
+        """Add the rules, and note unknown operators."""
+        items = len(flag.allocation.ranges)
+        for rule in flag.rules or ():
+            items += 1 + len(rule.variation_allocation.ranges)
+            if rule.allowlist:
+                items += len(rule.allowlist)
+            for audience in rule.audiences or ():
+                for condition in audience.conditions or ():
+                    items += 1
+                    value = condition.value
+                    if type(value) in CONTAINERS:
+                        items += len(value)
+                        self.in_conditions += count_containers(value)
+                    if condition.operator not in OPERATORS:
+                        problems.unknown_operator(condition.operator)
+        self.items += items
+
+    def add_variables(self, flag: Flag) -> None:
+        """Add the variables. What the flag does not define cannot be asked for, and is not looked at."""
+        names = set()
+        for variable in flag.variables or ():
+            names.add(variable.key)
             if type(variable.default_value) in CONTAINERS:
-                check_depth(variable.default_value)
-        names = {variable.key for variable in flag.variables}
+                self.in_variables += 1 + count_containers(variable.default_value)
+        self.items += len(names)
         for variation in flag.variations or ():
             if variation.variables:
+                self.items += len(variation.variables)
                 for name, value in variation.variables.items():
                     if type(value) in CONTAINERS and name in names:
-                        check_depth(value)
+                        self.in_variables += 1 + count_containers(value)

@@ -395,6 +395,7 @@ UNUSABLE = [
     ("SSL_CERT_DIR", missing, f"it is not a folder. {FOLDER}"),
     ("SSL_CERT_DIR", empty, f"it is not a folder. {FOLDER}"),
     ("SSLKEYLOGFILE", in_a_missing_folder, f"the file does not exist. {KEYS}"),
+    ("SSLKEYLOGFILE", fifo, f"it is a FIFO. {KEYS}"),
     ("SSLKEYLOGFILE", folder, f"it is a folder. {KEYS}"),
 ]
 

@@ -749,6 +749,11 @@ class HostileList(list[Any]):
         raise RuntimeError("hostile")
 
 
+class HostileDict(dict[str, Any]):
+    def items(self) -> Any:
+        raise RuntimeError("hostile")
+
+
 class Undecided:
     """Compares like an array: with no truth of its own."""
 
@@ -817,10 +822,10 @@ def test_no_attribute_makes_a_decision_or_an_event_raise(make: Callable[[], Any]
 def test_an_attribute_that_raises_leaves_the_other_flags_alone_and_is_logged_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    listed = flag("listed", rule(audiences=[audience(condition("tags", "contains", "a"))]))
+    listed = flag("listed", rule(audiences=[audience(condition("tags", "equals", {"a": 1}))]))
     client = offline(*FLAGS, listed)
     for _ in range(3):
-        subject = context(client, tags=HostileList(["a"]))
+        subject = context(client, tags=HostileDict(a=1))
         assert subject.decide("listed") is None
         assert subject.variation("exp") == "treatment"
     assert len([line for line in messages(caplog) if "'listed' not decided: an attribute raised" in line]) == 1

@@ -12,13 +12,15 @@ from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum, Flag, IntEnum, StrEnum
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
+from unittest.mock import MagicMock, Mock
 from uuid import UUID
 
 import numpy as np
 import pytest
 import wrapt
-from django.utils.functional import SimpleLazyObject, lazystr
+from babel.support import LazyProxy
+from django.utils.functional import SimpleLazyObject, lazy, lazystr
 from django.utils.translation import gettext_lazy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -29,7 +31,7 @@ from signakit_flags._evaluation.audience import compile_condition
 from signakit_flags._evaluation.config import Condition
 from signakit_flags._events.payloads import clean_metadata, sent_attributes
 from signakit_flags._log import Warnings
-from signakit_flags._values import NoFormError, number_or_text, plain, plain_attributes
+from signakit_flags._values import NoFormError, number_or_text, plain
 from support.configs import audience, condition, config, flag, rule, whole
 
 if TYPE_CHECKING:
@@ -143,6 +145,10 @@ FORMS: list[tuple[Callable[[], Any], Any]] = [
     (lambda: wrapt.ObjectProxy(False), False),  # what is wrapped
     (lambda: wrapt.ObjectProxy(Level.HIGH), 3),
     (lambda: UserString("text"), "text"),
+    (lambda: lazy(lambda: 5, int)(), 5),
+    (lambda: lazy(lambda: Decimal("1.5"), Decimal)(), 1.5),
+    (lambda: LazyProxy(lambda: "text"), "text"),
+    (lambda: LazyProxy(lambda: 5), 5),
 ]
 
 
@@ -198,6 +204,21 @@ def unbound() -> Any:
     raise RuntimeError("out of context")
 
 
+class NotATime(date):
+    """Equal to nothing, as NaT of pandas."""
+
+    def __new__(cls) -> Self:
+        return super().__new__(cls, 2026, 1, 2)
+
+    __hash__ = date.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return False
+
+    def __ne__(self, other: object) -> bool:
+        return True
+
+
 FORMLESS: list[Callable[[], Any]] = [
     object,
     Broken,
@@ -218,6 +239,9 @@ FORMLESS: list[Callable[[], Any]] = [
     lambda: timedelta(1),
     lambda: np.array([1, 2]),
     lambda: np.datetime64("2026-01-02"),
+    lambda: np.timedelta64(3, "ns"),
+    lambda: np.timedelta64(3, "D"),
+    NotATime,
     lambda: LocalProxy(unbound),
     lambda: SimpleLazyObject(unbound),
     lambda: SimpleLazyObject(object),
@@ -371,18 +395,89 @@ def test_a_lazy_object_is_resolved_once_and_where_it_was_handed_over() -> None:
     assert threads == [threading.current_thread()]
 
 
-def test_attributes_are_copied_as_they_are_made_plain() -> None:
-    handed_in = {"a": Decimal(1), "b": object(), "c": ["x"], 5: Plan.PRO}
-    made = plain_attributes(handed_in)
-    assert made == {"a": 1, "b": handed_in["b"], "c": ["x"], 5: "pro"}
+def test_attributes_are_shown_as_they_are_matched_and_sent() -> None:
+    handed_in: dict[Any, Any] = {"a": Decimal(1), "b": object(), "c": ["x", Plan.PRO, {1}], "d": ("x",), 5: Plan.PRO}
+    _, user = context(dict(handed_in))
+    for _ in range(2):
+        assert user.attributes == {"a": 1, "b": handed_in["b"], "c": ["x", "pro", {1}], "d": ["x"], 5: "pro"}
+        assert type(user.attributes["c"]) is list
+        user.track("event")
+    user.attributes["c"].append("y")
+    assert user.attributes["c"] == ["x", "pro", {1}]
     assert type(handed_in["a"]) is Decimal
+
+
+def test_what_a_list_had_when_it_was_matched_is_sent() -> None:
+    tags = ["pro"]
+    client, user = context({"a": tags}, asking("contains", "pro"))
+    assert user.variation("f") == "on"
+    tags[:] = ["free"]
+    user.decide("exposed")
+    user.track("event")
+    assert [event["attributes"] for event in client.recorded_events] == [{"a": ["pro"]}] * 2
+
+
+def test_a_lazy_object_that_raised_is_asked_once_and_stays_absent() -> None:
+    asked: list[int] = []
+
+    def unready() -> str:
+        asked.append(1)
+        if len(asked) == 1:
+            raise RuntimeError("out of context")
+        return "pro"
+
+    client, user = context({"a": SimpleLazyObject(unready), "b": [SimpleLazyObject(unready)]}, asking("equals", "pro"))
+    assert user.variation("f") == "off"
+    user.explain("f")
+    user.track("event")
+    assert client.recorded_events[-1]["attributes"] == {"b": ["pro"]}
+    assert len(asked) == 2
+
+
+class Answering:
+    """Has an answer for whatever it is asked, as a mock or the proxy of a remote server."""
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *arguments: Answering()
+
+
+@pytest.mark.parametrize("make", [Answering, Mock, MagicMock])
+def test_what_answers_everything_has_no_form(make: Callable[[], Any]) -> None:
+    with pytest.raises(NoFormError):
+        plain(make())
+    with pytest.raises(TypeError):
+        number_or_text(make())
+
+
+def test_a_number_of_an_unknown_library_is_the_value_of_an_event() -> None:
+    class Amount:
+        def __float__(self) -> float:
+            return 9.5
+
+    assert same(number_or_text(Amount()), 9.5)
+
+
+def test_names_that_change_as_they_are_looked_up_raise_nowhere() -> None:
+    class Unstable(str):
+        __slots__ = ()
+
+        def __hash__(self) -> int:
+            return id(object())
+
+        def __eq__(self, other: object) -> bool:
+            return self is other
+
+    client, user = context({Unstable("a"): Decimal(1), "b": "x"})
+    user.decide("exposed")
+    user.track("event")
+    assert all(event["attributes"]["b"] == "x" for event in client.recorded_events)
 
 
 def test_attributes_without_a_form_do_not_fill_the_memory() -> None:
     for number in range(3_000):
         _, user = context({f"a{number}": object()})
         user.track("event")
-    assert len(_values._warnings._said) == 1_000
+    assert len(_values._warnings._said["attributes"]) == 1_001
 
 
 # --- whatever goes in ------------------------------------------------------------------------------------------------
@@ -488,4 +583,4 @@ def test_whatever_goes_in_nothing_raises_and_what_goes_out_is_bounded(value: Any
     assert len(json.dumps(event.get("metadata"), ensure_ascii=False, separators=(",", ":")).encode()) <= 5_000
     cleaned, size = clean_metadata(value, "event", Warnings())
     assert size <= 5_000
-    json.dumps(cleaned, allow_nan=False)
+    json.loads(b"null" if cleaned is None else bytes(cleaned))

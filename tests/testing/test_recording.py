@@ -205,14 +205,11 @@ def test_clearing_forgets_what_was_exposed(client: SignaKitClient) -> None:
 
 
 def test_an_attribute_that_raises_is_no_decision_and_no_exposure(client: SignaKitClient) -> None:
-    class Hostile(list[str]):
-        def __contains__(self, item: object) -> bool:
+    class Hostile(dict[str, int]):
+        def items(self) -> Any:
             raise LookupError
 
-        def __iter__(self) -> Any:
-            raise LookupError
-
-    rules = config(flag("f").split(on=100).where("plan", "contains", "x"))
+    rules = config(flag("f").split(on=100).where("plan", "equals", {"a": 1}))
     with recorded() as events:
         user = SignaKitClient.offline(rules).create_user_context("u", {"plan": Hostile()})
         assert user is not None

@@ -1,7 +1,7 @@
 """Regular files: opened without waiting, read up to a limit, found behind links to be replaced.
 
-Whatever stands at a path can be a FIFO, whose opening waits for a writer, or a device, whose reading never ends and
-whose replacement hits every program of the machine. Each file that we read or replace goes through this module.
+A path may lead to a FIFO, and to open one is to wait for a writer. It may lead to a device, which can be read without
+an end, and which every program of the machine uses. Each file that we read or replace goes through this module.
 """
 
 from __future__ import annotations
@@ -98,6 +98,14 @@ def replaceable(path: str | os.PathLike[str]) -> str:
     else:
         _check(found, path, or_pipe=False)
     return os.path.realpath(path)
+
+
+def is_fifo(path: str | os.PathLike[str]) -> bool:
+    """Say whether a FIFO is at ``path``: what opens it would wait for the other end."""
+    try:
+        return stat.S_ISFIFO(Path(path).stat().st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def _check(found: os.stat_result, path: str | os.PathLike[str], *, or_pipe: bool) -> None:

@@ -23,18 +23,34 @@ logger = _Guarded(logging.getLogger("signakit_flags"))
 
 
 class Warnings:
-    """Says each thing once. Bounded: an application that names attributes by user would fill the memory otherwise."""
+    """Says each thing once.
+
+    State: ``_said`` has the names that were given of each topic. Any thread reads and writes it, without a lock: of two
+    threads that come first at the same time, both may log. Bounded: an application that names attributes by user would
+    fill the memory otherwise.
+    """
 
     __slots__ = ("_said",)
 
     _LIMIT = 1_000
 
     def __init__(self) -> None:
-        self._said: set[str] = set()
+        self._said: dict[str, set[str]] = {}
 
-    def once(self, topic: str, message: str, *args: object) -> None:
-        """Log ``message`` at WARNING unless something was said on ``topic`` before."""
-        if topic in self._said or len(self._said) >= self._LIMIT:
+    def once(self, topic: str, message: str, *args: object, name: str = "") -> None:
+        """Log ``message`` at WARNING unless something was said on ``topic`` before.
+
+        Args:
+            topic: What it is about, of a few.
+            message: What to log, with ``args``.
+            args: For the message.
+            name: Which of the topic, of any number. After 1,000 of them one line says that there are more.
+        """
+        said = self._said.setdefault(topic, set())
+        if name in said or len(said) > self._LIMIT:
             return
-        self._said.add(topic)
-        logger.warning(message, *args)
+        said.add(name)
+        if len(said) > self._LIMIT:
+            logger.warning("%s: more than the %d that are named", topic, self._LIMIT)
+        else:
+            logger.warning(message, *args)

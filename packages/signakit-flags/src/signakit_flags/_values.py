@@ -3,12 +3,14 @@
 By one function, so that what is matched is what is sent (PROTOCOL section 8, row "attribute values of other types"):
 
 - Text of a subclass is its characters, a number of a subclass its value. Methods of a subclass may say anything.
-- An ``Enum`` is its value. A lazy object is what it resolves to, in the thread that hands it over.
+- An ``Enum`` is its value. A lazy object is what it resolves to, in the thread that first matches or sends it.
 - ``Decimal``, ``Fraction``, numpy's numbers and all other real numbers are numbers.
 - ``UUID``, ``date`` and ``datetime`` are text, the last two in ISO 8601.
-- Lists, tuples and dicts stay what they are. Who reads one makes its items plain.
+- Lists, tuples and dicts stay what they are; the items of an attribute's list are made plain.
 
 Anything else has no form. Nothing is imported for a look at a type: a process that has a ``Decimal`` has its module.
+
+State: ``_warnings`` has the names of the attributes that were named in this process, by evaluation or by events.
 """
 
 from __future__ import annotations
@@ -16,20 +18,14 @@ from __future__ import annotations
 import sys
 from enum import Enum
 from math import inf, isfinite, nan
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ._log import Warnings
 from ._signal_handlers import let_through
 from ._types import plain_text, short
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 CONTAINERS = (list, tuple, dict)
 """What holds other values."""
-
-PLAIN = frozenset({str, int, float, bool, type(None), *CONTAINERS})
-"""The types of values that are plain already."""
 
 _EXACT = 2.0**53
 """Below it a double is exact for whole numbers."""
@@ -38,7 +34,34 @@ _DEEPEST = 8
 """Enums and lazy objects that may stand for one another."""
 
 _warnings = Warnings()
-"""Which attributes were named in this process. Evaluation and events name each once between them."""
+
+
+class NoForm:
+    """Takes the place of a value that has no form in JSON, so that it is looked at once. It matches nothing.
+
+    Attributes:
+        value: What was handed in.
+        why: Why it has none.
+    """
+
+    __slots__ = ("value", "why")
+
+    def __init__(self, value: Any, why: str) -> None:
+        self.value = value
+        self.why = why
+
+
+class PlainList(list[Any]):
+    """The list of an attribute, copied, with its items made plain; one without a form is a ``NoForm``."""
+
+    __slots__ = ()
+
+
+PLAIN = frozenset({str, int, float, bool, type(None), *CONTAINERS})
+"""The types of values that are plain already."""
+
+SETTLED = frozenset({str, int, float, bool, type(None), dict, PlainList})
+"""The types of attributes that stay as they are; of another type is what was not looked at yet, and a ``NoForm``."""
 
 
 class NoFormError(TypeError):
@@ -72,37 +95,60 @@ def plain_attribute(attributes: dict[str, Any], name: str, value: Any) -> Any:
 
     Args:
         attributes: The context's own copy. The plain value takes the place of what was handed in, so that a lazy
-            object is resolved once, and what is matched is what is sent.
+            object is resolved once, a list may go on changing, and what is matched is what is sent.
         name: The attribute's name.
         value: What stands there.
     """
-    if type(value) in PLAIN:
+    if type(value) in SETTLED:
         return value
+    if type(value) is NoForm:
+        return None
+    made = _settled(value)
+    attributes[name] = made
+    if type(made) is NoForm:
+        say_not_sent(name, f"{made.why}; it never matches")
+        return None
+    return made
+
+
+def _settled(value: Any) -> Any:
     try:
         made = plain(value)
+        return PlainList(map(_item, made)) if isinstance(made, (list, tuple)) else made
     except NoFormError as error:
-        say_not_sent(name, f"{error}; it never matches")
-        return None
-    attributes[name] = made
-    return made
+        return NoForm(value, str(error))
+    except Exception as error:  # noqa: BLE001  # of a list's own methods
+        let_through(error)
+        return NoForm(value, str(raised_by(value, error)))
+
+
+def _item(item: Any) -> Any:
+    if type(item) in PLAIN:
+        return item
+    try:
+        return plain(item)
+    except NoFormError as error:
+        return NoForm(item, str(error))
 
 
 def say_not_sent(name: str, why: str) -> None:
     """Say, once for an attribute in this process, that it is not sent, or not all of it."""
     shown = plain_text(name)[:100]
-    _warnings.once(shown, "attribute %s is not sent as it is: %s", short(shown), why)
+    _warnings.once("attributes", "attribute %s is not sent as it is: %s", short(shown), why, name=shown)
 
 
-def plain_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy of ``attributes`` in which all is plain that can be; the rest is as it was handed in."""
-    made = dict(attributes)
-    for name, value in made.items():
-        if type(value) not in PLAIN:
-            try:
-                made[name] = plain(value)
-            except NoFormError:
-                continue
-    return made
+def shown_attributes(attributes: dict[str, Any]) -> dict[str, Any]:
+    """Return a copy of a context's own attributes, made plain; what has no form is as it was handed in."""
+    for name, value in list(attributes.items()):
+        plain_attribute(attributes, name, value)
+    return {name: shown(value) for name, value in list(attributes.items())}
+
+
+def shown(value: Any) -> Any:
+    """Return a settled attribute for a reader: what has no form is as it was handed in."""
+    if type(value) is NoForm:
+        return value.value
+    return [item.value if type(item) is NoForm else item for item in value] if type(value) is PlainList else value
 
 
 def number_or_text(value: Any) -> int | float | str:
@@ -117,6 +163,8 @@ def number_or_text(value: Any) -> int | float | str:
         made = _number(found)
         if made is None:
             made = _text(found)
+        if made is None and hasattr(type(found), "__float__") and not hasattr(type(found), "__len__"):
+            made = None if _is(found, "numpy", "generic") else float.__float__(float(found))  # a time of numpy's
     except Exception as error:  # noqa: BLE001  # as in `plain`
         let_through(error)
     if made is None:
@@ -130,12 +178,24 @@ def _resolved(value: Any) -> Any:
         if isinstance(value, Enum):
             value = value.value
             continue
+        if _is(value, "babel.support", "LazyProxy"):
+            value = value.value
+            continue
+        if _is(value, "django.utils.functional", "Promise") and not hasattr(type(value), "casefold"):
+            value = _promised(value)
+            continue
         # To ask a lazy object for its class is to resolve it: it gives that of what it stands for.
         kind = value.__class__
         if kind is type(value):
             return value
         value = _behind(value, kind)
     return value
+
+
+def _promised(value: Any) -> Any:
+    """Return what a lazy object of Django gives that is not text: by the way in which it is pickled."""
+    _, (function, arguments, keywords, *_) = value.__reduce__()
+    return function(*arguments, **keywords)
 
 
 def _behind(value: Any, kind: Any) -> Any:
@@ -163,13 +223,15 @@ def _plain(value: Any) -> Any:
 
 
 def _number(value: Any) -> int | float | None:
-    """Return a real number as one of Python's own; None for what is no number."""
+    """Return a real number as one of Python's own; None for what is not a number."""
     kind = type(value)
     # By methods of the plain types: those of a subclass may raise.
     if issubclass(kind, int):
         return value if kind is bool else int.__int__(value)
     if issubclass(kind, float):
         return float.__float__(value)
+    if _is(value, "numpy", "timedelta64"):  # which numpy counts as an integer
+        return None
     if _is(value, "numbers", "Integral"):
         return int(value)
     if _is(value, "decimal", "Decimal") or _is(value, "numbers", "Real"):
@@ -191,11 +253,12 @@ def _real(value: Any) -> int | float:
 
 
 def _text(value: Any) -> str | None:
-    """Return text by its characters; None for what is no text."""
+    """Return text by its characters; None for what is not text."""
     if issubclass(type(value), str):
         return str.__str__(value)
-    # What behaves as text is text: translations that are looked up late, of many libraries, are of types of their own.
-    if not isinstance(value, type) and callable(getattr(value, "casefold", None)):
+    # A type with the methods of text is text: translations that are looked up late. The type is asked, and not the
+    # object: one that answers everything, a mock or a proxy of a remote server, would become text as well.
+    if hasattr(type(value), "casefold") or _is(value, "flask_babel.speaklater", "LazyString"):
         return str.__str__(str(value))
     return None
 
@@ -204,7 +267,7 @@ def _named(value: Any) -> str | None:
     """Return a UUID or a date as text; None for what is neither."""
     if _is(value, "uuid", "UUID"):
         return str(value)
-    if _is(value, "datetime", "date"):
+    if _is(value, "datetime", "date") and value == value:  # noqa: PLR0124  # not a time: NaT of pandas
         return str(value.isoformat())
     return None
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from .._frozen import MAX_DEPTH
 from .._types import plain_text
-from .._values import PLAIN, NoFormError, plain, plain_attribute
+from .._values import SETTLED, NoFormError, plain, plain_attribute
 from .config import NO_VALUE
 from .slices import Budget, finish
 
@@ -211,7 +211,7 @@ def _never(_anything: object) -> bool:
 def _when(name: str, test: Test) -> Predicate:
     def holds(attributes: dict[str, Any]) -> bool:
         actual = attributes.get(name)
-        if type(actual) not in PLAIN:
+        if type(actual) not in SETTLED:
             actual = plain_attribute(attributes, name, actual)
         return actual is not None and test(actual)
 
@@ -221,7 +221,7 @@ def _when(name: str, test: Test) -> Predicate:
 def _unless(name: str, test: Test) -> Predicate:
     def holds(attributes: dict[str, Any]) -> bool:
         actual = attributes.get(name)
-        if type(actual) not in PLAIN:
+        if type(actual) not in SETTLED:
             actual = plain_attribute(attributes, name, actual)
         return actual is not None and not test(actual)
 
@@ -341,6 +341,7 @@ def _tokens(value: Any, depth: int) -> Iterator[str]:
         for name, item in sorted(((_name(name), item) for name, item in value.items()), key=itemgetter(0)):
             yield f"{len(name)}:{name}"
             yield from _tokens(item, depth + 1)
+            yield ","
         yield "}"
     elif type(value) is str:
         yield f"{len(value)}:{value}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from .._names import BUCKETS
 from .._types import Explanation, Step, short
-from .._values import NoFormError, plain
+from .._values import NoForm, shown
 from .audience import COMPARISONS
 from .bucketing import bucket
 from .config import NO_VALUE
@@ -67,31 +67,37 @@ def _audience_steps(audiences: CompiledAudiences, name: str, attributes: dict[st
     steps: list[Step] = []
     for number, group in enumerate(audiences.groups, start=1):
         for condition in group:
-            detail = f"{number}: {_condition_detail(condition, attributes)}"
-            steps.append(Step("audience", condition.holds(attributes), detail, name))
+            passed = condition.holds(attributes)
+            detail = f"{number}: {_condition_detail(condition, attributes, passed=passed)}"
+            steps.append(Step("audience", passed, detail, name))
     return steps
 
 
-def _condition_detail(condition: CompiledCondition, attributes: dict[str, Any]) -> str:
+def _condition_detail(condition: CompiledCondition, attributes: dict[str, Any], *, passed: bool) -> str:
     value = "(no value)" if condition.value is NO_VALUE else short(condition.value)
-    return f"{condition.attribute} {condition.operator} {value}; {_actual(condition, attributes)}"
-
-
-def _actual(condition: CompiledCondition, attributes: dict[str, Any]) -> str:
-    """Return what the attribute is, in words, and whether its type alone keeps it from what is asked for."""
     actual = attributes.get(condition.attribute)
     if actual is None:
-        return "it is absent"
-    try:
-        made = plain(actual)
-    except NoFormError as error:
-        return f"it is {short(actual)}, which never matches: {error}"
-    if made is None:
-        return "it is absent"
-    wanted = _wanted(condition.operator, condition.value)
-    if not wanted or _kind(made) in wanted:
-        return f"it is {short(made)}"
-    return f"it is {short(made)}, {_kind(made)} and not {' or '.join(wanted)}"
+        got = "it is absent"
+    elif type(actual) is NoForm:
+        got = f"it is {short(actual.value)}, which never matches: {actual.why}"
+    else:
+        reason = "" if passed else _type_reason(condition.operator, condition.value, actual)
+        got = f"it is {short(shown(actual))}{reason}"
+    return f"{condition.attribute} {condition.operator} {value}; {got}"
+
+
+def _type_reason(operator: str, value: Any, actual: Any) -> str:
+    """Return in words that a type alone keeps a condition from holding; nothing where it does not."""
+    wanted = _wanted(operator, value)
+    if operator in COMPARISONS and _kind(value) != "a number":
+        return f"; the condition compares with {_kind(value)} and not a number"
+    if wanted and _kind(actual) not in wanted:
+        return f", {_kind(actual)} and not {' or '.join(wanted)}"
+    if isinstance(actual, list):
+        for item in actual:
+            if type(item) is NoForm:
+                return f"; an item of it never matches: {item.why}"
+    return ""
 
 
 def _wanted(operator: str, value: Any) -> list[str]:

@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from .exposure_filter import ExposureFilter
 
 
-LARGE = 4_096
+LARGE = 1_024
 """Characters of an event from which on it counts towards ``MAX_LARGE``."""
 
-MAX_LARGE = 64 * 1024 * 1024
+MAX_LARGE = 32 * 1024 * 1024
 """Characters of all large events that wait, at most. Cut to what is sent, one event may have 5 million."""
 
 

@@ -19,7 +19,7 @@ from .._log import Warnings, logger
 from .._names import BEYOND_DOUBLES, EXPOSURE
 from .._signal_handlers import let_through
 from .._types import plain_text, short
-from .._values import PLAIN, NoFormError, plain, plain_attribute, raised_by, say_not_sent
+from .._values import PLAIN, NoForm, NoFormError, plain, plain_attribute, raised_by, say_not_sent
 
 if TYPE_CHECKING:
     from .exposure_filter import ExposureKey
@@ -37,8 +37,8 @@ _MAX_DEPTH = 64
 _MAX_USUAL = 1_000
 _DECISION_SIZE = 50
 """Bytes that an entry of a dict takes, about."""
-_ITEM_SIZE = 8
-"""Bytes that an item of a list takes besides what it is."""
+_ITEM_SIZE = 64
+"""Bytes that an item of a list takes besides its characters."""
 
 
 @dataclass(slots=True, eq=False)
@@ -169,7 +169,7 @@ def as_sent(event: Event) -> list[dict[str, Any]]:
 
 
 def clean_metadata(metadata: Any, event_key: str, warnings: Warnings) -> tuple[Any, int]:
-    """Return ``metadata`` as JSON data of its own, with its size in bytes; None and 0 when it cannot be sent.
+    """Return ``metadata`` as JSON, ``msgspec.Raw``, with its size in bytes; None and 0 when it cannot be sent.
 
     Copied at once, since the application may go on changing it. What JSON has no form for is left out alone. All of it
     is dropped when its compact JSON is over 5,000 bytes of UTF-8. Each is said once for an event and a key.
@@ -185,11 +185,15 @@ def clean_metadata(metadata: Any, event_key: str, warnings: Warnings) -> tuple[A
     except _TooLargeError:
         copy.say_dropped(f"over {MAX_METADATA_BYTES} bytes, reached in {short(copy.name)}")
         return None, 0
-    size = len(msgspec.json.encode(cleaned))
+    if cleaned is None:
+        return None, 0
+    encoded = msgspec.json.encode(cleaned)
+    size = len(encoded)
     if size > MAX_METADATA_BYTES:
         copy.say_dropped(f"{size} bytes, the limit is {MAX_METADATA_BYTES}{_largest(cleaned)}")
         return None, 0
-    return cleaned, size
+    # As JSON: the objects would take twenty times as much while the event waits.
+    return msgspec.Raw(encoded), size
 
 
 def _largest(cleaned: Any) -> str:
@@ -227,12 +231,13 @@ class _JsonCopy:
         """Say, once for an event and a key, that something has no form."""
         what = f"metadata {short(name)}" if name else "metadata"
         message = "event %s: %s is left out: %s; text, numbers, bools, dates, UUIDs, lists and dicts have one"
-        self._warnings.once(f"metadata {self._event} {name[:100]}", message, short(self._event), what, error)
+        which = f"{self._event} {name[:100]}"
+        self._warnings.once("parts of metadata", message, short(self._event), what, error, name=which)
 
     def say_dropped(self, size: str) -> None:
         """Say, once for an event, that metadata is too large."""
         message = "event %s: metadata is dropped: %s"
-        self._warnings.once(f"metadata-size {self._event}", message, short(self._event), size)
+        self._warnings.once("events with too much metadata", message, short(self._event), size, name=self._event)
 
     def of(self, value: Any, depth: int = 0) -> Any:
         """Return ``value`` as JSON data.
@@ -268,11 +273,12 @@ class _JsonCopy:
     def _items(self, value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
         made: dict[str, Any] = {}
         for key, item in value.items():
-            self.name = name = self._text(key if type(key) is str else plain_text(plain(key)))
+            shown = "a key"
             try:
+                self.name = shown = name = self._text(key if type(key) is str else plain_text(plain(key)))
                 made[name] = self.of(item, depth)
             except NoFormError as error:
-                self.say_left_out(name, error)
+                self.say_left_out(shown, error)
         return made
 
     def _list(self, value: Iterable[Any], depth: int) -> list[Any]:
@@ -316,11 +322,7 @@ def sent_attributes(attributes: dict[str, Any], warnings: Warnings) -> tuple[dic
     Returns:
         The attributes, ``attributes`` itself where nothing is to be done; and how many characters they have, about.
     """
-    try:
-        size = _size_as_they_are(attributes)
-    except Exception as error:  # noqa: BLE001  # a name of a subclass of str may raise as it is looked up
-        let_through(error)
-        size = None
+    size = _size_as_they_are(attributes)
     return _cut_attributes(attributes, warnings) if size is None else (attributes, size)
 
 
@@ -330,7 +332,7 @@ def _size_as_they_are(attributes: dict[Any, Any]) -> int | None:
         return None
     size = 0
     for name, value in attributes.items():
-        if name not in _usual_names and not _is_usual(name):
+        if type(name) is not str or (name not in _usual_names and not _is_usual(name)):
             return None
         kind = type(value)
         if kind is str:
@@ -350,8 +352,8 @@ _usual_names: set[str] = set()
 """Names of attributes that are sent as they are: text that is not cut. Bounded."""
 
 
-def _is_usual(name: object) -> bool:
-    if type(name) is not str or len(name) > MAX_ATTRIBUTE_KEY:
+def _is_usual(name: str) -> bool:
+    if len(name) > MAX_ATTRIBUTE_KEY:
         return False
     if len(_usual_names) < _MAX_USUAL:
         _usual_names.add(name)
@@ -360,7 +362,7 @@ def _is_usual(name: object) -> bool:
 
 def _cut_attributes(attributes: dict[str, Any], warnings: Warnings) -> tuple[dict[str, Any], int]:
     sent: dict[str, Any] = {}
-    for name, value in islice(attributes.items(), MAX_ATTRIBUTES):
+    for name, value in list(islice(attributes.items(), MAX_ATTRIBUTES)):  # which are made plain meanwhile
         if value is not None:
             try:
                 _send_attribute(sent, attributes, name, value, warnings)
@@ -381,7 +383,7 @@ def _send_attribute(
     sent: dict[str, Any], attributes: dict[str, Any], name: object, value: Any, warnings: Warnings
 ) -> None:
     if not isinstance(name, str):
-        warnings.once("attribute-name", "an attribute whose name is no text is not sent: %s", short(name))
+        warnings.once("attribute-name", "an attribute is not sent, as its name is not text: %s", short(name))
         return
     value = plain_attribute(attributes, name, value)
     name = cut(name, MAX_ATTRIBUTE_KEY)
@@ -391,22 +393,23 @@ def _send_attribute(
         sent[name] = cut(value, MAX_ATTRIBUTE_TEXT)
     elif isinstance(value, (int, float)):
         sent[name] = json_number(value, warnings)
-    elif isinstance(value, dict):
-        say_not_sent(name, "a dict is no text, number, bool or list of those")
+    elif isinstance(value, list):
+        items = map(partial(_sent_item, name), value[:MAX_ATTRIBUTE_ITEMS])
+        sent[name] = [item for item in items if item is not None]
     else:
-        sent[name] = [item for item in map(partial(_sent_item, name), value[:MAX_ATTRIBUTE_ITEMS]) if item is not None]
+        say_not_sent(name, "a dict is sent by no event")
 
 
 def _sent_item(name: str, item: Any) -> str | float | None:
     """Return an item of a list as it is sent; None where it is not."""
-    try:
-        item = plain(item)
-    except NoFormError as error:
-        say_not_sent(name, f"an item of it is left out: {error}")
-        return None
     if isinstance(item, str):
         return cut(item, MAX_ATTRIBUTE_TEXT)
-    return item if isinstance(item, (int, float)) and is_sent(item) else None
+    if isinstance(item, (int, float)) and is_sent(item):
+        return item
+    if item is not None:
+        why = item.why if isinstance(item, NoForm) else f"{short(item)} is neither text nor a finite number"
+        say_not_sent(name, f"an item of it is left out: {why}")
+    return None
 
 
 def json_number(value: float, warnings: Warnings) -> int | float | None:

@@ -4,8 +4,8 @@ What is kept is a line of JSON (whose config, its ETag, when it was saved, lengt
 config as it came. So a store that an application brings (``integration.SnapshotStore``) moves bytes and nothing else:
 what is cut short, damaged or another key's is found out here.
 
-A file is replaced by an atomic rename, so a reader sees one whole file or the other; a link to it stays. It is not
-written where the folder is read-only, and what is not a regular file is neither read nor replaced; each is said once.
+A file is replaced by an atomic rename, so a reader sees one whole file or the other. It is not written where the folder
+is read-only, and what is not a regular file is neither read nor replaced; each is said once.
 """
 
 from __future__ import annotations
@@ -159,7 +159,9 @@ class _File:
     def save(self, data: bytes) -> None:
         view = memoryview(data)
         del data  # it names its key, which the repr() of bytes shows, and that of a memoryview does not
-        target = Path(replaceable(self._path))
+        replaceable(self._path)
+        # A link itself is replaced, and never what it leads to: in a folder like /tmp anybody may have put it there.
+        target = self._path
         # A name of its own for each writer: two processes that save at once must not share a half-written file.
         descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         try:

@@ -21,7 +21,7 @@ from .._hook import hooks
 from .._names import USER_AGENT
 from .._types import Step, text_or_none
 from .._user_context import check_event, check_key
-from .._values import plain_attributes
+from .._values import shown_attributes
 from .identity import IdentityNotAwaited, RequestUser, no_user, request_user
 
 if TYPE_CHECKING:
@@ -238,7 +238,9 @@ class LazyUserContext(SignaKitUserContext):
     @property
     def attributes(self) -> dict[str, Any]:
         """The user's attributes, without ``$userAgent``; a copy, as they are matched and sent."""
-        return plain_attributes({name: value for name, value in self._user().attributes.items() if name != USER_AGENT})
+        if self._contexts:
+            return self._contexts[0].attributes
+        return shown_attributes({name: value for name, value in self._user().attributes.items() if name != USER_AGENT})
 
     @property
     def is_bot(self) -> bool:
@@ -271,7 +273,7 @@ class LazyUserContext(SignaKitUserContext):
         return Explanation(flag_key, user.user_id or "", None, (Step("flag", passed=False, detail=reason),))
 
     def track(
-        self, event_key: str, value: SupportsFloat | None = None, metadata: Mapping[str, Any] | None = None
+        self, event_key: str, value: SupportsFloat | str | None = None, metadata: Mapping[str, Any] | None = None
     ) -> None:
         """Track a conversion, as ``SignaKitUserContext``; nobody's is ignored, as is one while there is no config."""
         context = self._tracking(event_key, value, metadata)
@@ -289,7 +291,7 @@ class LazyUserContext(SignaKitUserContext):
         return context
 
     def track_event(
-        self, event_key: str, value: SupportsFloat | None = None, metadata: Mapping[str, Any] | None = None
+        self, event_key: str, value: SupportsFloat | str | None = None, metadata: Mapping[str, Any] | None = None
     ) -> Coroutine[Any, Any, None]:
         """Track a conversion; as ``track``, for code that awaits. Returns once the event is accepted, not sent."""
         # The core's own coroutine, not one around it: that one knows a loop which runs nothing else.

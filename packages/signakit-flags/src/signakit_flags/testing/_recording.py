@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from .._values import plain_attributes
+from .._values import shown_attributes
 from ._layers import Layer
 from ._scopes import begin, check_scope, end, last_of
 
@@ -33,7 +33,7 @@ class Exposure:
         variation_key: The variation.
         rule_key: The rule that decided; None for the default allocation, and where the test has forced it.
         forced: The test has forced it.
-        attributes: Those of the user, without ``$userAgent``, as they are matched and sent.
+        attributes: Those of the user, without ``$userAgent``, as ``attributes`` of the context shows them.
     """
 
     user_id: str
@@ -58,7 +58,7 @@ class Conversion:
         value: As given to ``track``.
         metadata: A copy of what was given to ``track``, or None.
         decisions: What the user's context had decided by then: variations by flag, the forced ones included.
-        attributes: Those of the user, without ``$userAgent``, as they are matched and sent.
+        attributes: Those of the user, without ``$userAgent``, as ``attributes`` of the context shows them.
     """
 
     user_id: str
@@ -237,14 +237,14 @@ class Recording:
         with self._lock:
             if key not in self._exposed:
                 self._exposed.add(key)
-                attributes = _copied(plain_attributes(subject.attributes))
+                attributes = _copied(shown_attributes(subject.attributes))
                 self._events.append(
                     Exposure(subject.user_id, flag_key, variation_key, decision.rule_key, forced, attributes)
                 )
 
     def _track(self, subject: Subject, event_key: str, value: Any, metadata: Any, decisions: Mapping[str, str]) -> None:
         assert subject.user_id is not None
-        attributes = _copied(plain_attributes(subject.attributes))
+        attributes = _copied(shown_attributes(subject.attributes))
         event = Conversion(subject.user_id, event_key, value, _copied(metadata), decisions, attributes)
         with self._lock:
             self._events.append(event)

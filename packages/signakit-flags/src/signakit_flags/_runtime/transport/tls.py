@@ -15,7 +15,7 @@ from contextlib import suppress
 from contextvars import Context
 from typing import TYPE_CHECKING
 
-from ..._files import open_regular
+from ..._files import is_fifo, open_regular
 from .. import process
 from .variables import VariableError, shown_path
 
@@ -115,6 +115,10 @@ class TlsContext:
                 open_regular(file).close()
             except OSError as wrong:
                 raise VariableError(_unusable(source, _why(file, wrong), _CERTIFICATES)) from wrong
+        key_log = os.environ.get(_KEY_LOG)
+        if key_log is not None and is_fifo(key_log):
+            why = "it is a FIFO"  # as above, for a reader
+            raise VariableError(_unusable(f"{_KEY_LOG}={shown_path(key_log)}", why, "a file that can be written"))
         try:
             return ssl.create_default_context(cafile=file, capath=self._folder)
         except (OSError, ValueError) as error:

@@ -157,14 +157,14 @@ class PinnedUserContext(SignaKitUserContext):
             return Explanation(flag_key, self._user_id, None, (step,))
 
     async def track_event(
-        self, event_key: str, value: SupportsFloat | str | None = None, metadata: Mapping[str, Any] | None = None
+        self, event_key: str, value: SupportsFloat | None = None, metadata: Mapping[str, Any] | None = None
     ) -> None:
         # Where this coroutine is all that a loop runs (`asyncio.run(ctx.track_event(...))`), the loop is about to end
         # and must not become the one that hosts the sender.
         self._track(event_key, value, metadata, may_adopt=not _runs_alone())
 
     def track(
-        self, event_key: str, value: SupportsFloat | str | None = None, metadata: Mapping[str, Any] | None = None
+        self, event_key: str, value: SupportsFloat | None = None, metadata: Mapping[str, Any] | None = None
     ) -> None:
         self._track(event_key, value, metadata, may_adopt=True)
 

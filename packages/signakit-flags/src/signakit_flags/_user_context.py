@@ -158,14 +158,14 @@ class SignaKitUserContext(ABC):
 
     @abstractmethod
     async def track_event(
-        self, event_key: str, value: SupportsFloat | str | None = None, metadata: Mapping[str, Any] | None = None
+        self, event_key: str, value: SupportsFloat | None = None, metadata: Mapping[str, Any] | None = None
     ) -> None:
         """Track a conversion; as ``track``, for code that awaits. Returns once the event is accepted, not sent."""
         raise NotImplementedError
 
     # Abstract, too, but not marked: mypy tells you of a result that is None only where a method has no decorator.
     def track(
-        self, event_key: str, value: SupportsFloat | str | None = None, metadata: Mapping[str, Any] | None = None
+        self, event_key: str, value: SupportsFloat | None = None, metadata: Mapping[str, Any] | None = None
     ) -> None:
         """Track a conversion or another event defined in the dashboard. Never waits; a bot's is ignored.
 

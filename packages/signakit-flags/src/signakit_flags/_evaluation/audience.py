@@ -133,7 +133,7 @@ class Members:
     """
 
     texts: frozenset[str]
-    keys: frozenset[str]
+    keys: set[str]
     longest: int
 
 
@@ -143,16 +143,19 @@ def _members(condition: Condition, budget: Budget) -> Slices[Members | None]:
         return None
     texts: set[str] = set()
     keys: set[str] = set()
+    longest = 0
     for item in condition.value:
         if type(item) is str:
             texts.add(item)
             cost = 1
         else:
-            keys.add(json_key(item))
+            key = json_key(item)
+            keys.add(key)
+            longest = max(longest, len(key))
             cost = _NUMBER_COST if type(item) in NUMBERS else _CONTAINER_COST
         if budget.spend(cost):
             yield
-    return Members(frozenset(texts), frozenset(keys), max(map(len, keys), default=0))
+    return Members(frozenset(texts), keys, longest)
 
 
 _NUMBER_COST, _CONTAINER_COST = 4, 40

@@ -174,6 +174,9 @@ the garbage collector goes through them all, again and again."""
 MAX_FIELDS = 100_000
 """Fields beside those of allowlists, in the same flag: each is a name that is kept."""
 
+_BYTES_AN_ENTRY = 28
+"""Bytes of an entry of an allowlist, at least. What looks like more of them stands where all names are kept."""
+
 _BYTES_AN_ITEM = 5
 """Bytes of an item of a large flag, at least, with its comma: 200,000 different numbers take more than six each."""
 
@@ -359,7 +362,7 @@ def _too_dense(item: msgspec.Raw | memoryview) -> str | None:
     """Return why a large flag takes longer to decode than any real one of its size; None where it does not."""
     # Without white space, so that a field is known by two bytes. A colon alone may be in any text.
     text = bytes(item).translate(_DIGITS_AS_ZERO, b" \t\r\n")
-    entries = min(text.count(b'"userId":'), text.count(b'"variation":'))
+    entries = min(text.count(b'"userId":'), text.count(b'"variation":'), len(text) // _BYTES_AN_ENTRY)
     limit = min(MAX_CONTAINERS, _CONTAINERS + len(text) // _BYTES_A_CONTAINER)
     if max(text.count(b"["), text.count(b"{") - entries) > limit:
         return f"it holds more lists and objects than {limit:,}"

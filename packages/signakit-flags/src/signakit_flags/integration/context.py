@@ -273,7 +273,7 @@ class LazyUserContext(SignaKitUserContext):
         return Explanation(flag_key, user.user_id or "", None, (Step("flag", passed=False, detail=reason),))
 
     def track(
-        self, event_key: str, value: SupportsFloat | str | None = None, metadata: Mapping[str, Any] | None = None
+        self, event_key: str, value: SupportsFloat | None = None, metadata: Mapping[str, Any] | None = None
     ) -> None:
         """Track a conversion, as ``SignaKitUserContext``; nobody's is ignored, as is one while there is no config."""
         context = self._tracking(event_key, value, metadata)
@@ -291,7 +291,7 @@ class LazyUserContext(SignaKitUserContext):
         return context
 
     def track_event(
-        self, event_key: str, value: SupportsFloat | str | None = None, metadata: Mapping[str, Any] | None = None
+        self, event_key: str, value: SupportsFloat | None = None, metadata: Mapping[str, Any] | None = None
     ) -> Coroutine[Any, Any, None]:
         """Track a conversion; as ``track``, for code that awaits. Returns once the event is accepted, not sent."""
         # The core's own coroutine, not one around it: that one knows a loop which runs nothing else.

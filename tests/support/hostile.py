@@ -141,7 +141,8 @@ HOSTILE: dict[str, Hostile] = {
                 condition(b"[%s]" % repeated(b"[]", 40_000)).replace(b'"f"', b'"f%d"'),
                 size,
             )
-        )
+        ),
+        "the config holds more lists and objects in values than 250,000",
     ),
     # Nesting.
     "nested lists in a condition": Hostile(lambda size: flags(condition(nested(b"[", b"]", size))), DENSE),

@@ -76,8 +76,8 @@ _MANY = 100
 """Items of a container for which it pays to look at their types first."""
 
 
-def check_depth(container: Any, depth: int = 0) -> None:
-    """Make sure that a container of decoded JSON can be walked.
+def check_depth(container: Any, depth: int = 0) -> int:
+    """Make sure that a container of decoded JSON can be walked, and return how many it is with those in it.
 
     Raises:
         TooDeepError: It is nested deeper than ``MAX_DEPTH``.
@@ -88,9 +88,11 @@ def check_depth(container: Any, depth: int = 0) -> None:
     if len(container) > _MANY:
         # At half the cost of the loop: a list in a config may have a million numbers.
         items = compress(items, map(CONTAINERS.__contains__, map(type, items)))
+    count = 1
     for item in items:
-        if type(item) in CONTAINERS and item:
-            check_depth(item, depth + 1)
+        if type(item) in CONTAINERS:
+            count += check_depth(item, depth + 1)
+    return count
 
 
 def freeze(value: Any) -> Any:

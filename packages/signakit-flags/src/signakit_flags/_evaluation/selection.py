@@ -13,6 +13,13 @@ if TYPE_CHECKING:
     from .config import Flag
     from .problems import Problems
 
+MAX_CONTAINERS_IN_ALL = 250_000
+"""Lists and objects in the values of all flags together.
+
+Python's garbage collector walks all of them at once, now and then: a million takes it a tenth of a second. A flag that
+goes beyond it is skipped.
+"""
+
 
 class Selection:
     """The flags of one config that can be used.
@@ -23,12 +30,13 @@ class Selection:
         problems: Takes what is left out.
     """
 
-    __slots__ = ("archived", "flags", "problems")
+    __slots__ = ("_containers", "archived", "flags", "problems")
 
     def __init__(self, problems: Problems) -> None:
         self.problems: Problems = problems
         self.flags: dict[str, Flag] = {}
         self.archived: set[str] = set()
+        self._containers = 0
 
     def add(self, flag: Flag) -> None:
         """Check a flag, and take it."""
@@ -39,29 +47,40 @@ class Selection:
             self.archived.add(flag.key)
             return
         try:
-            _check(flag, self.problems)
+            containers = _check(flag, self.problems)
         except TooDeepError as error:
             self.problems.skip(shown(flag.key), error)
             return
+        if self._containers + containers > MAX_CONTAINERS_IN_ALL:
+            reason = f"the config holds more lists and objects in values than {MAX_CONTAINERS_IN_ALL:,}"
+            self.problems.skip(shown(flag.key), reason)
+            return
+        self._containers += containers
         self.flags[flag.key] = flag
 
 
-def _check(flag: Flag, problems: Problems) -> None:
-    """Make sure that compiling a flag cannot fail, and note its unknown operators."""
+def _check(flag: Flag, problems: Problems) -> int:
+    """Make sure that compiling a flag cannot fail, and note its unknown operators.
+
+    Returns:
+        How many lists and objects its values hold.
+    """
+    containers = 0
     for rule in flag.rules or ():
         for audience in rule.audiences or ():
             for condition in audience.conditions or ():
                 if type(condition.value) in CONTAINERS:
-                    check_depth(condition.value)
+                    containers += check_depth(condition.value)
                 if condition.operator not in OPERATORS:
                     problems.unknown_operator(condition.operator)
     if flag.variables:
         for variable in flag.variables:
             if type(variable.default_value) in CONTAINERS:
-                check_depth(variable.default_value)
+                containers += check_depth(variable.default_value)
         names = {variable.key for variable in flag.variables}
         for variation in flag.variations or ():
             if variation.variables:
                 for name, value in variation.variables.items():
                     if type(value) in CONTAINERS and name in names:
-                        check_depth(value)
+                        containers += check_depth(value)
+    return containers

@@ -15,7 +15,7 @@ import msgspec
 
 from .problems import ConfigError, NotJsonError, Problems, shown
 from .slices import SLICE, Budget
-from .splitting import SplitError, Splitter, trimmed
+from .splitting import Guesses, SplitError, Splitter, trimmed
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -141,8 +141,14 @@ _decode_document = msgspec.json.Decoder(_Document).decode
 _decode_loosely = msgspec.json.Decoder(_LooseDocument).decode
 _decode_around = msgspec.json.Decoder(_Around).decode
 _decode_flag = msgspec.json.Decoder(Flag).decode
+_decode_flags = msgspec.json.Decoder(list[Flag]).decode
+_decode_raws = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_integer = msgspec.json.Decoder(int).decode
 _decode_name = msgspec.json.Decoder(_Named).decode
+
+_SENTINEL_KEY = "\0"
+_SENTINEL = b'{"key":"\\u0000","salt":"","allocation":{"ranges":[]}},'
+"""A flag of ours."""
 
 _MAX_COMMAS = 200_000
 _BYTES_A_COMMA = 12
@@ -186,6 +192,7 @@ class Decoding:
         self.problems: Problems = Problems()
         self.large: list[Flag] = []
         self._budget = Budget()
+        self._count = 0  # flags before the body
 
     def groups(self) -> Generator[list[Flag], None, None]:
         """Give the flags in groups, each of them the flags of one slice, in the order of the config.
@@ -195,12 +202,67 @@ class Decoding:
             ConfigError: It is not an object, its ``flags`` is not a list, or too many flags cannot be used.
         """
         try:
-            if len(self._body) > SLICE or not (yield from self._at_once()):
-                yield from self._one_by_one()
+            cut = False
+            if len(self._body) > SLICE:
+                cut = yield from self._ordinary_part()
+            for group in self._rest():
+                if cut and group:
+                    cut = group.pop(0).key != _SENTINEL_KEY
+                    if cut:
+                        break
+                yield group
+            if cut:
+                raise ConfigError("config is not an object with a list of flags: it has several of them")
         except RecursionError as error:  # the calling code is near the limit itself
             raise ConfigError("config is nested too deeply") from error
         except (msgspec.DecodeError, UnicodeDecodeError, SplitError) as error:
             raise NotJsonError(f"config is not valid JSON: {error}") from error
+
+    def _ordinary_part(self) -> Generator[list[Flag], None, bool]:
+        """Decode the flags at the beginning of an ordinary config, and return whether there were any.
+
+        What is left is a config as before, with a flag of ours in their place: where it is not the first afterwards,
+        the config has another list of flags. To find the flags by the decoder, as below, takes a third more.
+        """
+        body = self._body
+        guesses = Guesses(body)
+        start = guesses.start
+        # The list is that of the config, and not one within something else, if this is all that is open.
+        if start is None or start > SLICE or not _is_json(bytes(body[:start]) + b"]}"):
+            return False
+        position = start
+        while len(body) - position > SLICE:
+            end = yield from self._ordinary_slice(guesses, position)
+            if end == position:
+                break
+            position = end
+        if position > start:
+            self._body = memoryview(b"".join((body[:start], _SENTINEL, body[position:])))
+            self._count -= 1
+        return position > start
+
+    def _ordinary_slice(self, guesses: Guesses, position: int) -> Generator[list[Flag], None, int]:
+        for end in guesses.after(position, SLICE):
+            text = b"".join((b"[", self._body[position : end - 1], b"]"))
+            try:
+                try:
+                    flags = _decode_flags(text)
+                except msgspec.ValidationError:  # some flag is of a wrong shape
+                    raws = _decode_raws(text)
+                    yield from self._flags(raws)
+                    self._count += len(raws)
+                else:
+                    yield flags
+                    self._count += len(flags)
+            except (msgspec.DecodeError, RecursionError):
+                yield []
+                continue  # not a flag begins there, but something in one
+            return end
+        return position
+
+    def _rest(self) -> Generator[list[Flag], None, None]:
+        if len(self._body) > SLICE or not (yield from self._at_once()):
+            yield from self._one_by_one()
 
     def _at_once(self) -> Generator[list[Flag], None, bool]:
         try:
@@ -243,7 +305,7 @@ class Decoding:
     def _flags(self, items: Iterable[msgspec.Raw | memoryview | None]) -> Generator[list[Flag], None, None]:
         """Decode each item of the list of flags; an item that is None is a pause."""
         group: list[Flag] = []
-        index = -1
+        index = self._count - 1
         for item in items:
             if item is None:
                 yield group
@@ -349,6 +411,14 @@ def _too_dense(item: msgspec.Raw | memoryview) -> str | None:
     if text.count(_LONG_NUMBER) > _MAX_LONG_NUMBERS:
         return "it holds too many numbers of hundreds of digits"
     return None
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        _decode_around(text)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True
 
 
 def _version(raw: msgspec.Raw) -> int | None:

@@ -479,7 +479,7 @@ def test_a_config_that_cannot_be_compiled_leaves_the_old_one_and_says_why_with_a
 
     with monkeypatch.context() as patch:
         patch.setattr(selection, "_check", fail)
-        result = fetch(feed, ok(config(flag("f"), version=2), '"2"'))
+        result = fetch(feed, ok(config(flag("f", rule()), version=2), '"2"'))
     reason = "the config cannot be compiled: LookupError('not foreseen')"
     assert result == OnReadyResult(success=False, reason=f"{reason}; serving the config fetched before")
     assert feed.snapshot is before
@@ -489,7 +489,7 @@ def test_a_config_that_cannot_be_compiled_leaves_the_old_one_and_says_why_with_a
     assert compiling.exc_info is not None
     assert (outage.levelname, outage.exc_info) == ("WARNING", None)
     assert etag_asked(feed) == '"1"'
-    assert fetch(feed, ok(config(flag("f"), version=2), '"2"')).success
+    assert fetch(feed, ok(config(flag("f", rule()), version=2), '"2"')).success
 
 
 # --- what is said at DEBUG --------------------------------------------------------------------------------------------

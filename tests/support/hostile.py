@@ -142,7 +142,7 @@ HOSTILE: dict[str, Hostile] = {
                 size,
             )
         ),
-        "the config holds more lists and objects in values than 250,000",
+        "the config holds more lists and objects in values than 100,000",
     ),
     # Nesting.
     "nested lists in a condition": Hostile(lambda size: flags(condition(nested(b"[", b"]", size))), DENSE),

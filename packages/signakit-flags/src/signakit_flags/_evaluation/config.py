@@ -39,7 +39,7 @@ class Range(msgspec.Struct, frozen=True, gc=False):
 class Allocation(msgspec.Struct, frozen=True, gc=False):
     """Which bucket gets which variation: the first range that holds it."""
 
-    ranges: list[Range]
+    ranges: tuple[Range, ...]
 
 
 class Condition(msgspec.Struct, frozen=True, gc=False):
@@ -53,7 +53,7 @@ class Condition(msgspec.Struct, frozen=True, gc=False):
 class Audience(msgspec.Struct, frozen=True, gc=False):
     """Conditions that must all hold."""
 
-    conditions: list[Condition] | None = None
+    conditions: tuple[Condition, ...] | None = None
 
 
 class AllowlistEntry(msgspec.Struct, frozen=True, gc=False, rename="camel"):
@@ -71,8 +71,8 @@ class Rule(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     rule_key: str | None = None
     rule_type: str | None = None
     audience_match_type: str | None = None
-    audiences: list[Audience] | None = None
-    allowlist: list[AllowlistEntry] | None = None
+    audiences: tuple[Audience, ...] | None = None
+    allowlist: tuple[AllowlistEntry, ...] | None = None
 
 
 class Variation(msgspec.Struct, frozen=True, gc=False):
@@ -97,9 +97,9 @@ class Flag(msgspec.Struct, frozen=True, gc=False):
     allocation: Allocation
     status: str | None = None
     running: bool | None = None
-    variations: list[Variation] | None = None
-    variables: list[Variable] | None = None
-    rules: list[Rule] | None = None
+    variations: tuple[Variation, ...] | None = None
+    variables: tuple[Variable, ...] | None = None
+    rules: tuple[Rule, ...] | None = None
 
 
 _NO_RAW = msgspec.Raw(b"null")

@@ -292,8 +292,7 @@ def load_ruleset(body: bytes | memoryview) -> Slices[Ruleset]:
             yield
         first = False
         # Right behind the decoding, while the flags are in the caches of the processor.
-        for flag in group:
-            selection.add(flag)
+        selection.add(group)
     ruleset = _ruleset(selection, decoding.version)
     for flag in decoding.large:
         yield
@@ -304,8 +303,7 @@ def load_ruleset(body: bytes | memoryview) -> Slices[Ruleset]:
 def compile_ruleset(config: Config) -> Ruleset:
     """Make a decoded config a ruleset, all of it at once; as ``load_ruleset``."""
     selection = Selection(config.problems)
-    for flag in config.flags:
-        selection.add(flag)
+    selection.add(config.flags)
     return _ruleset(selection, config.version)
 
 

@@ -10,13 +10,15 @@ from .audience import OPERATORS
 from .problems import shown
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .config import Flag
     from .problems import Problems
 
-MAX_CONTAINERS_IN_ALL = 250_000
+MAX_CONTAINERS_IN_ALL = 100_000
 """Lists and objects in the values of all flags together.
 
-Python's garbage collector walks all of them at once, now and then: a million takes it a tenth of a second. A flag that
+Python's garbage collector walks all of them at once, now and then: 100,000 take it some 10 ms. A flag that
 goes beyond it is skipped.
 """
 
@@ -38,25 +40,32 @@ class Selection:
         self.archived: set[str] = set()
         self._containers = 0
 
-    def add(self, flag: Flag) -> None:
-        """Check a flag, and take it."""
-        # Of several flags with one key the first counts, in decide and decide_all alike (PROTOCOL section 8).
-        if flag.key in self.flags or flag.key in self.archived:
-            return
-        if flag.status == ARCHIVED:
-            self.archived.add(flag.key)
-            return
-        try:
-            containers = _check(flag, self.problems)
-        except TooDeepError as error:
-            self.problems.skip(shown(flag.key), error)
-            return
-        if self._containers + containers > MAX_CONTAINERS_IN_ALL:
-            reason = f"the config holds more lists and objects in values than {MAX_CONTAINERS_IN_ALL:,}"
-            self.problems.skip(shown(flag.key), reason)
-            return
-        self._containers += containers
-        self.flags[flag.key] = flag
+    def add(self, flags: Iterable[Flag]) -> None:
+        """Check flags, and take them."""
+        taken, archived = self.flags, self.archived
+        for flag in flags:
+            key = flag.key
+            # Of several flags with one key the first counts, in decide and decide_all alike (PROTOCOL section 8).
+            if key in taken or key in archived:
+                continue
+            if flag.status == ARCHIVED:
+                archived.add(key)
+                continue
+            if flag.rules or flag.variables:
+                try:
+                    self._containers += _check(flag, self.problems)
+                except TooDeepError as error:
+                    self.problems.skip(shown(key), error)
+                    continue
+                if self._containers > MAX_CONTAINERS_IN_ALL:
+                    self._skip(flag)
+                    continue
+            taken[key] = flag
+
+    def _skip(self, flag: Flag) -> None:
+        self._containers -= _check(flag, self.problems)
+        reason = f"the config holds more lists and objects in values than {MAX_CONTAINERS_IN_ALL:,}"
+        self.problems.skip(shown(flag.key), reason)
 
 
 def _check(flag: Flag, problems: Problems) -> int:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import pytest
 
 from signakit_flags import Decision, SignaKitClient
 from signakit_flags._evaluation.config import decode_config
-from signakit_flags._evaluation.problems import ConfigError
+from signakit_flags._evaluation.problems import ConfigError, NotJsonError
 from signakit_flags._evaluation.ruleset import compile_ruleset
 from support.configs import audience, condition, config, flag, rule, whole
 
@@ -303,6 +304,68 @@ def test_several_bad_flags_are_each_named() -> None:
     assert [line.split(" skipped")[0] for line in problems] == ["flag 'a'", "flag number 2", "flag 'b'"]
 
 
+def many_flags(count: int = 1_000, **fields: Any) -> list[Any]:
+    return [flag(f"f{number}", rule(), allocation=whole("on"), **fields) for number in range(count)]
+
+
+@pytest.mark.parametrize("at", [0, 1, 499, 998, 999])
+@pytest.mark.parametrize("bad", [5, {}, flag("bad", salt=1), [[]]], ids=repr)
+def test_a_bad_flag_of_a_large_config_is_named_by_its_key_or_number(at: int, bad: Any) -> None:
+    flags = many_flags()
+    flags[at] = bad
+    keys, problems = load(*flags)
+    assert keys == [f"f{number}" for number in range(1_000) if number != at]
+    name = "'bad'" if isinstance(bad, dict) and bad else f"number {at}"
+    assert [line.split(" skipped")[0] for line in problems] == [f"flag {name}"]
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        {"meta": {"flags": [{"id": 1}, {"id": 2}]}},
+        {"meta": [{"flags": [{"key": "k", "salt": "s", "allocation": {"ranges": []}}]}]},
+        {"text": '"flags":[{"id":1}'},
+        {"flags ": [{}]},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("behind", [False, True])
+def test_other_flags_in_a_large_config_are_not_taken_for_its_own(before: dict[str, Any], behind: bool) -> None:
+    own = config(*many_flags())
+    ruleset = compile_ruleset(decode_config(encode(own | before if behind else before | own)))
+    assert list(ruleset.flags) == [f"f{number}" for number in range(1_000)]
+    assert (ruleset.version, ruleset.problems.lines) == (1, [])
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"variations": [{"id": "x", "key": "on"}, {"id": "y", "key": "off"}, {"id": "z", "key": "no"}]},
+        {"unread": [{"id": number, "key": "k", "salt": "s", "allocation": {"ranges": []}} for number in range(40)]},
+        {"unread": 'a"}, {"id": [[['},
+    ],
+    ids=["variations", "flags in flags", "text"],
+)
+def test_what_begins_as_flags_do_is_not_taken_for_one(fields: dict[str, Any]) -> None:
+    keys, problems = load(*many_flags(**fields))
+    assert (keys, problems) == ([f"f{number}" for number in range(1_000)], [])
+
+
+def test_a_large_config_with_two_lists_of_flags_is_refused() -> None:
+    flags = encode(many_flags())
+    with pytest.raises(ConfigError, match="several"):
+        decode_config(b'{"flags":%s,"flags":%s}' % (flags, flags))
+
+
+@pytest.mark.parametrize("at", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("junk", [b"\xff", b"x", b"]", b"}", b'"', b",,", rb'"\ud800"'])
+def test_a_large_config_that_is_not_json_somewhere_is_refused(at: float, junk: bytes) -> None:
+    body = encode(config(*many_flags()))
+    place = body.index(b'"salt": ', int(len(body) * at)) + len(b'"salt": ')
+    with pytest.raises(ConfigError):
+        decode_config(body[:place] + junk + body[place:])
+
+
 def test_a_long_key_is_cut_where_it_is_named() -> None:
     _, (problem,) = load(flag("k" * 100_000, salt=1))
     assert len(problem) < 300
@@ -419,6 +482,57 @@ def test_a_percentage_that_no_double_holds_costs_its_flag_alone(number: bytes) -
     body = encode(config(flag("bad", rule(traffic=77.5)), GOOD)).replace(b"77.5", number)
     ruleset = compile_ruleset(decode_config(body))
     assert list(ruleset.flags) == ["good"]
+
+
+NUMBERS = {
+    "start": flag("bad", allocation={"ranges": [{"variation": "on", "start": 77.5, "end": 9999}]}),
+    "end": flag("bad", allocation={"ranges": [{"variation": "on", "start": 0, "end": 77.5}]}),
+    "condition": flag("bad", rule(audiences=[audience(condition("a", "greater_than", 77.5))])),
+    "list": flag("bad", rule(audiences=[audience(condition("a", "in", [1, 77.5]))])),
+    "default": flag("bad", variables=[{"key": "v", "defaultValue": {"a": [77.5]}}]),
+    "override": flag("bad", variations=[{"key": "on", "variables": {"v": 77.5}}]),
+    "allowlist": flag("bad", rule(allowlist=[{"userId": 77.5, "variation": "on"}])),
+}
+
+
+@pytest.mark.parametrize("place", NUMBERS)
+@pytest.mark.parametrize("number", [b"1e999", b"-1e999", b"9" * 4_301])
+def test_a_number_that_cannot_be_held_costs_its_flag_alone(place: str, number: bytes) -> None:
+    body = encode(config(NUMBERS[place], GOOD)).replace(b"77.5", number)
+    ruleset = compile_ruleset(decode_config(body))
+    assert list(ruleset.flags) == ["good"]
+    assert [line.split(" skipped")[0] for line in ruleset.problems.lines] == ["flag 'bad'"]
+
+
+@pytest.mark.parametrize("place", NUMBERS)
+@pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"-Infinity", b"+1", b"01", b".5", b"0x1"])
+def test_what_json_does_not_know_as_a_number_refuses_the_config(place: str, number: bytes) -> None:
+    with pytest.raises(NotJsonError):
+        decode_config(encode(config(NUMBERS[place], GOOD)).replace(b"77.5", number))
+
+
+@pytest.mark.parametrize("digits", [4_299, 4_300])
+def test_a_user_id_of_thousands_of_digits_is_one_like_any_other(digits: int) -> None:
+    body = encode(config(flag("f", rule(traffic=0, allowlist=[{"userId": 77.5, "variation": "on"}]))))
+    ruleset = compile_ruleset(decode_config(body.replace(b"77.5", b"9" * digits)))
+    subject = ruleset.flag("f")
+    assert subject is not None
+    assert subject.outcome("9" * digits, {}).decision.variation_key == "on"
+
+
+def test_a_user_id_of_more_digits_than_the_interpreter_writes_is_ignored() -> None:
+    data = flag(
+        "f", rule(traffic=0, allowlist=[{"userId": int("9" * 1_000), "variation": "on"}]), allocation=whole("x")
+    )
+    ruleset = compile_ruleset(decode_config(encode(config(data))))
+    limit = sys.get_int_max_str_digits()
+    sys.set_int_max_str_digits(640)
+    try:
+        subject = ruleset.flag("f")
+    finally:
+        sys.set_int_max_str_digits(limit)
+    assert subject is not None
+    assert [rule.allowlist for rule in subject.rules] == [None]
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])

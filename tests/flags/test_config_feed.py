@@ -17,7 +17,7 @@ from signakit_flags._evaluation import selection
 from signakit_flags._evaluation.problems import ConfigError
 from signakit_flags._evaluation.slices import finish
 from signakit_flags._runtime.config_feed import MAX_PROBLEMS, ConfigFeed, Ticket, poll
-from signakit_flags._runtime.flow import Answer, Failure, Request, Response, Send, Sleep
+from signakit_flags._runtime.flow import Answer, Failure, Pause, Request, Response, Send, Sleep
 from signakit_flags._runtime.snapshot_store import FileStore
 from support.configs import SDK_KEY, audience, condition, config, flag, rule, whole
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 KEY = parse_sdk_key(SDK_KEY)
 URL = "http://127.0.0.1:9/configs/latest.json"
 CONFIG = config(flag("f", allocation=whole("on")), version=1)
-LIMIT = 100_000
+LIMIT = 200_000
 
 
 def ok(data: Any = CONFIG, etag: str | None = '"1"', **fields: Any) -> Response:
@@ -489,7 +489,7 @@ def test_a_config_that_cannot_be_compiled_leaves_the_old_one_and_says_why_with_a
     assert compiling.exc_info is not None
     assert (outage.levelname, outage.exc_info) == ("WARNING", None)
     assert etag_asked(feed) == '"1"'
-    assert fetch(feed, ok(config(flag("f"), version=2), '"2"')).success
+    assert fetch(feed, ok(config(flag("f", rule()), version=2), '"2"')).success
 
 
 # --- what is said at DEBUG --------------------------------------------------------------------------------------------
@@ -623,6 +623,54 @@ def test_a_static_config_that_cannot_be_read_raises() -> None:
         new_feed(0).load_static(b"{}")
 
 
+# --- a config of several slices --------------------------------------------------------------------------------------
+
+LARGE = config(*(flag(f"f{number}", rule(), allocation=whole("on")) for number in range(250)), version=9)
+
+
+@pytest.mark.parametrize("end", ["interrupt", "close", "forget_after_fork"])
+def test_nothing_comes_of_a_fetch_that_ends_while_its_config_is_compiled(store: FileStore, end: str) -> None:
+    feed = new_feed(store=store)
+    fetch(feed, ok())
+    ticket = ask(feed)
+    _request, identity = begin(feed)
+    work = feed.receive(identity, ok(LARGE, '"large"'))
+    next(work)
+    getattr(feed, end)()
+    finish(work)
+    assert (version(feed), feed.last_error) == (1, None)
+    stored = store.load()
+    assert stored is not None
+    assert stored.etag == '"1"'
+    assert ticket.result == (OnReadyResult(success=False, reason="the client is closed") if end == "close" else None)
+    assert feed.wanted is (end == "interrupt")
+
+
+def test_a_stored_config_whose_loading_is_broken_off_is_loaded_by_the_next_flow(store: FileStore) -> None:
+    store.save(json.dumps(LARGE).encode(), '"s"')
+    feed = new_feed(store=store)
+    broken_off = feed.load_stored()
+    next(broken_off)
+    late = feed.load_stored()
+    next(late)
+    assert etag_asked(feed) == '"s"'
+    first = feed.snapshot
+    finish(late)
+    broken_off.close()
+    assert feed.snapshot is first
+    assert version(feed) == 9
+
+
+def test_a_stored_config_is_not_taken_up_by_a_closed_client(store: FileStore) -> None:
+    store.save(json.dumps(LARGE).encode(), '"s"')
+    feed = new_feed(store=store)
+    work = feed.load_stored()
+    next(work)
+    feed.close()
+    finish(work)
+    assert feed.snapshot is None
+
+
 # --- the flow that polls ---------------------------------------------------------------------------------------------
 
 
@@ -639,6 +687,19 @@ def test_the_poller_sleeps_fetches_and_sleeps_until_the_next_poll() -> None:
     assert isinstance(action, Sleep)
     assert action.seconds is not None
     assert 26.5 < action.seconds <= 33
+
+
+def test_the_poller_pauses_between_the_slices_of_a_config() -> None:
+    feed = ConfigFeed(url=URL, key=KEY, max_size=10 * LIMIT, polling_interval=30.0)
+    flow = poll(feed, lambda: True)
+    ticket = ask(feed)
+    next(flow)
+    assert flow.send(ok(LARGE)) == Pause()
+    assert (feed.snapshot, ticket.result) == (None, None)
+    while isinstance(action := flow.send(None), Pause):
+        pass
+    assert isinstance(action, Sleep)
+    assert (version(feed), ticket.result) == (9, OnReadyResult(success=True))
 
 
 def test_the_poller_goes_on_at_once_for_who_wants_a_fresh_config() -> None:

@@ -9,6 +9,7 @@ from signakit_flags._runtime.flow import (
     Answer,
     Failure,
     Flow,
+    Pause,
     Request,
     Response,
     Send,
@@ -34,6 +35,18 @@ def test_a_flow_gets_the_answer_to_each_request_and_none_to_a_wait() -> None:
     run(flow(), lambda request: answers[request.url], slept.append)
     assert got == [Response(200), None, Failure("away"), None]
     assert slept == [1.5, None]
+
+
+def test_a_pause_lets_other_threads_run_and_is_no_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    def flow() -> Flow:
+        yield Pause()
+        assert (yield Send(FIRST)) == Response(200)
+        assert (yield Pause()) is None
+
+    slept: list[float] = []
+    monkeypatch.setattr("time.sleep", slept.append)
+    run(flow(), lambda _request: Response(200), lambda _seconds: pytest.fail("it waits"))
+    assert slept == [0, 0]
 
 
 def test_what_a_flow_raises_comes_out() -> None:

@@ -60,6 +60,17 @@ def test_a_lone_surrogate_is_hashed_as_its_three_bytes() -> None:
     assert bucket("x:", "\ud800") == 6812
 
 
+@pytest.mark.parametrize("number", [-(2**61), -1, -0.5, 0, 0.5, 9_999, 9_999.5, 10_000, 2**61, 1e300])
+def test_the_ends_of_a_range_are_kept_near_the_buckets_and_hold_the_same_ones(number: float) -> None:
+    low, high = one(allocation=ranges(("on", number, 9_999))), one(allocation=ranges(("on", 0, number)))
+    for subject in (low, high):
+        assert all(-1 <= end <= 10_000 for start_end in subject.default.ranges for end in start_end[:2])
+    for user in USERS:
+        bucket_of = number_of("default", user)
+        assert (decide(low, user).variation_key == "on") is (number <= bucket_of)
+        assert (decide(high, user).variation_key == "on") is (bucket_of <= number)
+
+
 # --- order -----------------------------------------------------------------------------------------------------------
 
 

@@ -15,7 +15,7 @@ import msgspec
 
 from .problems import ConfigError, NotJsonError, Problems, shown
 from .slices import SLICE, Budget
-from .splitting import SplitError, Splitter, trimmed
+from .splitting import Guesses, SplitError, Splitter, trimmed
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -143,19 +143,18 @@ _decode_document = msgspec.json.Decoder(_Document).decode
 _decode_loosely = msgspec.json.Decoder(_LooseDocument).decode
 _decode_around = msgspec.json.Decoder(_Around).decode
 _decode_flag = msgspec.json.Decoder(Flag).decode
+_decode_flags = msgspec.json.Decoder(list[Flag]).decode
+_decode_raws = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_integer = msgspec.json.Decoder(int).decode
 _decode_name = msgspec.json.Decoder(_Named).decode
 
-_AT_ONCE = 768 * 1024
-"""Bytes of a config with few lists that are decoded by one call: in 6 ms, and in 30 where it holds nothing but empty
-objects. To find its flags first would take a quarter longer."""
+_SENTINEL_KEY = "\0"
+_SENTINEL = b'{"key":"\\u0000","salt":"","allocation":{"ranges":[]}},'
+"""A flag of ours."""
 
 _MAX_COMMAS = 200_000
 _BYTES_A_COMMA = 12
 """A config with more commas than both bounds is split by ``Splitter``. Ordinary ones have one in 20 bytes."""
-
-_STEP = SLICE // 16
-"""Bytes of flags that are counted together."""
 
 _BAD = 100
 """What a flag that cannot be used costs beside its bytes, in bytes: an exception and a line."""
@@ -166,10 +165,6 @@ MAX_CONTAINERS = 50_000
 _CONTAINERS = 10_000
 _BYTES_A_CONTAINER = 16
 """A large flag may have so many for a start, and one more in so many bytes. Ordinary ones have one in 33."""
-
-_BYTES_A_LIST = 24
-"""Bytes for a list, at least, in a config with few lists. Ordinary ones have one in 55. Lists cost the most by far, as
-the garbage collector goes through them all, again and again."""
 
 MAX_FIELDS = 100_000
 """Fields beside those of allowlists, in the same flag: each is a name that is kept."""
@@ -200,6 +195,7 @@ class Decoding:
         self.version: int | None = None
         self.problems: Problems = Problems()
         self._budget = Budget()
+        self._count = 0  # flags before the body
 
     def groups(self) -> Generator[list[Flag], None, None]:
         """Give the flags in groups, each of them the flags of one slice, in the order of the config.
@@ -209,13 +205,67 @@ class Decoding:
             ConfigError: It is not an object, its ``flags`` is not a list, or too many flags cannot be used.
         """
         try:
-            at_once = len(self._body) <= SLICE or (len(self._body) <= _AT_ONCE and self._has_few_lists())
-            if not at_once or not (yield from self._at_once()):
-                yield from self._one_by_one()
+            cut = False
+            if len(self._body) > SLICE:
+                cut = yield from self._ordinary_part()
+            for group in self._rest():
+                if cut and group:
+                    cut = group.pop(0).key != _SENTINEL_KEY
+                    if cut:
+                        break
+                yield group
+            if cut:
+                raise ConfigError("config is not an object with a list of flags: it has several of them")
         except RecursionError as error:  # the calling code is near the limit itself
             raise ConfigError("config is nested too deeply") from error
         except (msgspec.DecodeError, UnicodeDecodeError, SplitError) as error:
             raise NotJsonError(f"config is not valid JSON: {error}") from error
+
+    def _ordinary_part(self) -> Generator[list[Flag], None, bool]:
+        """Decode the flags at the beginning of an ordinary config, and return whether there were any.
+
+        What is left is a config as before, with a flag of ours in their place: where it is not the first afterwards,
+        the config has another list of flags. To find the flags by the decoder, as below, takes a third more.
+        """
+        body = self._body
+        guesses = Guesses(body)
+        start = guesses.start
+        # The list is that of the config, and not one within something else, if this is all that is open.
+        if start is None or start > SLICE or not _is_json(bytes(body[:start]) + b"]}"):
+            return False
+        position = start
+        while len(body) - position > SLICE:
+            end = yield from self._ordinary_slice(guesses, position)
+            if end == position:
+                break
+            position = end
+        if position > start:
+            self._body = memoryview(b"".join((body[:start], _SENTINEL, body[position:])))
+            self._count -= 1
+        return position > start
+
+    def _ordinary_slice(self, guesses: Guesses, position: int) -> Generator[list[Flag], None, int]:
+        for end in guesses.after(position, SLICE):
+            text = b"".join((b"[", self._body[position : end - 1], b"]"))
+            try:
+                try:
+                    flags = _decode_flags(text)
+                except msgspec.ValidationError:  # some flag is of a wrong shape
+                    raws = _decode_raws(text)
+                    yield from self._flags(raws)
+                    self._count += len(raws)
+                else:
+                    yield flags
+                    self._count += len(flags)
+            except (msgspec.DecodeError, RecursionError):
+                yield []
+                continue  # not a flag begins there, but something in one
+            return end
+        return position
+
+    def _rest(self) -> Generator[list[Flag], None, None]:
+        if len(self._body) > SLICE or not (yield from self._at_once()):
+            yield from self._one_by_one()
 
     def _at_once(self) -> Generator[list[Flag], None, bool]:
         try:
@@ -239,20 +289,12 @@ class Decoding:
             raise ConfigError(f"config is not an object with a list of flags: it has {splitter.found} of them")
         self.version = _version(around.version)
 
-    def _has_few_lists(self) -> bool:
-        return self._count(b"[") <= len(self._body) // _BYTES_A_LIST
-
-    def _count(self, character: bytes) -> int:
-        """Return how often a character is in the body, or a few times more."""
-        whole = self._body.obj
-        if isinstance(whole, bytes):  # with a few bytes in front of the body
-            return whole.count(character)
-        return bytes(self._body).count(character)
-
     def _raws(self) -> list[msgspec.Raw] | None:
         """Find the flags; None where the decoder would take too long or does not get deep enough."""
         body = self._body
-        if self._count(b",") > max(_MAX_COMMAS, len(body) // _BYTES_A_COMMA):
+        # In pieces: a memoryview cannot count, and a copy of the whole takes memory.
+        commas = sum(bytes(body[start : start + SLICE]).count(b",") for start in range(0, len(body), SLICE))
+        if commas > max(_MAX_COMMAS, len(body) // _BYTES_A_COMMA):
             return None
         try:
             document = _decode_loosely(body)
@@ -266,33 +308,30 @@ class Decoding:
     def _flags(self, items: Iterable[msgspec.Raw | memoryview | None]) -> Generator[list[Flag], None, None]:
         """Decode each item of the list of flags; an item that is None is a pause."""
         group: list[Flag] = []
-        index = -1
-        spent, spend = 0, self._budget.spend
+        index = self._count - 1
         for item in items:
             if item is None:
                 yield group
                 group = []
                 continue
             index += 1
-            size = len(memoryview(item))
-            if size <= SLICE:
+            size = memoryview(item).nbytes
+            flag: Flag | None
+            if size > SLICE:
+                yield group
+                group = []
+                flag = yield from self._large_flag(item, index)
+            else:
                 try:
-                    group.append(_decode_flag(item))
+                    flag = _decode_flag(item)
                 except (msgspec.ValidationError, RecursionError) as error:
                     flag = yield from self._second_look(item, index, error)
-                    if flag is not None:
-                        group.append(flag)
                     size += _BAD
-            else:
+            if flag is not None:
+                group.append(flag)
+            if self._budget.spend(size):
                 yield group
-                flag = yield from self._large_flag(item, index)
-                group = [] if flag is None else [flag]
-            spent += size
-            if spent > _STEP:
-                if spend(spent):
-                    yield group
-                    group = []
-                spent = 0
+                group = []
         yield group
 
     def _large_flag(self, item: msgspec.Raw | memoryview, index: int) -> Generator[list[Flag], None, Flag | None]:
@@ -373,6 +412,14 @@ def _too_dense(item: msgspec.Raw | memoryview) -> str | None:
     if text.count(_LONG_NUMBER) > _MAX_LONG_NUMBERS:
         return "it holds too many numbers of hundreds of digits"
     return None
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        _decode_around(text)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True
 
 
 def _version(raw: msgspec.Raw) -> int | None:

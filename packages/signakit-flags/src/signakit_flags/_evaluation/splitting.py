@@ -49,6 +49,36 @@ _blank = _compiled(_SPACE).fullmatch
 _OPENED, _CLOSED, _COMMA = 1, 2, 3
 
 
+_START = re.compile(rb'"flags"[ \t\r\n]*:[ \t\r\n]*\[(?=[ \t\r\n]*\{[ \t\r\n]*("[^"\\]{1,50}")[ \t\r\n]*:)')
+_GUESSES = 4
+
+
+class Guesses:
+    """Guesses where flags end in an ordinary config, without a look at what is between.
+
+    Flags begin with the same field, as a rule. Where that is so, the text between two guesses is a list of flags.
+    Whether it is has to be seen by decoding it. If it is, the text behind it is the rest of the list.
+
+    Attributes:
+        start: Where the list of flags begins, if the first ``"flags"`` in the text is it; None where there is none.
+    """
+
+    def __init__(self, body: memoryview) -> None:
+        self._body = body
+        found = _START.search(body)
+        self.start: int | None = found and found.end()
+        if found is not None:
+            space = rb"[ \t\r\n]*+"
+            first = space + rb"\{" + space + re.escape(found[1]) + space + rb":"
+            self._end = re.compile(rb"\}" + space + rb",(?=" + first + rb")")
+
+    def after(self, position: int, size: int) -> Iterator[int]:
+        """Give some places, within ``size`` bytes behind ``position``, where a flag may begin behind a comma."""
+        found = self._end.finditer(self._body, position + size // 2, position + size)
+        for match, _ in zip(found, range(_GUESSES), strict=False):
+            yield match.end()
+
+
 class SplitError(ValueError):
     """The text is not JSON, or its ``flags`` cannot be found."""
 

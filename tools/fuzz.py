@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from signakit_flags import SignaKitClient
-from signakit_flags._evaluation.config import ConfigError
+from signakit_flags._evaluation.problems import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -232,7 +232,7 @@ def _unless(name: str, test: Test) -> Predicate:
 
 
 NUMBERS = frozenset({int, float})
-"""The types of plain values that are numbers in JSON's sense: a bool is none."""
+"""The types of plain values that are numbers in JSON's sense: a bool is not one."""
 
 
 def _equals(value: Any) -> Test:

@@ -21,7 +21,7 @@ from signakit_dev import cli
 from signakit_dev._commands.config_source import load
 from signakit_django.conf import Conf
 from signakit_flags import SignaKitClient, create_instance, parse_sdk_key
-from signakit_flags._evaluation import ruleset
+from signakit_flags._evaluation import selection
 from signakit_flags._events.batches import Batch
 from signakit_flags.integration import Integration, LazyClient, conceal, parse_options
 from support.configs import config, flag, whole
@@ -301,7 +301,7 @@ def test_a_reason_shows_neither_the_key_nor_the_password_of_a_url(watch: Watch) 
     assert watch.found == []
 
 
-@pytest.mark.parametrize(("owner", "method"), [(ruleset, "_check"), (Batch, "encode")])
+@pytest.mark.parametrize(("owner", "method"), [(selection._Weight, "add_rules"), (Batch, "encode")])
 def test_a_key_is_in_no_frame_of_a_failure_that_was_not_foreseen(
     server: FlagServer, watch: Watch, monkeypatch: pytest.MonkeyPatch, owner: Any, method: str
 ) -> None:
@@ -419,7 +419,7 @@ sentry_sdk.init(
     max_value_length=100_000, auto_enabling_integrations=False,
 )
 from signakit_flags import SignaKitClient
-from signakit_flags._evaluation import ruleset
+from signakit_flags._evaluation import selection
 
 def attempt(*names, **arguments):
     try:
@@ -437,7 +437,7 @@ def hook(request):
 def fail(*_):
     raise LookupError("not foreseen")
 
-ruleset._check = fail
+selection._Weight.add_rules = fail
 import httpx
 with httpx.Client(event_hooks={"request": [hook]}) as http:
     client = SignaKitClient(os.environ["KEY"], sync_client=http, polling_interval=0)

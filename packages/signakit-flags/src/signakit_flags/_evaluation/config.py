@@ -231,7 +231,7 @@ class Decoding:
         guesses = Guesses(body)
         start = guesses.start
         # The list is that of the config, and not one within something else, if this is all that is open.
-        if start is None or start > SLICE or not _is_json(bytes(body[:start]) + b"]}"):
+        if start is None or start > SLICE or not _is_json(memoryview(bytes(body[:start]) + b"]}")):
             return False
         position = start
         while len(body) - position > SLICE:
@@ -414,7 +414,7 @@ def _too_dense(item: msgspec.Raw | memoryview) -> str | None:
     return None
 
 
-def _is_json(text: bytes) -> bool:
+def _is_json(text: memoryview) -> bool:  # as a view, whose repr() shows no SDK key
     try:
         _decode_around(text)
     except (msgspec.DecodeError, RecursionError):

@@ -301,7 +301,7 @@ def test_a_reason_shows_neither_the_key_nor_the_password_of_a_url(watch: Watch) 
     assert watch.found == []
 
 
-@pytest.mark.parametrize(("owner", "method"), [(selection._Weight, "add_rules"), (Batch, "encode")])
+@pytest.mark.parametrize(("owner", "method"), [(selection, "_weigh_rules"), (Batch, "encode")])
 def test_a_key_is_in_no_frame_of_a_failure_that_was_not_foreseen(
     server: FlagServer, watch: Watch, monkeypatch: pytest.MonkeyPatch, owner: Any, method: str
 ) -> None:
@@ -437,7 +437,7 @@ def hook(request):
 def fail(*_):
     raise LookupError("not foreseen")
 
-selection._Weight.add_rules = fail
+selection._weigh_rules = fail
 import httpx
 with httpx.Client(event_hooks={"request": [hook]}) as http:
     client = SignaKitClient(os.environ["KEY"], sync_client=http, polling_interval=0)

@@ -24,6 +24,7 @@ from signakit_flags._evaluation.audience import (
 )
 from signakit_flags._evaluation.config import Allocation, Audience, Condition, Rule
 from signakit_flags._evaluation.slices import Budget, finish
+from support.hostile import Counted
 
 NEGATIVE = sorted(name for name in OPERATORS if "not_" in name)
 POSITIVE = sorted(OPERATORS - set(NEGATIVE))
@@ -324,17 +325,6 @@ def test_a_list_that_holds_itself_is_compared_without_end_nor_error(operator: st
 def test_a_list_that_holds_itself_equals_no_list_of_the_config_but_contains_its_text() -> None:
     assert not matches(self_containing(), "equals", ["a", ["a", ["a", 1]]])
     assert matches(self_containing(), "contains", "a")
-
-
-class Counted(list[Any]):
-    """A list that counts how many of its items were asked for."""
-
-    asked = 0
-
-    def __iter__(self) -> Any:
-        for item in super().__iter__():
-            self.asked += 1
-            yield item
 
 
 def test_no_more_of_an_attribute_is_looked_at_than_could_equal_what_is_asked_for() -> None:

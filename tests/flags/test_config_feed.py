@@ -478,7 +478,7 @@ def test_a_config_that_cannot_be_compiled_leaves_the_old_one_and_says_why_with_a
         raise LookupError("not foreseen")
 
     with monkeypatch.context() as patch:
-        patch.setattr(selection._Weight, "add_rules", fail)
+        patch.setattr(selection, "_weigh_rules", fail)
         result = fetch(feed, ok(config(flag("f"), version=2), '"2"'))
     reason = "the config cannot be compiled: LookupError('not foreseen')"
     assert result == OnReadyResult(success=False, reason=f"{reason}; serving the config fetched before")

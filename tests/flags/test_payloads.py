@@ -29,6 +29,7 @@ from signakit_flags._events.payloads import (
 )
 from signakit_flags._log import Warnings
 from signakit_flags._values import number_or_text
+from support.hostile import Counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -651,17 +652,6 @@ def doubled(levels: int) -> Any:
     for _ in range(levels):
         value = [value, value]
     return value
-
-
-class Counted(list[Any]):
-    """A list that counts how many of its items were asked for."""
-
-    asked = 0
-
-    def __iter__(self) -> Any:
-        for item in super().__iter__():
-            self.asked += 1
-            yield item
 
 
 @pytest.mark.parametrize("item", [1, None, "", "text", [], {}, 1.5])

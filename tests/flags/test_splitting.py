@@ -74,7 +74,7 @@ def test_an_item_that_is_missing_is_given_as_nothing(body: bytes) -> None:
         b'{"a":[',
     ],
 )
-def test_what_ends_too_early_or_is_no_object_cannot_be_split(body: bytes) -> None:
+def test_what_ends_too_early_or_is_not_an_object_cannot_be_split(body: bytes) -> None:
     with pytest.raises(SplitError):
         split(body)
 

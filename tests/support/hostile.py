@@ -4,6 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+
+class Counted(list[Any]):
+    """A list that counts how many of its items were asked for."""
+
+    asked = 0
+
+    def __iter__(self) -> Any:
+        for item in super().__iter__():
+            self.asked += 1
+            yield item
+
+
 METHODS = (
     *("__bool__", "__bytes__", "__call__", "__contains__", "__eq__", "__float__", "__format__", "__getattribute__"),
     *("__getitem__", "__hash__", "__index__", "__int__", "__iter__", "__len__", "__lt__", "__repr__", "__str__"),

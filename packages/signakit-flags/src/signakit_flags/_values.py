@@ -24,7 +24,7 @@ from ._log import Warnings
 from ._signal_handlers import let_through
 from ._types import plain_text, short
 
-CONTAINERS = (list, tuple, dict)
+_CONTAINERS = (list, tuple, dict)
 """What holds other values."""
 
 _EXACT = 2.0**53
@@ -57,7 +57,7 @@ class PlainList(list[Any]):
     __slots__ = ()
 
 
-PLAIN = frozenset({str, int, float, bool, type(None), *CONTAINERS})
+PLAIN = frozenset({str, int, float, bool, type(None), *_CONTAINERS})
 """The types of values that are plain already."""
 
 SETTLED = frozenset({str, int, float, bool, type(None), dict, PlainList})
@@ -123,8 +123,6 @@ def _settled(value: Any) -> Any:
 
 
 def _item(item: Any) -> Any:
-    if type(item) in PLAIN:
-        return item
     try:
         return plain(item)
     except NoFormError as error:
@@ -214,7 +212,7 @@ def _behind(value: Any, kind: Any) -> Any:
 
 def _plain(value: Any) -> Any:
     kind = type(value)
-    if kind in PLAIN or issubclass(kind, CONTAINERS):
+    if kind in PLAIN or issubclass(kind, _CONTAINERS):
         return value
     for made in (_number(value), _text(value), _named(value)):
         if made is not None:

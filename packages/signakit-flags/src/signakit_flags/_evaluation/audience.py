@@ -194,15 +194,15 @@ def _predicate(condition: Condition, texts: frozenset[str] | None, members: Memb
         case "equals":
             return _when(name, _equals(value))
         case "not_equals":
-            return _unless(name, _equals(value))
+            return _when(name, _not(_equals(value)))
         case "in":
             return _when(name, _in(members))
         case "not_in":
-            return _unless(name, _in(members))
+            return _when(name, _not(_in(members)))
         case "contains":
             return _when(name, _contains(value))
         case "not_contains":
-            return _unless(name, _contains(value))
+            return _when(name, _not(_contains(value)))
         case comparison:
             return _when(name, _compare(comparison, value))
 
@@ -221,14 +221,8 @@ def _when(name: str, test: Test) -> Predicate:
     return holds
 
 
-def _unless(name: str, test: Test) -> Predicate:
-    def holds(attributes: dict[str, Any]) -> bool:
-        actual = attributes.get(name)
-        if type(actual) not in SETTLED:
-            actual = plain_attribute(attributes, name, actual)
-        return actual is not None and not test(actual)
-
-    return holds
+def _not(test: Test) -> Test:
+    return lambda actual: not test(actual)
 
 
 NUMBERS = frozenset({int, float})

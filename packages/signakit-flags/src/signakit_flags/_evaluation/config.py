@@ -20,7 +20,8 @@ from .splitting import Guesses, SplitError, Splitter, trimmed
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
 
-    from .slices import Slices, T
+    from .slices import Slices
+
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -197,8 +198,8 @@ class Decoding:
         self._budget = Budget()
         self._count = 0  # flags before the body
 
-    def groups(self) -> Generator[list[Flag], None, None]:
-        """Give the flags in groups, each of them the flags of one slice, in the order of the config.
+    def groups(self) -> Generator[list[Flag] | None, None, None]:
+        """Give the flags in groups, each of them the flags of one slice, in the order of the config; None is a pause.
 
         Raises:
             NotJsonError: The body is not JSON; a lone surrogate in it is enough.
@@ -221,7 +222,7 @@ class Decoding:
         except (msgspec.DecodeError, UnicodeDecodeError, SplitError) as error:
             raise NotJsonError(f"config is not valid JSON: {error}") from error
 
-    def _ordinary_part(self) -> Generator[list[Flag], None, bool]:
+    def _ordinary_part(self) -> Generator[list[Flag] | None, None, bool]:
         """Decode the flags at the beginning of an ordinary config, and return whether there were any.
 
         What is left is a config as before, with a flag of ours in their place: where it is not the first afterwards,
@@ -244,7 +245,7 @@ class Decoding:
             self._count -= 1
         return position > start
 
-    def _ordinary_slice(self, guesses: Guesses, position: int) -> Generator[list[Flag], None, int]:
+    def _ordinary_slice(self, guesses: Guesses, position: int) -> Generator[list[Flag] | None, None, int]:
         for end in guesses.after(position, SLICE):
             text = b"".join((b"[", self._body[position : end - 1], b"]"))
             try:
@@ -258,16 +259,16 @@ class Decoding:
                     yield flags
                     self._count += len(flags)
             except (msgspec.DecodeError, RecursionError):
-                yield []
+                yield None
                 continue  # not a flag begins there, but something in one
             return end
         return position
 
-    def _rest(self) -> Generator[list[Flag], None, None]:
+    def _rest(self) -> Generator[list[Flag] | None, None, None]:
         if len(self._body) > SLICE or not (yield from self._at_once()):
             yield from self._one_by_one()
 
-    def _at_once(self) -> Generator[list[Flag], None, bool]:
+    def _at_once(self) -> Generator[list[Flag] | None, None, bool]:
         try:
             document = _decode_document(self._body)
         except (msgspec.ValidationError, RecursionError):
@@ -276,9 +277,9 @@ class Decoding:
         yield document.flags
         return True
 
-    def _one_by_one(self) -> Generator[list[Flag], None, None]:
+    def _one_by_one(self) -> Generator[list[Flag] | None, None, None]:
         raws = self._raws()
-        yield []
+        yield None
         if raws is not None:
             yield from self._flags(raws)
             return
@@ -305,7 +306,7 @@ class Decoding:
         self.version = _version(document.version)
         return document.flags
 
-    def _flags(self, items: Iterable[msgspec.Raw | memoryview | None]) -> Generator[list[Flag], None, None]:
+    def _flags(self, items: Iterable[msgspec.Raw | memoryview | None]) -> Generator[list[Flag] | None, None, None]:
         """Decode each item of the list of flags; an item that is None is a pause."""
         group: list[Flag] = []
         index = self._count - 1
@@ -334,9 +335,9 @@ class Decoding:
                 group = []
         yield group
 
-    def _large_flag(self, item: msgspec.Raw | memoryview, index: int) -> Generator[list[Flag], None, Flag | None]:
+    def _large_flag(self, item: msgspec.Raw | memoryview, index: int) -> Slices[Flag | None]:
         reason = _too_dense(item)
-        yield []
+        yield None
         if reason is not None:
             name = yield from self._name(item, index)
             self.problems.skip(name, reason)
@@ -348,12 +349,10 @@ class Decoding:
             flag = yield from self._second_look(item, index, error)
         return flag
 
-    def _second_look(
-        self, item: msgspec.Raw | memoryview, index: int, error: Exception
-    ) -> Generator[list[Flag], None, Flag | None]:
+    def _second_look(self, item: msgspec.Raw | memoryview, index: int, error: Exception) -> Slices[Flag | None]:
         """Return a flag that was nested too deeply for the decoder, without what is; name one of a wrong shape."""
         if isinstance(error, RecursionError):
-            text = yield from _without_flags(trimmed(memoryview(item), self._budget))
+            text = yield from trimmed(memoryview(item), self._budget)
             try:
                 return _decode_flag(text)
             except msgspec.ValidationError as wrong:
@@ -362,13 +361,13 @@ class Decoding:
         self.problems.skip(name, error)
         return None
 
-    def _name(self, item: msgspec.Raw | memoryview, index: int) -> Generator[list[Flag], None, str]:
+    def _name(self, item: msgspec.Raw | memoryview, index: int) -> Slices[str]:
         """Return how a flag that cannot be used is named. It need not be JSON as yet, and is decoded to its end."""
         try:
             try:
                 named = _decode_name(item)
             except RecursionError:
-                named = _decode_name((yield from _without_flags(trimmed(memoryview(item), self._budget))))
+                named = _decode_name((yield from trimmed(memoryview(item), self._budget)))
         except msgspec.ValidationError:
             return f"number {index}"
         return shown(named.key)
@@ -382,19 +381,8 @@ def decode_config(data: bytes | memoryview) -> Config:
         ConfigError: It is not an object, its ``flags`` is not a list, or too many flags cannot be used.
     """
     decoding = Decoding(data)
-    flags = [flag for group in decoding.groups() for flag in group]
+    flags = [flag for group in decoding.groups() for flag in group or ()]
     return Config(flags, decoding.version, decoding.problems, len(data))
-
-
-def _without_flags(work: Slices[T]) -> Generator[list[Flag], None, T]:
-    """Do work that has no flags to give."""
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            value: T = end.value
-            return value
-        yield []
 
 
 def _too_dense(item: msgspec.Raw | memoryview) -> str | None:

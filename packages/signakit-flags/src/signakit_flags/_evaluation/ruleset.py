@@ -5,8 +5,8 @@ answer: not at 100 % traffic, and not where one range holds every bucket.
 
 At load time each flag is checked; it is compiled when it is first asked for, in some 20 us. A project of 10,000 flags
 then loads ten times as fast and takes half the memory, and a process that uses fifty of them never pays for the rest.
-A flag that is larger than a slice (see ``slices``), as by a huge allowlist, is compiled at load time, too: no decision
-should take so long.
+A flag that takes long, as by a huge allowlist, is compiled at load time, too: no decision should wait for it.
+
 A ruleset gives the same answers at any time, so any thread may ask it. Two threads that come first at the same time
 compile a flag twice, with the same result.
 """
@@ -300,7 +300,7 @@ def load_ruleset(body: bytes | memoryview) -> Slices[Ruleset]:
             yield
         first = False
         # Right behind the decoding, while the flags are in the caches of the processor.
-        for flag in group:
+        for flag in group or ():
             selection.add(flag)
     ruleset = _ruleset(selection, decoding.version)
     for flag in selection.heavy:

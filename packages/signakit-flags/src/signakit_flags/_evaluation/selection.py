@@ -62,70 +62,66 @@ class Selection:
         if flag.status == ARCHIVED:
             self.archived.add(flag.key)
             return
-        weight = _Weight()
         try:
-            weight.add_rules(flag, self.problems)
+            items, in_conditions = _weigh_rules(flag, self.problems)
+            in_variables = 0
             if flag.variables:
-                weight.add_variables(flag)
+                more, in_variables = _weigh_variables(flag)
+                items += more
         except TooDeepError as error:
             self.problems.skip(shown(flag.key), error)
             return
-        if weight.in_conditions > MAX_IN_CONDITIONS:
+        if in_conditions > MAX_IN_CONDITIONS:
             reason = f"its conditions hold more lists and objects than {MAX_IN_CONDITIONS:,}"
             self.problems.skip(shown(flag.key), reason)
             return
-        self._room -= weight.in_conditions + weight.in_variables
+        self._room -= in_conditions + in_variables
         if self._room < 0:
             raise ConfigError("config holds too many lists and objects in the values of its flags")
         self.flags[flag.key] = flag
-        if weight.items > HEAVY:
+        if items > HEAVY:
             self.heavy.append(flag)
 
 
-class _Weight:
-    """What a flag holds.
+def _weigh_rules(flag: Flag, problems: Problems) -> tuple[int, int]:
+    """Return how many items compiling goes through, and how many containers are in conditions. Note unknown operators.
 
-    Attributes:
-        items: Rules, conditions, ranges, entries of allowlists, items of lists, variables: what compiling goes through.
-        in_conditions, in_variables: Lists and objects in values.
+    Items are ranges, rules, entries of allowlists, conditions and what is in their lists.
     """
+    items = len(flag.allocation.ranges)
+    containers = 0
+    for rule in flag.rules or ():
+        items += 1 + len(rule.variation_allocation.ranges)
+        if rule.allowlist:
+            items += len(rule.allowlist)
+        for audience in rule.audiences or ():
+            for condition in audience.conditions or ():
+                items += 1
+                value = condition.value
+                if type(value) in CONTAINERS:
+                    items += len(value)
+                    containers += count_containers(value)
+                if condition.operator not in OPERATORS:
+                    problems.unknown_operator(condition.operator)
+    return items, containers
 
-    __slots__ = ("in_conditions", "in_variables", "items")
 
-    def __init__(self) -> None:
-        self.items = 0
-        self.in_conditions = 0
-        self.in_variables = 0
+def _weigh_variables(flag: Flag) -> tuple[int, int]:
+    """Return how many variables there are, overrides included, and how many containers are in their values.
 
-    def add_rules(self, flag: Flag, problems: Problems) -> None:
-        """Add the rules, and note unknown operators."""
-        items = len(flag.allocation.ranges)
-        for rule in flag.rules or ():
-            items += 1 + len(rule.variation_allocation.ranges)
-            if rule.allowlist:
-                items += len(rule.allowlist)
-            for audience in rule.audiences or ():
-                for condition in audience.conditions or ():
-                    items += 1
-                    value = condition.value
-                    if type(value) in CONTAINERS:
-                        items += len(value)
-                        self.in_conditions += count_containers(value)
-                    if condition.operator not in OPERATORS:
-                        problems.unknown_operator(condition.operator)
-        self.items += items
-
-    def add_variables(self, flag: Flag) -> None:
-        """Add the variables. What the flag does not define cannot be asked for, and is not looked at."""
-        names = set()
-        for variable in flag.variables or ():
-            names.add(variable.key)
-            if type(variable.default_value) in CONTAINERS:
-                self.in_variables += 1 + count_containers(variable.default_value)
-        self.items += len(names)
-        for variation in flag.variations or ():
-            if variation.variables:
-                self.items += len(variation.variables)
-                for name, value in variation.variables.items():
-                    if type(value) in CONTAINERS and name in names:
-                        self.in_variables += 1 + count_containers(value)
+    What the flag does not define cannot be asked for, and is not looked into.
+    """
+    names = set()
+    containers = 0
+    for variable in flag.variables or ():
+        names.add(variable.key)
+        if type(variable.default_value) in CONTAINERS:
+            containers += 1 + count_containers(variable.default_value)
+    items = len(names)
+    for variation in flag.variations or ():
+        if variation.variables:
+            items += len(variation.variables)
+            for name, value in variation.variables.items():
+                if type(value) in CONTAINERS and name in names:
+                    containers += 1 + count_containers(value)
+    return items, containers

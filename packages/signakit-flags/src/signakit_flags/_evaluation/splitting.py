@@ -24,7 +24,7 @@ DEEPEST = 80
 _STEP = 16
 """What a step of the walk costs, in bytes: as much as the regular expression takes for so many."""
 
-# Each match ends after a bounded number of strings and of brackets, so that it is no more than a slice.
+# Each match ends after a bounded number of strings and of brackets, so that it is a slice at most.
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _TEXT = rb'[^"\[\]{}]*+(?:' + _STRING + rb'[^"\[\]{}]*+){0,200}+'
 _ITEM_TEXT = rb'[^",\[\]{}]*+(?:' + _STRING + rb'[^",\[\]{}]*+){0,200}+'
@@ -102,7 +102,7 @@ class Splitter:
         """Give each item of the list of flags, and None for a pause.
 
         Raises:
-            SplitError: The text is no object, or it ends too early.
+            SplitError: The text is not an object, or it ends too early.
         """
         body, budget = self._body, self._budget
         opening = _opening(body)

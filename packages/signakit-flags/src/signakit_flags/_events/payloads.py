@@ -3,6 +3,9 @@
 An event is accepted where the application waits. What it takes from there is cut to what will be sent, made plain and
 copied at once: a text that waits in the queue takes no more memory than is sent of it, a lazy object is resolved by the
 thread that it belongs to, and a list may go on changing. The rest happens later, where a batch is encoded.
+
+State: ``_usual_names``, names of attributes that were looked at. Any thread adds to it, up to ``_MAX_USUAL`` or a few
+more, and nothing is taken out.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from .._types import plain_text, short
 from .._values import PLAIN, NoForm, NoFormError, plain, plain_attribute, raised_by, say_not_sent
 
 if TYPE_CHECKING:
+    from .._types import Decision
     from .exposure_filter import ExposureKey
 
 MAX_EVENT_KEY = 100
@@ -85,7 +89,7 @@ class Conversion:
         attributes: The attributes of the user, as they are sent.
         decisions: What the user's context had decided by then, variation by flag.
         value: A number, cut text (the vendor's SDKs pass it on), or None. One that is not finite is sent as null.
-        metadata: JSON data of its own, or None.
+        metadata: JSON, already encoded, or None.
         size: What the event takes in memory, in characters, about.
     """
 
@@ -109,6 +113,15 @@ class Conversion:
 
 
 Event = Exposure | Conversion
+
+
+def exposure(
+    at: float, user_id: str, attributes: dict[str, Any], decision: Decision, key: ExposureKey, warnings: Warnings
+) -> Exposure:
+    """Return the exposure of a decision. ``user_id`` needs no cutting, and ``attributes`` are the context's own."""
+    sent, size = sent_attributes(attributes, warnings)
+    flag_key, variation_key = decision.flag_key, decision.variation_key
+    return Exposure(at, cut(user_id, MAX_USER_ID), sent, flag_key, variation_key, decision.rule_key, key, size)
 
 
 def conversion(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from .._evaluation.slices import finish
 from .._events.exposure_filter import ExposureFilter, exposure_key
 from .._events.outbox import Outbox
-from .._events.payloads import MAX_USER_ID, Event, Exposure, as_sent, conversion, sent_attributes
+from .._events.payloads import Event, as_sent, conversion, exposure
 from .._log import logger
 from .._running_loop import loop_is_running
 from .._types import ClientStatus, OnReadyResult
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     import httpx
 
     from .._evaluation.ruleset import Outcome
-    from .._events.exposure_filter import ExposureKey
     from .._types import Decision
     from .config_feed import ConfigFeed
     from .delivery import Ingest
@@ -135,7 +134,7 @@ class Engine:
         assert outcome.exposure is not None
         outcome.exposed = self.exposures.of(outcome.exposure)
         decision, key = outcome.decision, exposure_key(outcome.exposure, user_id)
-        event = self._exposure(user_id, attributes, decision, key)
+        event = exposure(time.time(), user_id, attributes, decision, key, self.outbox.warnings)
         if self.exposures.admit(key, event):
             self._accept(event)
         else:
@@ -146,16 +145,9 @@ class Engine:
         if self.posts:
             return
         key = exposure_key(hash((decision.flag_key, decision.variation_key, "forced")), user_id)
-        event = self._exposure(user_id, attributes, decision, key)
+        event = exposure(time.time(), user_id, attributes, decision, key, self.outbox.warnings)
         if self.exposures.admit(key, event):
             self._accept(event)
-
-    def _exposure(self, user_id: str, attributes: dict[str, Any], decision: Decision, key: ExposureKey) -> Exposure:
-        sent, size = sent_attributes(attributes, self.outbox.warnings)
-        if len(user_id) > MAX_USER_ID:
-            user_id = user_id[:MAX_USER_ID]
-        flag_key, variation_key = decision.flag_key, decision.variation_key
-        return Exposure(time.time(), user_id, sent, flag_key, variation_key, decision.rule_key, key, size)
 
     @property
     def posts(self) -> bool:

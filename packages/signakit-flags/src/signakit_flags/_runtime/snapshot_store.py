@@ -159,15 +159,14 @@ class _File:
     def save(self, data: bytes) -> None:
         view = memoryview(data)
         del data  # it names its key, which the repr() of bytes shows, and that of a memoryview does not
+        # For what it refuses. A link itself is replaced, and not what it leads to: it may be another user's.
         replaceable(self._path)
-        # A link itself is replaced, and never what it leads to: in a folder like /tmp anybody may have put it there.
-        target = self._path
         # A name of its own for each writer: two processes that save at once must not share a half-written file.
-        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        descriptor, name = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.")
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(view)
-            Path(name).replace(target)
+            Path(name).replace(self._path)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise

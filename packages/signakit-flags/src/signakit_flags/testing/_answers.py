@@ -155,11 +155,12 @@ def _warn_of_unknown(subject: Subject, decision: Decision) -> None:
     known = _variations(subject.ruleset, decision.flag_key)
     if subject.engine is not None and known and decision.variation_key not in {*known, OFF}:
         subject.engine.outbox.warnings.once(
-            f"override {decision.flag_key} {decision.variation_key}",
+            "overrides with an unknown variation",
             "a test forces %r to %r, and its variations are %s",
             decision.flag_key,
             decision.variation_key,
             ", ".join(map(repr, known)),
+            name=f"{decision.flag_key} {decision.variation_key}",
         )
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from signakit_flags import Decision, SignaKitClient
 from signakit_flags._evaluation.config import decode_config
-from signakit_flags._evaluation.problems import ConfigError, NotJsonError
+from signakit_flags._evaluation.problems import MAX_PROBLEMS, ConfigError, NotJsonError, Problems
 from signakit_flags._evaluation.ruleset import compile_ruleset
 from support.configs import audience, condition, config, flag, rule, whole
 
@@ -623,3 +623,22 @@ def test_an_override_of_null_and_an_absent_default_are_none_whatever_the_type(de
     decision = decide(data)
     assert decision is not None
     assert decision.variables == {"v": None, "w": None, "x": None}
+
+
+def test_flags_without_a_name_are_numbered_through_all_slices() -> None:
+    many = [flag(f"f{number}", rule()) for number in range(1_000)]
+    keys, problems = load(
+        GOOD, {"salt": 1}, *many, {"salt": 2}, *({**item, "key": f"g{item['key']}"} for item in many), 5
+    )
+    assert len(keys) == 2_001
+    assert [line.split(" skipped")[0] for line in problems] == ["flag number 1", "flag number 1002", "flag number 2003"]
+
+
+def test_unknown_operators_are_remembered_up_to_a_bound() -> None:
+    problems = Problems()
+    for number in range(5_000):
+        problems.unknown_operator(f"operator {number}" + "x" * 1_000)
+    assert len(problems._operators) == MAX_PROBLEMS
+    assert max(map(len, problems._operators)) == 100
+    problems.close()
+    assert len(problems.lines) == MAX_PROBLEMS

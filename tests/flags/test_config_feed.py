@@ -250,6 +250,17 @@ def test_an_interrupted_fetch_is_made_again_for_those_who_wait() -> None:
     assert version(feed) == 1
 
 
+def test_a_fetch_that_is_interrupted_stops_compiling_its_config() -> None:
+    feed = ConfigFeed(url=URL, key=KEY, max_size=10 * LIMIT, polling_interval=30.0)
+    ask(feed)
+    _request, identity = begin(feed)
+    work = feed.receive(identity, ok(LARGE))
+    next(work)
+    feed.interrupt()
+    assert list(work) == []
+    assert feed.snapshot is None
+
+
 def test_closing_tells_everyone_who_waits_and_ends_fetching() -> None:
     feed = new_feed()
     flying = ask(feed)

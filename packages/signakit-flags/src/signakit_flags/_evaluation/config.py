@@ -170,9 +170,6 @@ _BYTES_A_CONTAINER = 16
 MAX_FIELDS = 100_000
 """Fields beside those of allowlists, in the same flag: each is a name that is kept."""
 
-_BYTES_AN_ENTRY = 28
-"""Bytes of an entry of an allowlist, at least. What looks like more of them stands where all names are kept."""
-
 _BYTES_AN_ITEM = 5
 """Bytes of an item of a large flag, at least, with its comma: 200,000 different numbers take more than six each."""
 
@@ -389,7 +386,7 @@ def _too_dense(item: msgspec.Raw | memoryview) -> str | None:
     """Return why a large flag takes longer to decode than any real one of its size; None where it does not."""
     # Without white space, so that a field is known by two bytes. A colon alone may be in any text.
     text = bytes(item).translate(_DIGITS_AS_ZERO, b" \t\r\n")
-    entries = min(text.count(b'"userId":'), text.count(b'"variation":'), len(text) // _BYTES_AN_ENTRY)
+    entries = min(text.count(b'"userId":'), text.count(b'"variation":'))
     limit = min(MAX_CONTAINERS, _CONTAINERS + len(text) // _BYTES_A_CONTAINER)
     if max(text.count(b"["), text.count(b"{") - entries) > limit:
         return f"it holds more lists and objects than {limit:,}"

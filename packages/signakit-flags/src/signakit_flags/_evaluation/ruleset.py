@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from .problems import Problems
     from .slices import Slices
 
-_ENTRIES = 20_000
+_ENTRIES = 10_000
 """Entries of allowlists that are compiled in one slice."""
 
 _RULE = 40

@@ -21,8 +21,8 @@ text."""
 HEAVY = 2_000
 """Items of a flag that take some 2 ms to compile."""
 
-_CONTAINERS = 100_000
-_BYTES_A_CONTAINER = 16
+_CONTAINERS = 50_000
+_BYTES_A_CONTAINER = 32
 """The values of a config may hold so many lists and objects for a start, and one more in so many bytes: the garbage
 collector goes through all of them again and again, for as long as the config is in force."""
 

@@ -15,10 +15,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
-from signakit_flags import parse_sdk_key
 from signakit_flags._runtime.backoff import parse_retry_after
-from signakit_flags._runtime.snapshot_store import FileStore
-from support.configs import SDK_KEY
+from support.snapshots import Snapshots
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -217,14 +215,14 @@ def test_a_mutated_config_is_refused_or_loaded(seed: int, start: bytes) -> None:
 @given(seed=st.integers(0, 2**32), saved=st.data())
 def test_any_snapshot_file_is_whole_or_ignored(tmp_path: Path, seed: int, saved: st.DataObject) -> None:
     path = tmp_path / "flags.snapshot"
-    store = FileStore(path, parse_sdk_key(SDK_KEY), 100_000)
+    store = Snapshots.in_file(path, max_size=100_000)
     body = saved.draw(st.sampled_from(SEEDS))
     store.save(body, saved.draw(st.none() | st.text(max_size=20)))
     whole = path.read_bytes()
     damaged = tool.mutate(random.Random(seed), whole, [whole, *SEEDS])
     path.write_bytes(damaged)
     stored = store.load()
-    assert stored is None or (stored.body == body and stored.age >= 0.0)
+    assert stored is None or (stored.kept.body == body and stored.age >= 0.0)
 
 
 @many

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from signakit_flags import SignaKitClient, parse_sdk_key
+from signakit_flags import SignaKitClient
 from signakit_flags._runtime import backoff, config_feed, delivery, engine, snapshot_store, waiting
-from signakit_flags._runtime.snapshot_store import FileStore
 from support.configs import SDK_KEY, config, flag, rule, whole
 from support.faults import arrived, lines, once_each
 from support.server import FlagServer, Handler, status, wait_until
+from support.snapshots import Snapshots
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -206,9 +206,9 @@ def test_a_snapshot_is_replaced_by_the_config_that_comes(face: Face, server: Fla
     assert face.wait_until(lambda: client.status().version == 2)
     assert face.decide(client, "first") == "v2"
     assert face.wait_until(lambda: path.read_bytes() != before)
-    stored = FileStore(path, parse_sdk_key(SDK_KEY), 1_000_000).load()
+    stored = Snapshots.in_file(path).load()
     assert stored is not None
-    assert json.loads(bytes(stored.body))["version"] == 2
+    assert json.loads(bytes(stored.kept.body))["version"] == 2
 
 
 DAMAGE = {
@@ -235,11 +235,11 @@ def test_a_damaged_snapshot_is_ignored_and_replaced(
     client = face.client(snapshot_path=path, polling_interval=0)
     assert not face.on_ready(client).success
     assert not client.is_ready
-    assert len(lines(caplog, "is damaged and ignored")) == 1
+    assert len(lines(caplog, "is damaged")) == 1
     server.up()
     assert face.wait_until(lambda: client.is_ready)
     assert face.decide(client, "first") == "v1"
-    assert face.wait_until(lambda: FileStore(path, parse_sdk_key(SDK_KEY), 1_000_000).load() is not None)
+    assert face.wait_until(lambda: Snapshots.in_file(path).load() is not None)
 
 
 def test_a_snapshot_of_another_key_is_not_used(
@@ -276,14 +276,14 @@ def test_a_snapshot_that_cannot_be_written_disturbs_nothing_and_is_said_once(
 HEADER_VALUES = [None, True, -1, 10**400, 1e308, "Infinity", "NaN", [], {}, "x" * 20_000, "\ud800"]
 
 
-@pytest.mark.parametrize("field", ["format", "owner", "etag", "saved", "length", "sha256"])
+@pytest.mark.parametrize("field", ["format", "owner", "etag", "version", "saved", "length", "digest", "signature"])
 def test_a_snapshot_header_may_hold_anything(face: Face, server: FlagServer, path: Path, field: str) -> None:
     header, body = saved_by(face, path).split(b"\n", 1)
-    store = FileStore(path, parse_sdk_key(SDK_KEY), 1_000_000)
+    store = Snapshots.in_file(path)
     for value in HEADER_VALUES:
         path.write_bytes(json.dumps(json.loads(header) | {field: value}).encode() + b"\n" + body)
         stored = store.load()
-        assert stored is None or (stored.body == body and stored.age >= 0.0)
+        assert stored is None or (stored.kept.body == body and stored.age >= 0.0)
 
 
 WRITER = """
@@ -317,13 +317,13 @@ def test_two_processes_that_write_one_snapshot_never_leave_half_of_one(server: F
     server.config_fault = the_next_one
     command = [sys.executable, "-W", "error", "-c", WRITER, SDK_KEY, server.url, str(path), "100"]
     writers = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    store = FileStore(path, parse_sdk_key(SDK_KEY), 1_000_000)
+    store = Snapshots.in_file(path)
     found: Counter[int] = Counter()
     missing = 0
     while any(writer.poll() is None for writer in writers):
         stored = store.load()
         if stored is not None:
-            found[json.loads(bytes(stored.body))["version"]] += 1
+            found[json.loads(bytes(stored.kept.body))["version"]] += 1
         elif found:
             missing += 1
     for writer in writers:
@@ -383,7 +383,10 @@ def test_a_store_of_the_applications_serves_a_start_while_the_cdn_is_away(face: 
     cache = Cache()
     assert face.on_ready(face.client(snapshot_store=cache)).success
     assert cache.data is not None
-    assert server.config_body in cache.data
+    fetched = json.loads(server.config_body)
+    assert fetched.pop("sdkKey") == SDK_KEY
+    assert json.loads(cache.data.split(b"\n", 1)[1]) == fetched
+    assert SDK_KEY.encode() not in cache.data
     server.config_fault = status(503)
     client = face.client(snapshot_store=cache)
     assert not face.on_ready(client).success

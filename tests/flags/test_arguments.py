@@ -121,6 +121,9 @@ class OnlyLoads:
     def load(self) -> None: ...
 
 
+METHODS = "snapshot_store must have the methods load and save, or aload and asave"
+
+
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
@@ -133,8 +136,8 @@ class OnlyLoads:
         ("bot_detector", "is_bot", "bot_detector must be a function, not str"),
         ("snapshot_path", 3, "snapshot_path must be a str or a path, not int"),
         ("snapshot_path", b"flags", "snapshot_path must be a str or a path, not bytes"),
-        ("snapshot_store", OnlyLoads(), "snapshot_store must have the methods load and save, which OnlyLoads has not"),
-        ("snapshot_store", {}, "snapshot_store must have the methods load and save, which dict has not"),
+        ("snapshot_store", OnlyLoads(), f"{METHODS}, which OnlyLoads has not"),
+        ("snapshot_store", {}, f"{METHODS}, which dict has not"),
         ("snapshot_store", Store, "snapshot_store must be an instance, not the class Store"),
     ],
 )

@@ -15,11 +15,10 @@ from hypothesis import strategies as st
 from signakit_flags import OnReadyResult, parse_sdk_key
 from signakit_flags._evaluation import selection
 from signakit_flags._evaluation.problems import ConfigError
-from signakit_flags._evaluation.slices import finish
 from signakit_flags._runtime.config_feed import MAX_PROBLEMS, ConfigFeed, Ticket, poll
 from signakit_flags._runtime.flow import Answer, Failure, Pause, Request, Response, Send, Sleep
-from signakit_flags._runtime.snapshot_store import FileStore
 from support.configs import SDK_KEY, audience, condition, config, flag, rule, whole
+from support.snapshots import Snapshots, done, to_pause
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,8 +34,8 @@ def ok(data: Any = CONFIG, etag: str | None = '"1"', **fields: Any) -> Response:
     return Response(200, etag, body=body, **fields)
 
 
-def new_feed(interval: float = 30.0, store: FileStore | None = None) -> ConfigFeed:
-    return ConfigFeed(url=URL, key=KEY, max_size=LIMIT, polling_interval=interval, store=store)
+def new_feed(interval: float = 30.0, store: Snapshots | None = None) -> ConfigFeed:
+    return ConfigFeed(url=URL, key=KEY, max_size=LIMIT, polling_interval=interval, keeper=store and store.keeper)
 
 
 class Waiting(Ticket):
@@ -57,7 +56,7 @@ def ask(feed: ConfigFeed, *, fresh: bool = False) -> Waiting:
 
 
 def begin(feed: ConfigFeed, *, after: float = 0.0) -> tuple[Request, object]:
-    finish(feed.load_stored())
+    done(feed.load_stored())
     begun = feed.begin(time.monotonic() + after)
     assert begun is not None
     return begun
@@ -66,7 +65,7 @@ def begin(feed: ConfigFeed, *, after: float = 0.0) -> tuple[Request, object]:
 def fetch(feed: ConfigFeed, answer: Answer) -> OnReadyResult:
     ticket = ask(feed)
     _request, identity = begin(feed)
-    finish(feed.receive(identity, answer))
+    done(feed.receive(identity, answer))
     assert ticket.resolved == 1
     assert ticket.result is not None
     return ticket.result
@@ -205,7 +204,7 @@ def test_callers_at_the_same_time_share_one_fetch() -> None:
     late = [ask(feed) for _ in range(2)]
     assert feed.begin(time.monotonic()) is None
     assert feed.wait(time.monotonic()) is None
-    finish(feed.receive(identity, ok()))
+    done(feed.receive(identity, ok()))
     assert [ticket.result for ticket in early + late] == [OnReadyResult(success=True)] * 5
     assert not feed.wanted
 
@@ -215,11 +214,11 @@ def test_who_wants_a_fresh_one_waits_for_the_next_fetch() -> None:
     first = ask(feed)
     _request, identity = begin(feed)
     fresh = ask(feed, fresh=True)
-    finish(feed.receive(identity, Response(500)))
+    done(feed.receive(identity, Response(500)))
     assert (first.resolved, fresh.resolved) == (1, 0)
     assert feed.wait(time.monotonic()) == 0.0
     _request, identity = begin(feed)
-    finish(feed.receive(identity, ok()))
+    done(feed.receive(identity, ok()))
     assert (first.resolved, fresh.resolved) == (1, 1)
     assert fresh.result == OnReadyResult(success=True)
 
@@ -228,7 +227,7 @@ def test_who_wants_a_fresh_one_shares_a_fetch_that_has_not_begun() -> None:
     feed = new_feed()
     tickets = [ask(feed), ask(feed, fresh=True)]
     _request, identity = begin(feed)
-    finish(feed.receive(identity, ok()))
+    done(feed.receive(identity, ok()))
     assert [ticket.resolved for ticket in tickets] == [1, 1]
 
 
@@ -241,12 +240,12 @@ def test_an_interrupted_fetch_is_made_again_for_those_who_wait() -> None:
     assert feed.wanted
     assert feed.wait(time.monotonic()) == 0.0
     _request, identity = begin(feed)
-    finish(feed.receive(stale, ok(config(version=99))))
+    done(feed.receive(stale, ok(config(version=99))))
     assert feed.snapshot is None
     assert (first.resolved, second.resolved) == (0, 0)
-    finish(feed.receive(identity, ok()))
+    done(feed.receive(identity, ok()))
     assert (first.resolved, second.resolved, version(feed)) == (1, 1, 1)
-    finish(feed.receive(identity, ok(config(version=99))))
+    done(feed.receive(identity, ok(config(version=99))))
     assert version(feed) == 1
 
 
@@ -255,7 +254,7 @@ def test_a_fetch_that_is_interrupted_stops_compiling_its_config() -> None:
     ask(feed)
     _request, identity = begin(feed)
     work = feed.receive(identity, ok(LARGE))
-    next(work)
+    to_pause(work)
     feed.interrupt()
     assert list(work) == []
     assert feed.snapshot is None
@@ -270,7 +269,7 @@ def test_closing_tells_everyone_who_waits_and_ends_fetching() -> None:
     late = ask(feed)
     closed = OnReadyResult(success=False, reason="the client is closed")
     assert [ticket.result for ticket in (flying, waiting, late)] == [closed] * 3
-    finish(feed.receive(identity, ok()))
+    done(feed.receive(identity, ok()))
     assert feed.snapshot is None
     assert feed.begin(time.monotonic() + 1e6) is None
     assert not feed.polls
@@ -286,7 +285,7 @@ def test_after_a_fork_the_config_stays_and_nobody_waits() -> None:
     feed.forget_after_fork()
     assert version(feed) == 1
     assert not feed.wanted
-    finish(feed.receive(identity, ok(config(version=2))))
+    done(feed.receive(identity, ok(config(version=2))))
     assert (version(feed), ticket.resolved) == (1, 0)
     request, _identity = begin(feed)  # due at once
     assert request.headers["If-None-Match"] == '"1"'
@@ -320,7 +319,7 @@ def test_a_poll_begins_when_it_is_due_and_not_before() -> None:
     assert feed.begin(time.monotonic() + 26) is None
     request, identity = begin(feed, after=34)
     assert request.headers["If-None-Match"] == '"1"'
-    finish(feed.receive(identity, Response(304)))
+    done(feed.receive(identity, Response(304)))
     assert feed.begin(time.monotonic() + 26) is None
 
 
@@ -334,7 +333,7 @@ def test_a_first_fetch_that_failed_is_tried_again_with_growing_waits(interval: f
         assert wait is not None
         bounds.append(wait)
         _request, identity = begin(feed, after=wait + 0.1)
-        finish(feed.receive(identity, Failure("x")))
+        done(feed.receive(identity, Failure("x")))
     assert all(0.2 * 2**n < wait <= 0.5 * 2**n for n, wait in enumerate(bounds))
 
 
@@ -508,9 +507,7 @@ def test_a_config_that_cannot_be_compiled_leaves_the_old_one_and_says_why_with_a
 
 def test_each_fetch_and_each_swap_are_a_line_at_debug(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    feed = ConfigFeed(
-        url="http://me:s3cret@127.0.0.1:9/latest.json", key=KEY, max_size=LIMIT, polling_interval=0, store=None
-    )
+    feed = ConfigFeed(url="http://me:s3cret@127.0.0.1:9/latest.json", key=KEY, max_size=LIMIT, polling_interval=0)
     body = json.dumps(CONFIG).encode()
     fetch(feed, ok(body))
     fetch(feed, Response(304))
@@ -518,11 +515,11 @@ def test_each_fetch_and_each_swap_are_a_line_at_debug(caplog: pytest.LogCaptureF
     fetch(feed, Failure("no answer within 10 s"))
     lines = [record.getMessage() for record in caplog.records if record.levelno == logging.DEBUG]
     assert [re.sub(r"\d+ ms", "N ms", line) for line in lines] == [
-        "config swapped: version 1 with 1 flags from cdn, before it none",
         f"GET http://***@127.0.0.1:9/latest.json: HTTP 200, {len(body)} bytes in N ms",
+        "config swapped: version 1 with 1 flags from cdn, before it none",
         "GET http://***@127.0.0.1:9/latest.json: HTTP 304, 0 bytes in N ms",
-        "config swapped: version 2 with 0 flags from cdn, before it version 1",
         f"GET http://***@127.0.0.1:9/latest.json: HTTP 200, {len(json.dumps(config(version=2)))} bytes in N ms",
+        "config swapped: version 2 with 0 flags from cdn, before it version 1",
         "GET http://***@127.0.0.1:9/latest.json: no answer within 10 s, after N ms",
     ]
     assert SDK_KEY not in caplog.text
@@ -538,7 +535,7 @@ def test_the_time_of_a_fetch_is_that_from_its_beginning(
     begun = feed.begin(now)
     assert begun is not None
     monkeypatch.setattr(time, "monotonic", lambda: now + 1.5)
-    finish(feed.receive(begun[1], Failure("x")))
+    done(feed.receive(begun[1], Failure("x")))
     assert "after 1500 ms" in messages(caplog)[0]
 
 
@@ -552,21 +549,22 @@ def test_nothing_is_said_of_a_fetch_where_debug_is_off(caplog: pytest.LogCapture
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> FileStore:
-    return FileStore(tmp_path / "snapshot", KEY, LIMIT)
+def store(tmp_path: Path) -> Snapshots:
+    return Snapshots.in_file(tmp_path / "snapshot", KEY, LIMIT)
 
 
-def test_a_config_that_was_fetched_is_stored_and_what_cannot_be_read_is_not(store: FileStore) -> None:
+def test_a_config_that_was_fetched_is_stored_and_what_cannot_be_read_is_not(store: Snapshots) -> None:
     feed = new_feed(store=store)
     fetch(feed, ok())
     fetch(feed, ok(b"garbage", '"2"'))
     fetch(feed, Response(304))
     stored = store.load()
     assert stored is not None
-    assert (json.loads(bytes(stored.body)), stored.etag) == (CONFIG, '"1"')
+    without_key = {name: value for name, value in CONFIG.items() if name != "sdkKey"}
+    assert (json.loads(bytes(stored.kept.body)), stored.etag) == (without_key, '"1"')
 
 
-def test_a_stored_config_serves_while_the_cdn_is_away(store: FileStore) -> None:
+def test_a_stored_config_serves_while_the_cdn_is_away(store: Snapshots) -> None:
     store.save(json.dumps(CONFIG).encode(), '"s"')
     feed = new_feed(0, store)
     result = fetch(feed, Failure("nobody there"))
@@ -576,25 +574,23 @@ def test_a_stored_config_serves_while_the_cdn_is_away(store: FileStore) -> None:
     assert feed.polls, "a snapshot is no reason to stop trying, even without polling"
 
 
-def test_the_etag_of_a_stored_config_may_save_the_download(store: FileStore) -> None:
+def test_the_etag_of_a_stored_config_may_save_the_download(store: Snapshots) -> None:
     store.save(json.dumps(CONFIG).encode(), '"s"')
     feed = new_feed(0, store)
     ticket = ask(feed)
     request, identity = begin(feed)
     assert request.headers["If-None-Match"] == '"s"'
-    finish(feed.receive(identity, Response(304)))
+    done(feed.receive(identity, Response(304)))
     assert ticket.result == OnReadyResult(success=True)
     assert feed.snapshot is not None
     assert feed.snapshot.source == "cdn"
     assert not feed.polls
 
 
-def test_the_age_of_a_stored_config_counts_from_when_it_was_saved(store: FileStore, tmp_path: Path) -> None:
+def test_the_age_of_a_stored_config_counts_from_when_it_was_saved(store: Snapshots, tmp_path: Path) -> None:
     store.save(json.dumps(CONFIG).encode(), None)
     path = tmp_path / "snapshot"
-    header, body = path.read_bytes().split(b"\n", 1)
-    fields = json.loads(header)
-    path.write_bytes(json.dumps(fields | {"saved": fields["saved"] - 500}).encode() + b"\n" + body)
+    path.write_bytes(store.resigned(path.read_bytes(), saved=time.time() - 500))
     feed = new_feed(store=store)
     ask(feed)
     begin(feed)
@@ -602,7 +598,7 @@ def test_the_age_of_a_stored_config_counts_from_when_it_was_saved(store: FileSto
     assert 499 < time.monotonic() - feed.snapshot.confirmed < 600
 
 
-def test_a_stored_config_that_cannot_be_read_is_ignored(store: FileStore, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_stored_config_that_cannot_be_read_is_ignored(store: Snapshots, caplog: pytest.LogCaptureFixture) -> None:
     store.save(b"garbage", '"s"')
     feed = new_feed(store=store)
     assert etag_asked(feed) is None
@@ -611,7 +607,7 @@ def test_a_stored_config_that_cannot_be_read_is_ignored(store: FileStore, caplog
     assert messages(caplog)[0].startswith("snapshot file ignored: config is not valid JSON")
 
 
-def test_a_stored_config_never_replaces_one_that_was_fetched(store: FileStore) -> None:
+def test_a_stored_config_never_replaces_one_that_was_fetched(store: Snapshots) -> None:
     feed = new_feed(store=store)
     fetch(feed, ok(config(version=2), None))
     store.save(json.dumps(CONFIG).encode(), '"s"')
@@ -640,15 +636,15 @@ LARGE = config(*(flag(f"f{number}", rule(), allocation=whole("on")) for number i
 
 
 @pytest.mark.parametrize("end", ["interrupt", "close", "forget_after_fork"])
-def test_nothing_comes_of_a_fetch_that_ends_while_its_config_is_compiled(store: FileStore, end: str) -> None:
+def test_nothing_comes_of_a_fetch_that_ends_while_its_config_is_compiled(store: Snapshots, end: str) -> None:
     feed = new_feed(store=store)
     fetch(feed, ok())
     ticket = ask(feed)
     _request, identity = begin(feed)
     work = feed.receive(identity, ok(LARGE, '"large"'))
-    next(work)
+    to_pause(work)
     getattr(feed, end)()
-    finish(work)
+    done(work)
     assert (version(feed), feed.last_error) == (1, None)
     stored = store.load()
     assert stored is not None
@@ -657,28 +653,28 @@ def test_nothing_comes_of_a_fetch_that_ends_while_its_config_is_compiled(store: 
     assert feed.wanted is (end == "interrupt")
 
 
-def test_a_stored_config_whose_loading_is_broken_off_is_loaded_by_the_next_flow(store: FileStore) -> None:
+def test_a_stored_config_whose_loading_is_broken_off_is_loaded_by_the_next_flow(store: Snapshots) -> None:
     store.save(json.dumps(LARGE).encode(), '"s"')
     feed = new_feed(store=store)
     broken_off = feed.load_stored()
-    next(broken_off)
+    to_pause(broken_off)
     late = feed.load_stored()
-    next(late)
+    to_pause(late)
     assert etag_asked(feed) == '"s"'
     first = feed.snapshot
-    finish(late)
+    done(late)
     broken_off.close()
     assert feed.snapshot is first
     assert version(feed) == 9
 
 
-def test_a_stored_config_is_not_taken_up_by_a_closed_client(store: FileStore) -> None:
+def test_a_stored_config_is_not_taken_up_by_a_closed_client(store: Snapshots) -> None:
     store.save(json.dumps(LARGE).encode(), '"s"')
     feed = new_feed(store=store)
     work = feed.load_stored()
-    next(work)
+    to_pause(work)
     feed.close()
-    finish(work)
+    done(work)
     assert feed.snapshot is None
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from signakit_flags import parse_sdk_key
-from signakit_flags._runtime.snapshot_store import FileStore, KeyedStore
 from support.files import SPECIAL, special_file
+from support.snapshots import Snapshots
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,52 +26,51 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def store(path: Path) -> FileStore:
-    return FileStore(path, KEY, LIMIT)
+def store(path: Path) -> Snapshots:
+    return Snapshots.in_file(path, KEY, LIMIT)
 
 
 def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records]
 
 
-def edit_header(path: Path, **fields: Any) -> None:
-    header, body = path.read_bytes().split(b"\n", 1)
-    path.write_bytes(json.dumps({**json.loads(header), **fields}).encode() + b"\n" + body)
+def edit_header(store: Snapshots, path: Path, **fields: Any) -> None:
+    path.write_bytes(store.resigned(path.read_bytes(), **fields))
 
 
 @pytest.mark.parametrize("etag", ['"abc"', 'W/"é"', "", None])
 @pytest.mark.parametrize("body", [b"", b"{}", BODY, b"x" * LIMIT])
-def test_what_is_saved_is_read_back(store: FileStore, body: bytes, etag: str | None) -> None:
+def test_what_is_saved_is_read_back(store: Snapshots, body: bytes, etag: str | None) -> None:
     store.save(body, etag)
     stored = store.load()
     assert stored is not None
-    assert (stored.body, stored.etag) == (body, etag)
+    assert (stored.kept.body, stored.etag) == (body, etag)
     assert 0 <= stored.age < 60
 
 
-def test_a_later_save_replaces_the_earlier_one_and_leaves_no_other_file(store: FileStore, path: Path) -> None:
+def test_a_later_save_replaces_the_earlier_one_and_leaves_no_other_file(store: Snapshots, path: Path) -> None:
     store.save(b"old and long", '"1"')
     store.save(b"new", None)
     stored = store.load()
     assert stored is not None
-    assert (stored.body, stored.etag) == (b"new", None)
+    assert (stored.kept.body, stored.etag) == (b"new", None)
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_file_that_is_not_there_is_no_matter(store: FileStore, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_file_that_is_not_there_is_no_matter(store: Snapshots, caplog: pytest.LogCaptureFixture) -> None:
     assert store.load() is None
     assert messages(caplog) == []
 
 
 def test_the_path_may_be_text(path: Path) -> None:
-    FileStore(str(path), KEY, LIMIT).save(BODY, None)
+    Snapshots.in_file(str(path), KEY, LIMIT).save(BODY, None)
     assert path.is_file()
 
 
 def test_another_keys_file_is_not_read_and_may_be_replaced(
-    store: FileStore, path: Path, caplog: pytest.LogCaptureFixture
+    store: Snapshots, path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    other = FileStore(path, OTHER, LIMIT)
+    other = Snapshots.in_file(path, OTHER, LIMIT)
     other.save(BODY, '"1"')
     assert store.load() is None
     assert messages(caplog) == []
@@ -79,28 +78,28 @@ def test_another_keys_file_is_not_read_and_may_be_replaced(
     assert other.load() is None
 
 
-def test_the_file_does_not_hold_the_key(store: FileStore, path: Path) -> None:
+def test_the_file_does_not_hold_the_key(store: Snapshots, path: Path) -> None:
     store.save(BODY, '"1"')
     assert b"S3cr3t" not in path.read_bytes()
 
 
 def test_a_body_over_the_limit_is_not_read(path: Path) -> None:
-    FileStore(path, KEY, LIMIT).save(b"x" * 1000, None)
-    assert FileStore(path, KEY, 1000).load() is not None
-    assert FileStore(path, KEY, 500).load() is None
+    Snapshots.in_file(path, KEY, LIMIT).save(b"x" * 1000, None)
+    assert Snapshots.in_file(path, KEY, 1000).load() is not None
+    assert Snapshots.in_file(path, KEY, 500).load() is None
 
 
 @pytest.mark.parametrize("keep", [0, 1, 50, -1, -20])
 def test_a_file_that_was_cut_short_is_ignored_with_a_warning(
-    store: FileStore, path: Path, keep: int, caplog: pytest.LogCaptureFixture
+    store: Snapshots, path: Path, keep: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     store.save(BODY, '"1"')
     path.write_bytes(path.read_bytes()[:keep])
     assert store.load() is None
-    assert messages(caplog) == [f"snapshot file {path} is damaged and ignored"]
+    assert messages(caplog) == [f"snapshot file {path} is damaged, or signed with another secret, and is ignored"]
 
 
-def test_a_file_with_more_at_its_end_or_another_byte_in_it_is_ignored(store: FileStore, path: Path) -> None:
+def test_a_file_with_more_at_its_end_or_another_byte_in_it_is_ignored(store: Snapshots, path: Path) -> None:
     store.save(BODY, '"1"')
     whole = path.read_bytes()
     path.write_bytes(whole + b"x")
@@ -123,7 +122,7 @@ def test_a_file_with_more_at_its_end_or_another_byte_in_it_is_ignored(store: Fil
         b'"text"\n{}',
         b"5\n{}",
         b"{}\n{}",
-        b'{"format": 1}\n{}',
+        b'{"format": 2}\n{}',
         b"[" * 100_000 + b"\n{}",
         b"{" * 9_999 + b"\n{}",
         b'{"format": 1, "owner": "' + b"x" * 100_000 + b'"}\n{}',
@@ -131,38 +130,39 @@ def test_a_file_with_more_at_its_end_or_another_byte_in_it_is_ignored(store: Fil
     ],
 )
 def test_garbage_is_ignored_with_a_warning(
-    store: FileStore, path: Path, content: bytes, caplog: pytest.LogCaptureFixture
+    store: Snapshots, path: Path, content: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     path.write_bytes(content)
     assert store.load() is None
-    assert messages(caplog) == [f"snapshot file {path} is damaged and ignored"]
+    assert messages(caplog) == [f"snapshot file {path} is damaged, or signed with another secret, and is ignored"]
 
 
 @pytest.mark.parametrize(
     "fields",
     [
-        {"format": 2},
+        {"format": 1},
+        {"format": 3},
         {"format": None},
         {"owner": None},
         {"length": 1},
         {"length": "13"},
-        {"sha256": None},
-        {"sha256": "0" * 64},
+        {"digest": None},
+        {"digest": "0" * 64},
         {"saved": "yesterday"},
         {"saved": None},
         {"saved": [1]},
     ],
 )
 def test_a_header_that_is_not_what_it_should_be_is_not_believed(
-    store: FileStore, path: Path, fields: dict[str, Any]
+    store: Snapshots, path: Path, fields: dict[str, Any]
 ) -> None:
     store.save(BODY, '"1"')
-    edit_header(path, **fields)
+    edit_header(store, path, **fields)
     assert store.load() is None
 
 
-@pytest.mark.parametrize("name", ["format", "owner", "length", "sha256", "etag", "saved"])
-def test_a_header_must_be_complete(store: FileStore, path: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ["format", "owner", "length", "digest", "etag", "version", "saved", "signature"])
+def test_a_header_must_be_complete(store: Snapshots, path: Path, name: str) -> None:
     store.save(BODY, '"1"')
     header, body = path.read_bytes().split(b"\n", 1)
     fields = json.loads(header)
@@ -171,23 +171,23 @@ def test_a_header_must_be_complete(store: FileStore, path: Path, name: str) -> N
     assert store.load() is None
 
 
-def test_an_etag_that_is_no_text_is_none(store: FileStore, path: Path) -> None:
+def test_an_etag_that_is_no_text_is_none(store: Snapshots, path: Path) -> None:
     store.save(BODY, '"1"')
-    edit_header(path, etag=5)
+    edit_header(store, path, etag=5)
     stored = store.load()
     assert stored is not None
     assert stored.etag is None
 
 
-def test_a_time_beyond_every_double_is_not_believed(store: FileStore, path: Path) -> None:
+def test_a_time_beyond_every_double_is_not_believed(store: Snapshots, path: Path) -> None:
     store.save(BODY, '"1"')
-    edit_header(path, saved=10**400)
+    edit_header(store, path, saved=10**400)
     store.load()
 
 
-def test_a_file_from_the_future_is_of_age_zero(store: FileStore, path: Path) -> None:
+def test_a_file_from_the_future_is_of_age_zero(store: Snapshots, path: Path) -> None:
     store.save(BODY, None)
-    edit_header(path, saved=1e12)
+    edit_header(store, path, saved=1e12)
     stored = store.load()
     assert stored is not None
     assert stored.age == 0
@@ -204,7 +204,7 @@ def test_where_nothing_can_be_written_nothing_raises_and_it_is_said_once(
         "parent is missing": tmp_path / "nowhere" / "snapshot",
         "path is a folder": tmp_path / "folder",
     }[kind]
-    store = FileStore(path, KEY, LIMIT)
+    store = Snapshots.in_file(path, KEY, LIMIT)
     for _ in range(3):
         store.save(BODY, '"1"')
     assert len(messages(caplog)) == 1
@@ -217,7 +217,7 @@ def test_a_file_that_can_be_written_again_is_and_a_new_failure_is_said_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = tmp_path / "folder"
-    store = FileStore(folder / "snapshot", KEY, LIMIT)
+    store = Snapshots.in_file(folder / "snapshot", KEY, LIMIT)
     store.save(BODY, None)
     folder.mkdir()
     store.save(BODY, None)
@@ -229,7 +229,7 @@ def test_a_file_that_can_be_written_again_is_and_a_new_failure_is_said_again(
 
 
 def test_a_path_that_is_a_folder_cannot_be_read_and_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    assert FileStore(tmp_path, KEY, LIMIT).load() is None
+    assert Snapshots.in_file(tmp_path, KEY, LIMIT).load() is None
     assert messages(caplog)[0].startswith("snapshot file cannot be read: ")
 
 
@@ -243,7 +243,7 @@ def test_what_is_not_a_regular_file_is_neither_read_nor_replaced(
         if linked:
             path.symlink_to(special)
         before = path.lstat(), special.lstat()
-        store = FileStore(path, KEY, LIMIT)
+        store = Snapshots.in_file(path, KEY, LIMIT)
         assert store.load() is None
         for _ in range(3):
             store.save(BODY, '"1"')
@@ -258,7 +258,7 @@ def test_what_is_not_a_regular_file_is_neither_read_nor_replaced(
 
 def test_a_fifo_that_goes_away_leaves_room_for_the_file(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     os.mkfifo(path)
-    store = FileStore(path, KEY, LIMIT)
+    store = Snapshots.in_file(path, KEY, LIMIT)
     store.save(BODY, None)
     path.unlink()
     store.save(BODY, None)
@@ -272,13 +272,13 @@ def test_a_fifo_that_goes_away_leaves_room_for_the_file(path: Path, caplog: pyte
 def test_a_link_is_read_and_replaced_and_never_what_it_leads_to(path: Path, tmp_path: Path) -> None:
     """In a folder that others may write into, a link leads to whatever they like."""
     precious = tmp_path / "precious"
-    FileStore(precious, KEY, LIMIT).save(BODY, None)
+    Snapshots.in_file(precious, KEY, LIMIT).save(BODY, None)
     before = precious.read_bytes()
     path.symlink_to(precious)
-    store = FileStore(path, KEY, LIMIT)
+    store = Snapshots.in_file(path, KEY, LIMIT)
     stored = store.load()
     assert stored is not None
-    assert stored.body == BODY
+    assert stored.kept.body == BODY
     store.save(BODY + b" ", None)
     assert not path.is_symlink()
     assert precious.read_bytes() == before
@@ -287,18 +287,18 @@ def test_a_link_is_read_and_replaced_and_never_what_it_leads_to(path: Path, tmp_
 def test_a_file_far_over_the_limit_is_not_read_to_its_end(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with path.open("wb") as file:
         file.truncate(2**40)  # it takes no room on the disk
-    assert FileStore(path, KEY, LIMIT).load() is None
+    assert Snapshots.in_file(path, KEY, LIMIT).load() is None
     (said,) = messages(caplog)
-    assert "is larger than 1,010,000 bytes" in said
+    assert "is larger than 1,004,096 bytes" in said
 
 
 def test_of_two_writers_at_once_the_reader_sees_one_whole_file_or_the_other(path: Path) -> None:
     bodies = {b"a" * 200_000, b"b" * 100_000}
-    reader = FileStore(path, KEY, LIMIT)
+    reader = Snapshots.in_file(path, KEY, LIMIT)
     reader.save(min(bodies), None)
 
     def write(body: bytes) -> None:
-        writer = FileStore(path, KEY, LIMIT)
+        writer = Snapshots.in_file(path, KEY, LIMIT)
         for _ in range(40):
             writer.save(body, None)
 
@@ -308,7 +308,7 @@ def test_of_two_writers_at_once_the_reader_sees_one_whole_file_or_the_other(path
     while any(thread.is_alive() for thread in threads):
         stored = reader.load()
         assert stored is not None
-        assert stored.body in bodies
+        assert stored.kept.body in bodies
     for thread in threads:
         thread.join()
     assert list(path.parent.iterdir()) == [path]
@@ -337,25 +337,25 @@ class Cache:
 
 def test_what_another_store_keeps_is_read_back() -> None:
     cache = Cache()
-    KeyedStore(cache, KEY, LIMIT).save(BODY, '"e"')
-    stored = KeyedStore(cache, KEY, LIMIT).load()
+    Snapshots(cache, KEY, LIMIT).save(BODY, '"e"')
+    stored = Snapshots(cache, KEY, LIMIT).load()
     assert stored is not None
-    assert (stored.body, stored.etag) == (BODY, '"e"')
-    assert KeyedStore(cache, OTHER, LIMIT).load() is None, "a store may be shared by several keys"
+    assert (stored.kept.body, stored.etag) == (BODY, '"e"')
+    assert Snapshots(cache, OTHER, LIMIT).load() is None, "a store may be shared by several keys"
 
 
 @pytest.mark.parametrize("data", [b"", b"\n", b"x", b"{}\n{}", b"x" * 20_000, "text", 5, memoryview(b"{}\n")])
 def test_what_another_store_hands_back_is_not_believed(data: Any, caplog: pytest.LogCaptureFixture) -> None:
     cache = Cache()
     cache.data = data
-    assert KeyedStore(cache, KEY, LIMIT).load() is None
-    assert messages(caplog) == ["snapshot Cache is damaged and ignored"]
+    assert Snapshots(cache, KEY, LIMIT).load() is None
+    assert messages(caplog) == ["snapshot Cache is damaged, or signed with another secret, and is ignored"]
 
 
 def test_a_store_that_raises_disturbs_nothing_and_it_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
     cache = Cache()
     cache.broken = True
-    store = KeyedStore(cache, KEY, LIMIT)
+    store = Snapshots(cache, KEY, LIMIT)
     assert store.load() is None
     store.save(BODY, None)
     store.save(BODY, None)

@@ -139,8 +139,12 @@ def check_snapshot(path: object, store: object) -> None:
         return
     if isinstance(store, type):
         raise TypeError(f"snapshot_store must be an instance, not the class {store.__name__}")
-    if not _has(store, "load", "save"):
-        raise TypeError(f"snapshot_store must have the methods load and save, which {type(store).__name__} has not")
+    kind = type(store).__name__
+    if not (_has(store, "load", "save") or _has(store, "aload", "asave")):
+        raise TypeError(f"snapshot_store must have the methods load and save, or aload and asave, which {kind} has not")
+    secret = getattr(store, "secret", None)
+    if not (secret is None or (isinstance(secret, (str, bytes)) and secret)):
+        raise TypeError(f"the secret of a snapshot_store must be text or bytes, and not empty: that of {kind} is not")
     if path is not None:
         raise ValueError("snapshot_path and snapshot_store exclude each other")
 

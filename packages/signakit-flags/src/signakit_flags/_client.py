@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from ._runtime.snapshot_store import KeyedStore, SnapshotStore
+    from ._runtime.snapshot_keeper import SnapshotKeeper
+    from ._runtime.snapshot_store import AsyncSnapshotStore, SnapshotStore
     from ._runtime.transport.environment import Environment
     from ._types import Attributes, ClientStatus, OnReadyResult
     from ._user_context import SignaKitUserContext
@@ -99,7 +100,7 @@ class SignaKitClient:
         max_queue_size: int = 10_000,
         max_config_size: int = 16 * 1024 * 1024,
         snapshot_path: str | os.PathLike[str] | None = None,
-        snapshot_store: SnapshotStore | None = None,
+        snapshot_store: SnapshotStore | AsyncSnapshotStore | None = None,
         bot_detector: Callable[[str], bool] | None = None,
     ) -> None:
         # First of all, before anything can raise: error trackers store the local variables of each frame.
@@ -113,21 +114,14 @@ class SignaKitClient:
         check_http_client("sync_client", sync_client)
         check_function("bot_detector", bot_detector)
         check_snapshot(snapshot_path, snapshot_store)
-        store: KeyedStore | None = None
-        if snapshot_path is not None or snapshot_store is not None:
-            from ._runtime import snapshot_store as stores  # only where it is wanted
-
-            if snapshot_store is not None:
-                store = stores.KeyedStore(snapshot_store, key, max_config_size)
-            elif snapshot_path is not None:
-                store = stores.FileStore(snapshot_path, key, max_config_size)
+        keeper = _keeper(snapshot_path, snapshot_store, key, max_config_size)
         config_url = hide_url(f"{cdn}/configs/{key.org_id}/{key.project_id}/{key.environment}/latest.json")
         feed = ConfigFeed(
             url=config_url,
             key=key,
             max_size=max_config_size,
             polling_interval=polling_interval,
-            store=store,
+            keeper=keeper,
         )
         engine = Engine(
             feed=feed,
@@ -403,6 +397,18 @@ def create_instance(sdk_key: str | None, **kwargs: Any) -> SignaKitClient | None
         reason = str(error)
     logger.error("no SignaKit client: %s", reason)  # without a traceback: the message says what to change
     return None
+
+
+def _keeper(
+    path: str | os.PathLike[str] | None, store: SnapshotStore | AsyncSnapshotStore | None, key: SdkKey, max_size: int
+) -> SnapshotKeeper | None:
+    """Return what keeps the config in a file or a store, where either is given."""
+    if path is None and store is None:
+        return None
+    from ._runtime.snapshot_keeper import SnapshotKeeper  # only where it is wanted
+    from ._runtime.snapshot_store import FileStore, KeyedStore
+
+    return SnapshotKeeper(KeyedStore(store, key, max_size) if path is None else FileStore(path, key, max_size))
 
 
 def _environment(*urls: str) -> Environment:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .slices import Slices
 
 
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
 
 NO_VALUE: Final = object()
 """The value of a condition that has none; such a condition never matches (PROTOCOL section 8)."""
@@ -199,7 +199,7 @@ class Decoding:
 
     def __init__(self, data: bytes | memoryview) -> None:
         body = memoryview(data)
-        self._body = body[len(_BOM) :] if body[: len(_BOM)] == _BOM else body
+        self._body = body[len(BOM) :] if body[: len(BOM)] == BOM else body
         self.version: int | None = None
         self.problems: Problems = Problems()
         self._budget = Budget()

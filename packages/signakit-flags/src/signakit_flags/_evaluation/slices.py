@@ -36,7 +36,7 @@ class Budget:
         return True
 
 
-def finish(work: Slices[T]) -> T:
+def finish(work: Generator[object, None, T]) -> T:
     """Do all of ``work`` in the calling thread, without pauses, and return what it ends with."""
     while True:
         try:

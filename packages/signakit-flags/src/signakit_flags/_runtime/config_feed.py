@@ -13,7 +13,8 @@ import threading
 import time
 from dataclasses import dataclass, replace
 from logging import DEBUG
-from typing import TYPE_CHECKING, Literal
+from math import inf
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from .._evaluation.slices import finish
 from .._log import logger
@@ -21,16 +22,18 @@ from .._secrets import shown_url
 from .._signal_handlers import let_through
 from .._types import OnReadyResult
 from .backoff import Backoff, Due, uniform
-from .flow import Answer, Failure, Flow, Pause, Request, Send, Sleep, usable_etag
+from .flow import Action, Answer, Failure, Flow, Pause, Request, Send, Sleep, usable_etag
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     from .._evaluation.problems import Problems
     from .._evaluation.ruleset import Ruleset
-    from .._evaluation.slices import Slices
     from .._sdk_key import SdkKey
-    from .snapshot_store import KeyedStore
+    from .flow import Ask
+    from .snapshot_keeper import SnapshotKeeper
+
+    Work: TypeAlias = Generator[Pause | Ask, Any, None]
 
 JITTER = 0.1
 """Polls come at the interval give or take a tenth, so that processes started together drift apart."""
@@ -64,12 +67,14 @@ class Ticket:
 
     Attributes:
         result: The result of the fetch; None while it is under way.
+        content: From when on a stored config will do, in seconds of ``time.monotonic()``.
     """
 
-    __slots__ = ("_done", "result")
+    __slots__ = ("_done", "content", "result")
 
-    def __init__(self, done: Callable[[], None]) -> None:
+    def __init__(self, done: Callable[[], None], *, content: float = inf) -> None:
         self.result: OnReadyResult | None = None
+        self.content: float = content
         self._done = done
 
     def resolve(self, result: OnReadyResult) -> None:
@@ -88,13 +93,13 @@ class ConfigFeed:
     """
 
     def __init__(
-        self, *, url: str, key: SdkKey, max_size: int, polling_interval: float, store: KeyedStore | None = None
+        self, *, url: str, key: SdkKey, max_size: int, polling_interval: float, keeper: SnapshotKeeper | None = None
     ) -> None:
         self._url = url
         self._key = key
         self._max_size = max_size
         self._interval = polling_interval
-        self._store = store
+        self._keeper = keeper
         self._said: set[str] = set()
         self.snapshot: Snapshot | None = None
         self._store_tried = False
@@ -172,15 +177,17 @@ class ConfigFeed:
             return 0.0
         return self._due.rest(now) if self.polls else None
 
-    def receive(self, fetch: object, answer: Answer) -> Slices[None]:
+    def receive(self, fetch: object, answer: Answer) -> Work:
         """Take in what came of a fetch, in slices: swap the snapshot, plan the next poll, resolve the tickets.
 
         A fetch may be interrupted while its config is being compiled. Then nothing comes of it.
         """
         if fetch is not self._fetch:
             return  # interrupted meanwhile: its tickets wait for another one
-        began = self._began
+        self._tell_of_fetch(answer)
         error = yield from self._take_in(fetch, answer)
+        if error is None and self._keeper is not None and fetch is self._fetch:
+            yield from self._keeper.keep()
         with self._lock:
             if fetch is not self._fetch:
                 return
@@ -188,7 +195,6 @@ class ConfigFeed:
             tickets, self._served = self._served, []
             changed = self._plan(error, answer)
         # Without the lock: a log handler may be slow, or wait for us.
-        self._tell_of_fetch(answer, began)
         if changed and error is None:
             logger.info("config is being fetched again")
         elif changed:
@@ -201,7 +207,7 @@ class ConfigFeed:
         for ticket in tickets:
             ticket.resolve(result)
 
-    def _take_in(self, fetch: object, answer: Answer) -> Slices[str | None]:
+    def _take_in(self, fetch: object, answer: Answer) -> Generator[Pause, None, str | None]:
         """Return None when the config is current now, else the reason why not."""
         now = time.monotonic()
         if isinstance(answer, Failure):
@@ -209,6 +215,8 @@ class ConfigFeed:
         snapshot = self.snapshot
         if answer.status == 304 and snapshot is not None:
             self.snapshot = replace(snapshot, source="cdn", confirmed=now)
+            if self._keeper is not None:
+                self._keeper.confirmed()
             return None
         if answer.status != 200:
             return f"the CDN answered HTTP {answer.status}"
@@ -230,8 +238,8 @@ class ConfigFeed:
                 return None
             before, self.snapshot = self.snapshot, Snapshot(ruleset, "cdn", answer.etag, now)
         self._tell_of_swap(before, self.snapshot)
-        if self._store is not None:
-            self._store.save(answer.body, answer.etag)
+        if self._keeper is not None:
+            self._keeper.fetched(answer.body, answer.etag, ruleset.version)
         return None
 
     def _plan(self, error: str | None, answer: Answer) -> bool:
@@ -247,30 +255,45 @@ class ConfigFeed:
         was_failing, self._failing = self._failing, error is not None
         return was_failing != self._failing
 
+    @property
+    def serves_stored(self) -> bool:
+        """True while the config in force is the stored one, which the CDN has not confirmed yet."""
+        return self.snapshot is not None and self.snapshot.source == "snapshot"
+
+    @property
+    def may_load_stored(self) -> bool:
+        """True where a stored config may be found."""
+        return self._keeper is not None
+
+    def unanswered(self, waited: float | None) -> OnReadyResult:
+        """Return the result of a call that has waited ``waited`` seconds in vain."""
+        after = "" if waited is None else f" within {waited:g} s"
+        return OnReadyResult(success=False, reason=self._explain(f"no config{after}; it is still being tried"))
+
     def _explain(self, error: str) -> str:
         snapshot = self.snapshot
         if snapshot is None:
             return error
-        if snapshot.source == "snapshot":
-            return f"{error}; serving the config of the snapshot file"
+        if self._keeper is not None and snapshot.source == "snapshot":
+            return f"{error}; serving the config of the {self._keeper.name}"
         return f"{error}; serving the config fetched before"
 
-    def load_stored(self) -> Slices[None]:
+    def load_stored(self) -> Work:
         """Start from the stored config, in slices, before the first fetch: its ETag may save a download, too.
 
         Where a flow is broken off in the middle of it, the next one begins anew.
         """
-        if self._store is None or self._store_tried:
+        if self._keeper is None or self._store_tried:
             return
         self._loading = loading = object()
-        stored = self._store.load()
+        stored = yield from self._keeper.load()
         confirmed = 0.0 if stored is None else time.monotonic() - stored.age
         ruleset = None
         if stored is not None and self.snapshot is None:
             try:
-                ruleset = yield from self._compile(stored.body, lambda: loading is self._loading)
+                ruleset = yield from self._compile(stored.kept.body, lambda: loading is self._loading)
             except ValueError as error:
-                logger.warning("snapshot file ignored: %s", error)
+                logger.warning("%s ignored: %s", self._keeper.name, error)
         with self._lock:
             if loading is not self._loading:
                 return
@@ -278,7 +301,13 @@ class ConfigFeed:
             if stored is None or ruleset is None or self.snapshot is not None or self.closed:
                 return
             self.snapshot = Snapshot(ruleset, "snapshot", usable_etag(stored.etag), confirmed)
+            self._keeper.loaded(stored, ruleset.version)
+            now = time.monotonic()
+            served = [ticket for ticket in self._asked if ticket.content <= now]
+            self._asked = [ticket for ticket in self._asked if ticket.content > now]
         self._tell_of_swap(None, self.snapshot)
+        for ticket in served:
+            ticket.resolve(self.unanswered(None))
 
     def load_static(self, body: bytes | memoryview) -> None:
         """Use a config that was handed in.
@@ -291,7 +320,9 @@ class ConfigFeed:
         before, self.snapshot = self.snapshot, Snapshot(ruleset, "static", None, time.monotonic())
         self._tell_of_swap(before, self.snapshot)
 
-    def _compile(self, body: bytes | memoryview, is_wanted: Callable[[], bool]) -> Slices[Ruleset | None]:
+    def _compile(
+        self, body: bytes | memoryview, is_wanted: Callable[[], bool]
+    ) -> Generator[Pause, None, Ruleset | None]:
         """Return the ruleset of a config; None when ``is_wanted()`` was false after a pause."""
         from .._evaluation.problems import ConfigError
         from .._evaluation.ruleset import load_ruleset
@@ -306,7 +337,7 @@ class ConfigFeed:
                 ruleset: Ruleset = end.value
                 self._tell_problems(ruleset.problems)
                 return ruleset
-            yield
+            yield Pause()
             if not is_wanted():
                 return None
 
@@ -318,10 +349,10 @@ class ConfigFeed:
             message = "config swapped: version %s with %d flags from %s, before it %s"
             logger.debug(message, ruleset.version, len(ruleset.flags), snapshot.source, old)
 
-    def _tell_of_fetch(self, answer: Answer, began: float) -> None:
+    def _tell_of_fetch(self, answer: Answer) -> None:
         if not logger.isEnabledFor(DEBUG):
             return
-        url, milliseconds = shown_url(self._url), 1_000 * (time.monotonic() - began)
+        url, milliseconds = shown_url(self._url), 1_000 * (time.monotonic() - self._began)
         if isinstance(answer, Failure):
             logger.debug("GET %s: %s, after %.0f ms", url, answer.reason, milliseconds)
         else:
@@ -359,16 +390,23 @@ class ConfigFeed:
 def poll(feed: ConfigFeed, is_mine: Callable[[], bool]) -> Flow:
     """Return the flow that fetches configs, when asked and when due, for as long as ``is_mine()`` is true."""
     while is_mine() and not feed.closed:
-        for _ in feed.load_stored():
-            yield Pause()
-        if not is_mine():
-            return  # replaced meanwhile
-        begun = feed.begin(time.monotonic())
-        if begun is None:
+        fetched = yield from _fetch(feed, is_mine)
+        if is_mine() and not fetched:
             yield Sleep(feed.wait(time.monotonic()))
-            continue
-        request, fetch = begun
-        answer = yield Send(request)
-        assert answer is not None
-        for _ in feed.receive(fetch, answer):
-            yield Pause()
+
+
+def poll_once(feed: ConfigFeed) -> Flow:
+    """Return the flow that fetches the config now, if a ticket waits or it is due."""
+    yield from _fetch(feed, lambda: True)
+
+
+def _fetch(feed: ConfigFeed, is_mine: Callable[[], bool]) -> Generator[Action, Any, bool]:
+    """Fetch the config if it is time to, and return whether it was."""
+    yield from feed.load_stored()
+    begun = feed.begin(time.monotonic()) if is_mine() else None  # else replaced meanwhile
+    if begun is None:
+        return False
+    request, fetch = begun
+    answer: Answer = yield Send(request)
+    yield from feed.receive(fetch, answer)
+    return True

@@ -12,9 +12,9 @@ import os
 import threading
 import time
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING, Any
 
-from .._evaluation.slices import finish
 from .._events.exposure_filter import ExposureFilter, exposure_key
 from .._events.outbox import Outbox
 from .._events.payloads import Event, as_sent, conversion, exposure
@@ -22,7 +22,7 @@ from .._log import logger
 from .._running_loop import loop_is_running
 from .._types import ClientStatus, OnReadyResult
 from . import process
-from .config_feed import Ticket
+from .config_feed import Ticket, poll_once
 from .delivery import deliver
 from .flow import run
 from .home_loop import Handover
@@ -32,7 +32,7 @@ from .unknown_flags import UnknownFlags
 from .waiting import LoopWaiter, wait_in_thread, wait_on_loop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import httpx
 
@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from .delivery import Ingest
     from .flow import Answer, Request
     from .transport.environment import Environment
+
+START_PATIENCE = 1.0
+"""Seconds that a start waits for the CDN while it has a stored config."""
 
 _CLOSING_LOOK = 0.005
 """Seconds between two looks at a ``close()`` that another call has begun."""
@@ -222,8 +225,10 @@ class Engine:
         self.handover.adopt()
         waiter = LoopWaiter()
         ticket = self._ask(waiter.notify, timeout, fresh=fresh)
-        await wait_on_loop(self.handover, waiter, timeout, self.handover.wake_poller)
-        return ticket.result or _timed_out(timeout)
+        waited = None
+        for waited in self._waits(ticket, timeout):
+            await wait_on_loop(self.handover, waiter, waited, self.handover.wake_poller)
+        return ticket.result or self.feed.unanswered(waited)
 
     def fetch_sync(self, timeout: float | None, *, fresh: bool) -> OnReadyResult:
         """Fetch the config, wherever polling happens, and wait for it."""
@@ -233,29 +238,44 @@ class Engine:
         self._prepare(sync=True)
         done = threading.Event()
         ticket = self._ask(done.set, timeout, fresh=fresh)
-        if not wait_in_thread(self.handover, done, timeout, self.handover.wake_poller):
-            self._fetch_here(timeout)
-        return ticket.result or _timed_out(timeout)
+        waited = None
+        for waited in self._waits(ticket, timeout):
+            if not wait_in_thread(self.handover, done, waited, self.handover.wake_poller):
+                self._fetch_here(timeout, may_serve_stored=not fresh)
+                break
+        return ticket.result or self.feed.unanswered(waited)
 
     def _ask(self, done: Callable[[], None], timeout: float | None, *, fresh: bool) -> Ticket:
-        ticket = Ticket(done)
+        ticket = Ticket(done, content=inf if fresh else time.monotonic() + START_PATIENCE)
         self.feed.ask(ticket, fresh=fresh)
         if timeout is not None and timeout <= 0:
             self.handover.wake_poller()  # the call does not wait, and a wait is what wakes otherwise
         return ticket
 
-    def _fetch_here(self, timeout: float | None) -> None:
+    def _waits(self, ticket: Ticket, timeout: float | None) -> Iterator[float | None]:
+        """Give the seconds to wait for a fetch, in one part or two: with a stored config the first one is enough."""
+        began = time.monotonic()
+        if ticket.content < inf and self.feed.may_load_stored and (timeout is None or timeout > START_PATIENCE):
+            yield START_PATIENCE
+            if ticket.result is not None or self.feed.serves_stored:
+                return
+            timeout = None if timeout is None else timeout - (time.monotonic() - began)
+        yield timeout
+
+    def _fetch_here(self, timeout: float | None, *, may_serve_stored: bool) -> None:
         """Fetch in the calling thread, as no other can."""
+
+        def send(request: Request) -> Answer:
+            enough = may_serve_stored and self.feed.serves_stored
+            limit = START_PATIENCE if enough and (timeout is None or timeout > START_PATIENCE) else timeout
+            return self.transport.send(request, limit)
+
         self.feed.interrupt()
-        finish(self.feed.load_stored())
-        begun = self.feed.begin(time.monotonic())
-        if begun is not None:
-            request, fetch = begun
-            try:
-                finish(self.feed.receive(fetch, self.transport.send(request, timeout)))
-            except BaseException:  # of a signal handler
-                self.feed.interrupt()
-                raise
+        try:
+            run(poll_once(self.feed), send, lambda _seconds: None)
+        except BaseException:  # of a signal handler
+            self.feed.interrupt()
+            raise
 
     async def flush(self, timeout: float | None) -> bool:
         """Wait until everything accepted so far is settled; True when all of it was sent."""
@@ -412,8 +432,3 @@ class Engine:
             dropped=outbox.refused + outbox.lost,
             exposures_suppressed=self.exposures_suppressed,
         )
-
-
-def _timed_out(timeout: float | None) -> OnReadyResult:
-    waited = "" if timeout is None else f" within {timeout:g} s"
-    return OnReadyResult(success=False, reason=f"no config{waited}; it is still being tried")

@@ -1,7 +1,8 @@
 """Network access as values: what a flow asks for, and what it gets back.
 
-A flow is a generator. It yields ``Send``, ``Sleep`` or ``Pause`` and receives the answer to each ``Send``. So fetching
-configs and delivering events are written once, without a network, and the drivers are short loops that run any flow:
+A flow is a generator. It yields ``Send``, ``Ask``, ``Sleep`` or ``Pause`` and receives what came of each ``Send`` and
+``Ask``. So fetching configs and delivering events are written once, without I/O, and the drivers are short loops that
+run any flow:
 ``run`` on threads, ``LoopWorker`` on an event loop.
 """
 
@@ -9,10 +10,12 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Generator
-from typing import Literal, NamedTuple, TypeAlias
+from collections.abc import Awaitable, Callable, Generator
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from .._secrets import without_secrets
+from .._signal_handlers import let_through
+from .off_loop import off_loop
 
 MAX_ETAG = 1_024
 _LOOKED_AT = 200  # bytes
@@ -77,6 +80,40 @@ class Send(NamedTuple):
     request: Request
 
 
+class Ask(NamedTuple):
+    """Have a store do something that may wait, and send its result, or a ``Failure``, back into the flow.
+
+    Attributes:
+        call: Does it, in the calling thread.
+        acall: Does it on an event loop; None where the store has nothing of the kind.
+    """
+
+    call: Callable[[], object]
+    acall: Callable[[], Awaitable[object]] | None = None
+
+    def answer(self) -> object:
+        """Return what comes of it, in the calling thread. Raises nothing."""
+        try:
+            return self.call()
+        except Exception as error:  # noqa: BLE001  # the store may be the application's own
+            let_through(error)
+            return _failure_of(error)
+
+    async def aanswer(self) -> object:
+        """Return what comes of it, on an event loop. Raises nothing but ``CancelledError``."""
+        try:
+            if self.acall is not None:
+                return await self.acall()
+            return await off_loop(self.call, "signakit-store")
+        except Exception as error:  # noqa: BLE001  # as above
+            let_through(error)
+            return _failure_of(error)
+
+
+def _failure_of(error: Exception) -> Failure:
+    return Failure(without_secrets(str(error)) or type(error).__name__)
+
+
 class Sleep(NamedTuple):
     """Wait for ``seconds``, or until woken; None waits until woken."""
 
@@ -87,8 +124,8 @@ class Pause(NamedTuple):
     """Give other threads, or the event loop, a turn: the flow is in the middle of long work."""
 
 
-Action: TypeAlias = Send | Sleep | Pause
-Flow: TypeAlias = Generator[Action, Answer | None, None]
+Action: TypeAlias = Send | Ask | Sleep | Pause
+Flow: TypeAlias = Generator[Action, Any, None]
 
 
 def run(flow: Flow, send: Callable[[Request], Answer], sleep: Callable[[float | None], None]) -> None:
@@ -99,7 +136,7 @@ def run(flow: Flow, send: Callable[[Request], Answer], sleep: Callable[[float | 
         send: Makes a request and returns the answer. Must not raise.
         sleep: Waits for a number of seconds at most, and may return early.
     """
-    answer: Answer | None = None
+    answer: object = None
     while True:
         try:
             action = flow.send(answer)
@@ -108,6 +145,8 @@ def run(flow: Flow, send: Callable[[Request], Answer], sleep: Callable[[float | 
         answer = None
         if isinstance(action, Send):
             answer = send(action.request)
+        elif isinstance(action, Ask):
+            answer = action.answer()
         elif isinstance(action, Sleep):
             sleep(action.seconds)
         else:

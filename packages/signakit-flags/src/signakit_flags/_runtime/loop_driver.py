@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from .._log import logger
 from .backoff import CRASH_PAUSE
 from .driver import Driver
-from .flow import Answer, Flow, Send, Sleep
+from .flow import Ask, Flow, Send, Sleep
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -58,12 +58,14 @@ class LoopWorker:
     async def _run(self) -> None:
         driver = self._driver
         flow = self._flow = self._flow or self._make_flow(driver)
-        answer: Answer | None = None
+        answer: object = None
         try:
             while not isinstance(action := flow.send(answer), Sleep):
                 answer = None
                 if isinstance(action, Send):
                     answer = await driver.transport.send(action.request)
+                elif isinstance(action, Ask):
+                    answer = await action.aanswer()
                 else:
                     await asyncio.sleep(0)
         except StopIteration:

@@ -1,148 +1,304 @@
-"""The last known good config outside the process, for a start while the CDN is away.
+"""The last known good config outside the process: its form, and the stores that keep it.
 
-What is kept is a line of JSON (whose config, its ETag, when it was saved, length and digest of what follows), then the
-config as it came. So a store that an application brings (``integration.SnapshotStore``) moves bytes and nothing else:
-what is cut short, damaged or another key's is found out here.
+What is kept is a line of JSON, the header, then the config without its SDK key. The header says which key the config
+is for, its version and ETag, when it was saved, and the length and digest of the config. It is signed. So a store moves
+bytes and nothing else: what is cut short, damaged, forged or another key's is found out here.
 
 A file is replaced by an atomic rename, so a reader sees one whole file or the other. It is not written where the folder
 is read-only, and what is not a regular file is neither read nor replaced; each is said once.
+
+``snapshot_keeper`` decides when a store is read and written.
 """
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 import os
 import tempfile
 import time
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from .._files import read_regular, replaceable
 from .._log import logger
-from .._signal_handlers import let_through
+from .flow import Ask, Failure
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from .._sdk_key import SdkKey
 
+T = TypeVar("T")
 
-_FORMAT = 1
-_MAX_HEADER = 10_000
+_FORMAT = 2
+_HEAD = 4_096
+"""Bytes that the header has at most."""
+
+_MOST = 2**63
+"""Versions from here on, and negative ones as large, are not compared: they would not fit into the header."""
 
 
 class SnapshotStore(Protocol):
     """Keeps one value of bytes between two runs of an application: in a cache, a bucket, a table.
 
-    For ``SignaKitClient(snapshot_store=...)``. The bytes carry their owner, their age and a digest, so a store may be
-    shared, may forget, and may hand back something damaged. Both methods may wait for I/O and may raise, which is
-    logged once and otherwise ignored. They are called where configs are fetched: in a thread of the client's, or on the
-    event loop that awaited ``on_ready()``.
+    For ``SignaKitClient(snapshot_store=...)``. The bytes carry their owner, their age and a signature. So a store may
+    be shared, may forget, and may hand back something damaged. Both methods may wait for I/O and may raise, which is
+    logged once and otherwise ignored. They have to return in the end: give the client of your cache a timeout. They
+    are called in a thread of the client's; in a short-lived one where an event loop polls.
+
+    A store may have more, each by itself:
+
+    - ``secret``: text or bytes. The key of the HMAC-SHA256 signature; without it the SDK key is.
+    - ``load_head(size)``: returns the first ``size`` bytes of what was saved, where that costs less than all of them.
+    - ``bind(name)``: returns the store to use for one SDK key, of which ``name`` is a digest.
     """
 
     def load(self) -> bytes | None:
         """Return what was saved last, or None when there is nothing."""
         ...
 
-    def save(self, data: bytes) -> None:
+    def save(self, data: bytes, /) -> None:
         """Keep ``data`` in place of what was saved before."""
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class AsyncSnapshotStore(Protocol):
+    """As ``SnapshotStore``, for the event loop that awaited ``on_ready()``.
+
+    A store may have both faces. One that has this one alone cannot be used by threads, which poll where no loop does;
+    that is logged once. ``aload_head(size)`` is its ``load_head``.
+    """
+
+    async def aload(self) -> bytes | None:
+        """Return what was saved last, or None when there is nothing."""
+        ...
+
+    async def asave(self, data: bytes, /) -> None:
+        """Keep ``data`` in place of what was saved before."""
+        ...
+
+
+class Header(NamedTuple):
+    """What the first line of a stored config says.
+
+    Attributes:
+        etag: The config's ETag, or None.
+        version: Its version where that is an integer, else None.
+        saved: When it was saved, in seconds since the epoch.
+        length: Its bytes.
+        digest: Their SHA-256.
+    """
+
+    etag: str | None
+    version: int | None
+    saved: float
+    length: int
+    digest: str
+
+
+FOREIGN = Header(None, None, 0.0, 0, "")
+"""Stands for what another key, or another version of this package, has stored."""
+
+
+class Kept(NamedTuple):
+    """A config as it is stored.
+
+    Attributes:
+        body: What evaluation needs of it, see ``stripping``.
+        digest: Its SHA-256.
+    """
+
+    body: memoryview
+    digest: str
+
+
+class Stored(NamedTuple):
     """A config read back.
 
     Attributes:
-        body: The config as it came from the CDN.
+        kept: The config.
         etag: Its ETag, or None.
         age: Seconds since it was saved, never negative.
     """
 
-    body: bytes | memoryview
+    kept: Kept
     etag: str | None
     age: float
 
 
+Asking: TypeAlias = "Generator[Ask, Any, T]"
+"""A part of a flow that asks a store, and ends with a ``T``."""
+
+
+def to_keep(body: bytes | memoryview) -> Kept:
+    """Return a config as it is stored: without its key, as a store may be less well guarded than what has the key.
+
+    Raises:
+        ValueError: It cannot be taken apart, such as one that is nested too deeply.
+    """
+    from .._evaluation.stripping import stripped
+
+    view = memoryview(stripped(body))
+    return Kept(view, hashlib.sha256(view).hexdigest())
+
+
+def comparable(version: object) -> int | None:
+    """Return a config's version where it can be compared with another one: an integer of usual size. Else None."""
+    return version if type(version) is int and -_MOST < version < _MOST else None
+
+
 class KeyedStore:
-    """Keeps the config of one SDK key in a store."""
+    """Keeps the config of one SDK key in a store. Its methods are parts of flows, and raise nothing.
+
+    Attributes:
+        name: What it is called in a reason and in the log.
+    """
 
     def __init__(
-        self, store: SnapshotStore, key: SdkKey, max_size: int, *, name: str = "snapshot", place: str = ""
+        self,
+        store: object,
+        key: SdkKey,
+        max_size: int,
+        *,
+        name: str = "snapshot",
+        place: str = "",
+        local: bool = False,
     ) -> None:
-        self._store = store
-        # Not the key itself: what is stored may be less well guarded than the environment.
+        # Not the key itself, for the reason given in `to_keep`.
         self._owner = hashlib.sha256(key.text.encode()).hexdigest()
+        self._secret = _secret_of(store, key)
+        bind = getattr(store, "bind", None)
+        self._store: Any = store if bind is None else bind(self._owner[:32])
+        faces = [face for face in ("", "a") if hasattr(store, f"{face}load")]
+        self._has_head = all(hasattr(store, f"{face}load_head") for face in faces)
         self._max_size = max_size
-        self._name = name
+        self._is_local = local
+        self.name: str = name
         self._place = place or type(store).__name__
-        self._failed = False
+        self._failing: set[str] = set()  # what cannot be done, and was said
 
-    def load(self) -> Stored | None:
-        """Return the stored config; None when there is none, it is another key's, or it is damaged. Never raises."""
-        try:
-            data = _as_view(self._store.load())
-        except Exception as error:  # noqa: BLE001  # the store may be the application's own
-            let_through(error)
-            logger.warning("%s cannot be read: %s", self._name, error)
+    def load(self) -> Asking[Stored | None]:
+        """Return the stored config; None when there is none, it is another key's, or it is damaged."""
+        data = yield self._ask("load")
+        if self._fails("read", data):
             return None
+        header = self._header(data)
+        if header is None or header is FOREIGN:
+            return None
+        return Stored(Kept(_body(data), header.digest), header.etag, max(0.0, time.time() - header.saved))
+
+    def look(self) -> Asking[Header | Failure | None]:
+        """Return what is stored: None where nothing can be used, a ``Failure`` where a shared store cannot be read."""
+        data = yield self._ask("load_head", _HEAD) if self._has_head else self._ask("load")
+        if self._fails("read", data):
+            return None if self._is_local else data
+        return self._header(data, whole=not self._has_head)
+
+    def save(self, kept: Kept, etag: str | None, version: int | None) -> Asking[bool]:
+        """Replace the stored config, and return whether that worked. A failure is logged once, until it works again."""
+        header = Header(etag, version, time.time(), len(kept.body), kept.digest)
+        return not self._fails("written", (yield self._ask("save", self._line(header) + kept.body)))
+
+    def _ask(self, method: str, *arguments: object) -> Ask:
+        store = self._store
+        call = getattr(store, method, None) or partial(_refuse, type(store).__name__)
+        acall = getattr(store, f"a{method}", None) if getattr(store, "has_async", True) else None
+
+        async def acalled() -> object:
+            assert acall is not None
+            return _as_view(await acall(*arguments))
+
+        return Ask(lambda: _as_view(call(*arguments)), None if acall is None else acalled)
+
+    def _fails(self, done: str, answer: object) -> bool:
+        """Return whether the store could not be ``"read"`` or ``"written"``; a new failure is logged."""
+        if not isinstance(answer, Failure):
+            self._failing.discard(done)
+            return False
+        if done not in self._failing:
+            self._failing.add(done)
+            logger.warning("%s cannot be %s: %s", self.name, done, answer.reason)
+        return True
+
+    # --- the form ---------------------------------------------------------------------------------------------
+
+    def _line(self, header: Header) -> bytes:
+        fields = {"format": _FORMAT, "owner": self._owner, **header._asdict()}
+        return json.dumps({**fields, "signature": self._signature(fields)}).encode() + b"\n"
+
+    def _signature(self, fields: dict[str, Any]) -> str:
+        # The digest of the config is among the fields, so the config is signed with them.
+        return hmac.new(self._secret, json.dumps(fields, sort_keys=True).encode(), "sha256").hexdigest()
+
+    def _header(self, data: memoryview | None, *, whole: bool = True) -> Header | None:
+        """Return the header of what a store handed back, all of it or only its start; None where there is none."""
         if data is None:
             return None
         try:
-            end = bytes(data[:_MAX_HEADER]).index(b"\n") + 1
-            header = json.loads(bytes(data[:end]))
-            body = data[end:]
-            if header["format"] != _FORMAT or header["owner"] != self._owner:
-                return None
-            whole = header["length"] == len(body) <= self._max_size
-            if not whole or header["sha256"] != hashlib.sha256(body).hexdigest():
-                logger.warning("%s %s is damaged and ignored", self._name, self._place)
-                return None
-            etag = header["etag"] if isinstance(header["etag"], str) else None
-            return Stored(body, etag, max(0.0, time.time() - float(header["saved"])))
-        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
-            logger.warning("%s %s is damaged and ignored", self._name, self._place)
-            return None
-
-    def save(self, body: bytes | memoryview, etag: str | None) -> None:
-        """Replace the stored config. Never raises: a failure is logged once, until a save succeeds again."""
-        header = {
-            "format": _FORMAT,
-            "owner": self._owner,
-            "etag": etag,
-            "saved": time.time(),
-            "length": len(body),
-            "sha256": hashlib.sha256(body).hexdigest(),
-        }
-        try:
-            self._store.save(json.dumps(header).encode() + b"\n" + body)
-            self._failed = False
-        except Exception as error:  # noqa: BLE001  # as above
-            let_through(error)
-            if not self._failed:
-                self._failed = True
-                logger.warning("%s cannot be written: %s", self._name, error)
+            fields = json.loads(_first_line(data))
+            if fields["format"] != _FORMAT or fields["owner"] != self._owner:
+                return FOREIGN
+            genuine = hmac.compare_digest(fields.pop("signature"), self._signature(fields))
+            etag, version, saved, length, digest = (fields[name] for name in Header._fields)
+            header = Header(etag if isinstance(etag, str) else None, comparable(version), float(saved), length, digest)
+            if genuine and header.length <= self._max_size and not (whole and _is_damaged(header, _body(data))):
+                self._failing.discard("used")
+                return header
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
+            pass
+        if "used" not in self._failing:
+            self._failing.add("used")
+            logger.warning("%s %s is damaged, or signed with another secret, and is ignored", self.name, self._place)
+        return None
 
 
-def _as_view(data: bytes | None) -> memoryview | None:
-    """Return what a store has loaded as a view of it: it is not copied, and its ``repr()`` shows no SDK key.
+def _as_view(data: object) -> memoryview | None:
+    """Return what a store handed back as a view of it: it is not copied, and its ``repr()`` shows no SDK key.
 
     What is not bytes becomes an empty view, which is damaged as it is.
     """
     if data is None:
         return None
     try:
-        return memoryview(data)
+        return memoryview(data)  # type: ignore[arg-type]  # as said
     except TypeError:
         return memoryview(b"")
+
+
+def _first_line(data: memoryview) -> bytes:
+    start = bytes(data[:_HEAD])
+    return start[: start.index(b"\n")]
+
+
+def _body(data: memoryview) -> memoryview:
+    return data[len(_first_line(data)) + 1 :]
+
+
+def _is_damaged(header: Header, body: memoryview) -> bool:
+    return len(body) != header.length or hashlib.sha256(body).hexdigest() != header.digest
+
+
+def _secret_of(store: object, key: SdkKey) -> bytes:
+    secret: str | bytes | None = getattr(store, "secret", None)
+    if secret is None:
+        secret = key.text
+    return secret.encode() if isinstance(secret, str) else bytes(secret)
+
+
+def _refuse(name: str, *_arguments: object) -> None:
+    raise TypeError(f"{name} can only be awaited, and threads poll here: it needs load() and save() as well")
 
 
 class FileStore(KeyedStore):
     """Keeps the config of one SDK key in one file."""
 
     def __init__(self, path: str | os.PathLike[str], key: SdkKey, max_size: int) -> None:
-        file = _File(Path(path), _MAX_HEADER + max_size)
-        super().__init__(file, key, max_size, name="snapshot file", place=str(path))
+        file = _File(Path(path), _HEAD + max_size)
+        # What cannot be read is replaced: a file is not away for a while, but too large, or another user's.
+        super().__init__(file, key, max_size, name="snapshot file", place=str(path), local=True)
 
 
 class _File:
@@ -157,15 +313,13 @@ class _File:
             return None
 
     def save(self, data: bytes) -> None:
-        view = memoryview(data)
-        del data  # it names its key, which the repr() of bytes shows, and that of a memoryview does not
         # For what it refuses. A link itself is replaced, and not what it leads to: it may be another user's.
         replaceable(self._path)
         # A name of its own for each writer: two processes that save at once must not share a half-written file.
         descriptor, name = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.")
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.write(view)
+                file.write(data)
             Path(name).replace(self._path)
         except BaseException:
             Path(name).unlink(missing_ok=True)

@@ -10,13 +10,13 @@ inside OpenSSL inherits OpenSSL's own locks as they are, and may wait in it for 
 from __future__ import annotations
 
 import os
-import threading
 from contextlib import suppress
-from contextvars import Context
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..._files import is_fifo, open_regular
 from .. import process
+from ..off_loop import off_loop
 from .variables import VariableError, shown_path
 
 if TYPE_CHECKING:
@@ -68,34 +68,7 @@ class TlsContext:
         """Return the context; the first call makes it in a thread that ends with it. Raises as ``make``."""
         if self._context is not None:
             return self._context
-        import asyncio
-
-        loop = asyncio.get_running_loop()
-        made: asyncio.Future[ssl.SSLContext] = loop.create_future()
-
-        def settle(context: ssl.SSLContext | None, error: Exception | None) -> None:
-            if made.done():  # the request that waited was cancelled
-                return
-            if context is not None:
-                made.set_result(context)
-            elif error is not None:
-                made.set_exception(error)
-
-        def work() -> None:
-            context, error = None, None
-            try:
-                context = self.make(timeout)
-            except Exception as raised:  # noqa: BLE001  # for the request that waits
-                error = raised
-            with suppress(RuntimeError):  # the loop has ended meanwhile
-                loop.call_soon_threadsafe(settle, context, error)
-
-        thread = threading.Thread(target=work, name="signakit-tls", daemon=True)
-        try:
-            Context().run(thread.start)  # not in the context of the request that happens to come first
-        except RuntimeError:  # a thread cannot be started: better a loop that stands than a client without a config
-            return self.make(timeout)
-        return await made
+        return await off_loop(partial(self.make, timeout), "signakit-tls")
 
     def _new(self) -> ssl.SSLContext:
         import ssl

@@ -1,0 +1,76 @@
+"""Runs a Redis server of its own for a test, on a socket in a folder, and on a port where that is asked for."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from support.server import wait_until
+from support.servers import GUARD, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+needs_redis = pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not on PATH")
+
+_ATTEMPTS = 5
+
+
+@dataclass(frozen=True)
+class RedisServer:
+    """A server that runs.
+
+    Attributes:
+        url: Its socket, as a URL.
+        path: Its socket.
+        port: Its port on loopback; 0 without one.
+        process: What may be stopped and continued.
+    """
+
+    url: str
+    path: Path
+    port: int
+    process: subprocess.Popen[bytes]
+
+    def __call__(self, *command: str | bytes) -> Any:
+        """Return the answer to a command, as bytes."""
+        from redis import Redis
+
+        with Redis.from_url(self.url) as client:
+            return client.execute_command(*command, NEVER_DECODE=True)
+
+
+@contextlib.contextmanager
+def redis_server(*options: str, port_option: str | None = None) -> Iterator[RedisServer]:
+    """Run a server until the block ends.
+
+    Args:
+        options: Further arguments of ``redis-server``.
+        port_option: ``"--port"`` or ``"--tls-port"`` to listen on loopback, too. A free port may be taken by the time
+            that the server listens on it; then another one is tried.
+    """
+    for _ in range(_ATTEMPTS):
+        port = free_port() if port_option else 0
+        with tempfile.TemporaryDirectory() as folder:  # its name is short enough for a socket
+            path = Path(folder, "redis")
+            command = ["redis-server", "--unixsocket", str(path), "--save", "", "--appendonly", "no", "--dir", folder]
+            command += ["--bind", "127.0.0.1", "--port", "0", *options]
+            if port_option:
+                command += [port_option, str(port)]
+            process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
+            try:
+                assert wait_until(lambda: path.exists() or process.poll() is not None, GUARD)  # noqa: B023  # waited for
+                if process.poll() is None:
+                    yield RedisServer(f"unix://{path}", path, port, process)
+                    return
+            finally:
+                process.kill()  # ends it also where it is stopped
+                process.wait()
+    raise AssertionError(f"redis-server did not start with {options}")

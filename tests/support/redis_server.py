@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import socket
 import subprocess
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.server import wait_until
-from support.servers import GUARD, free_port
+from support.servers import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,29 +49,37 @@ class RedisServer:
 
 
 @contextlib.contextmanager
-def redis_server(*options: str, port_option: str | None = None) -> Iterator[RedisServer]:
+def redis_server(*options: str, port_option: str | None = None, sentinel: Path | None = None) -> Iterator[RedisServer]:
     """Run a server until the block ends.
 
     Args:
         options: Further arguments of ``redis-server``.
         port_option: ``"--port"`` or ``"--tls-port"`` to listen on loopback, too. A free port may be taken by the time
             that the server listens on it; then another one is tried.
+        sentinel: The file of what to watch, for a Sentinel in place of a server. It is written to.
     """
     for _ in range(_ATTEMPTS):
         port = free_port() if port_option else 0
         with tempfile.TemporaryDirectory() as folder:  # its name is short enough for a socket
             path = Path(folder, "redis")
-            command = ["redis-server", "--unixsocket", str(path), "--save", "", "--appendonly", "no", "--dir", folder]
-            command += ["--bind", "127.0.0.1", "--port", "0", *options]
+            command = ["redis-server", *([str(sentinel), "--sentinel"] if sentinel else [])]
+            command += ["--unixsocket", str(path), "--dir", folder, "--bind", "127.0.0.1", "--port", "0", *options]
+            command += [] if sentinel else ["--save", "", "--appendonly", "no"]
             if port_option:
                 command += [port_option, str(port)]
             process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
             try:
-                assert wait_until(lambda: path.exists() or process.poll() is not None, GUARD)  # noqa: B023  # waited for
-                if process.poll() is None:
+                while not (listening := _listens(path)) and process.poll() is None:
+                    time.sleep(0.01)
+                if listening:
                     yield RedisServer(f"unix://{path}", path, port, process)
                     return
             finally:
                 process.kill()  # ends it also where it is stopped
                 process.wait()
     raise AssertionError(f"redis-server did not start with {options}")
+
+
+def _listens(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as sock:
+        return sock.connect_ex(str(path)) == 0  # the file is there before that

@@ -126,7 +126,7 @@ class RedisSnapshotStore:
         """Return the first ``size`` bytes of what was saved last. None and raises as ``load()``."""
         return cast("bytes", self._call("GETRANGE", self._key, 0, _last(size))) or None
 
-    def save(self, data: bytes, /) -> None:
+    def save(self, data: bytes) -> None:
         """Keep ``data`` in place of what was saved before, without expiry. Raises as ``load()``."""
         view = memoryview(data)
         del data  # error trackers store the repr() of what a frame holds
@@ -145,7 +145,7 @@ class RedisSnapshotStore:
         """Return what ``load_head()`` returns. Raises as ``aload()``."""
         return cast("bytes", await self._acall("GETRANGE", self._key, 0, _last(size))) or None
 
-    async def asave(self, data: bytes, /) -> None:
+    async def asave(self, data: bytes) -> None:
         """Do what ``save()`` does. Raises as ``aload()``."""
         view = memoryview(data)
         del data  # as above

@@ -12,12 +12,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 import redis.asyncio
+from django.test.utils import override_settings
+from fastapi import FastAPI
+from flask import Flask
 from redis.sentinel import Sentinel
 
+import signakit_django
+import signakit_fastapi
+import signakit_flask
+from signakit_flags import SignaKitClient
 from signakit_flags.contrib.redis import RedisSnapshotStore
+from support.configs import SDK_KEY, config, flag, whole
 from support.frames import leaks, of_error
 from support.redis_server import RedisServer, needs_redis, redis_server
-from support.server import wait_until
+from support.server import FlagServer, flag_server, wait_until
 from support.servers import GUARD, free_port
 from support.tls import Authority
 
@@ -39,6 +47,14 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="module")
 def shared() -> Iterator[RedisServer]:
     with redis_server() as running:
+        yield running
+
+
+@pytest.fixture
+def flags() -> Iterator[FlagServer]:
+    """The service."""
+    with flag_server() as running:
+        running.set_config(config(flag("switch", allocation=whole("on"))))
         yield running
 
 
@@ -492,6 +508,63 @@ async def test_no_frame_and_no_error_shows_the_password_or_the_config(method: st
             await (face.load() if method == "load" else face.save(SECRET.encode()))
         assert SECRET not in str(raised.value)
         assert leaks(SECRET, of_error(raised.value)) == []
+
+
+# --- in a client ------------------------------------------------------------------------------------------------------
+
+
+def stored(server: RedisServer) -> int:
+    """Return for how many SDK keys there is a config."""
+    return len(server("KEYS", "signakit:snapshot:*"))
+
+
+@needs_redis
+@FACES
+async def test_a_client_starts_from_what_another_one_has_saved(
+    server: RedisServer, flags: FlagServer, *, awaited: bool
+) -> None:
+    store = RedisSnapshotStore(server.url, secret=SECRET, timeout=GENEROUS)
+    away = f"http://127.0.0.1:{free_port()}"
+    with SignaKitClient(SDK_KEY, snapshot_store=store, **flags.urls) as client:
+        assert client.is_ready
+    assert stored(server) == 1
+    if awaited:
+        async with SignaKitClient(SDK_KEY, snapshot_store=store, cdn_url=away, events_url=away) as client:
+            assert client.status().source == "snapshot"
+    else:
+        with SignaKitClient(SDK_KEY, snapshot_store=store, cdn_url=away, events_url=away) as client:
+            assert client.status().source == "snapshot"
+
+
+@needs_redis
+def test_django_takes_it_in_its_settings(server: RedisServer, flags: FlagServer) -> None:
+    store = RedisSnapshotStore(server.url, timeout=GENEROUS)
+    options = {name.upper(): url for name, url in flags.urls.items()}
+    options |= {"SDK_KEY": SDK_KEY, "LOAD_IN_TESTS": True, "SNAPSHOT_STORE": store}
+    with override_settings(SIGNAKIT=options):
+        client = signakit_django.get_client()
+        assert client is not None
+        with client:
+            assert stored(server) == 1
+
+
+@needs_redis
+def test_flask_takes_it_in_its_config(server: RedisServer, flags: FlagServer) -> None:
+    app = Flask("of_a_test")
+    app.config.update({f"SIGNAKIT_{name.upper()}": url for name, url in flags.urls.items()})
+    app.config["SIGNAKIT_SDK_KEY"] = SDK_KEY
+    app.config["SIGNAKIT_SNAPSHOT_STORE"] = RedisSnapshotStore(server.url, timeout=GENEROUS)
+    signakit_flask.SignaKit(app)
+    with app.extensions["signakit"].client:
+        assert stored(server) == 1
+
+
+@needs_redis
+async def test_fastapi_takes_it_as_a_keyword(server: RedisServer, flags: FlagServer) -> None:
+    store = RedisSnapshotStore(server.url, timeout=GENEROUS)
+    signakit = signakit_fastapi.SignaKit(sdk_key=SDK_KEY, snapshot_store=store, ready_timeout=10, **flags.urls)
+    async with signakit.lifespan(FastAPI()):
+        assert stored(server) == 1
 
 
 # --- without redis-py -------------------------------------------------------------------------------------------------

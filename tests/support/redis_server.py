@@ -19,7 +19,8 @@ from support.servers import free_port
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-needs_redis = pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not on PATH")
+HAS_REDIS = shutil.which("redis-server") is not None
+needs_redis = pytest.mark.skipif(not HAS_REDIS, reason="redis-server is not on PATH")
 
 _ATTEMPTS = 5
 

@@ -22,6 +22,7 @@ import pytest
 from django.test.utils import override_settings
 
 from signakit_flags import SignaKitClient
+from support.redis_server import HAS_REDIS, redis_server
 from support.server import flag_server
 
 if TYPE_CHECKING:
@@ -111,8 +112,14 @@ def _service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, quickstart: Module
 
 
 @pytest.mark.parametrize("page", [pytest.param(page, id=str(page.relative_to(ROOT))) for page in PAGES])
-def test_the_code_blocks_of_a_page_run_and_print_what_they_say(page: Path) -> None:
-    run(page)
+def test_the_code_blocks_of_a_page_run_and_print_what_they_say(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with contextlib.ExitStack() as stack:
+        if "REDIS_URL" in page.read_text(encoding="utf-8"):
+            if not HAS_REDIS:
+                pytest.skip("redis-server is not on PATH")
+            monkeypatch.setenv("REDIS_URL", stack.enter_context(redis_server()).url)
+            monkeypatch.setenv("SNAPSHOT_SECRET", "32 random bytes")
+        run(page)
 
 
 def test_the_pages_that_teach_have_code_blocks() -> None:

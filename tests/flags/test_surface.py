@@ -64,7 +64,7 @@ def test_every_public_name_is_there(name: str) -> None:
 
 
 def test_nothing_else_without_an_underscore_is_in_the_package_but_its_modules() -> None:
-    modules = {"integration", "testing", "pytest_plugin"}
+    modules = {"contrib", "integration", "testing", "pytest_plugin"}
     visible = {name for name in dir(signakit_flags) if not name.startswith(("_", "@"))}  # "@" is pytest's
     assert visible - modules - {"TYPE_CHECKING"} == {name for name in PUBLIC if not name.startswith("_")}
 

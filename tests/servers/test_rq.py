@@ -7,17 +7,14 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from support.programs import once, tracked
-from support.server import wait_until
+from support.redis_server import needs_redis, redis_server
 from support.servers import GUARD, Running
 
 if TYPE_CHECKING:
@@ -29,7 +26,7 @@ if TYPE_CHECKING:
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="RQ's workers fork"),
-    pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not on PATH"),
+    needs_redis,
 ]
 
 PAGE = (Path(__file__).parents[2] / "docs" / "processes.md").read_text(encoding="utf-8")
@@ -65,18 +62,9 @@ USERS = [f"user{number}" for number in range(5)]
 
 
 @pytest.fixture
-def redis_url(tmp_path: Path) -> Iterator[str]:
-    """A Redis server on a socket in a folder, whose name is short enough for one."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "redis")
-        command = ["redis-server", "--port", "0", "--unixsocket", str(path), "--save", "", "--appendonly", "no"]
-        process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
-        try:
-            assert wait_until(path.exists, GUARD)
-            yield f"unix://{path}"
-        finally:
-            process.terminate()
-            process.wait()
+def redis_url() -> Iterator[str]:
+    with redis_server() as server:
+        yield server.url
 
 
 @pytest.fixture

@@ -21,9 +21,18 @@ class Authority:
     def __init__(self) -> None:
         self._authority = trustme.CA()
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._authority.issue_cert("127.0.0.1", "localhost", "cdn.test").configure_cert(self.context)
+        self._certificate = self._authority.issue_cert("127.0.0.1", "localhost", "cdn.test")
+        self._certificate.configure_cert(self.context)
 
     def write(self, path: Path) -> Path:
         """Write what a client has to trust to a file, and return its path."""
         self._authority.cert_pem.write_to_path(path)
         return path
+
+    def write_server(self, folder: Path) -> tuple[Path, Path]:
+        """Write what a server of another program needs, and return the paths of its certificate and of its key."""
+        certificate, key = folder / "server.pem", folder / "server.key"
+        for number, part in enumerate(self._certificate.cert_chain_pems):
+            part.write_to_path(certificate, append=number > 0)
+        self._certificate.private_key_pem.write_to_path(key)
+        return certificate, key

@@ -23,11 +23,14 @@ from signakit_flags import (
     is_bot,
     parse_sdk_key,
 )
+from signakit_flags.contrib.redis import RedisSnapshotStore
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import httpx
+    import redis
+    import redis.asyncio
 
 
 def made_in_every_way(key: str | None, path: Path, on_loop: httpx.AsyncClient, in_thread: httpx.Client) -> None:
@@ -49,6 +52,23 @@ def made_in_every_way(key: str | None, path: Path, on_loop: httpx.AsyncClient, i
     SignaKitClient(key, snapshot_path="snapshot", bot_detector=lambda agent: agent.startswith("curl"))
     assert_type(create_instance(key), SignaKitClient | None)
     assert_type(create_instance(None, polling_interval=0), SignaKitClient | None)
+
+
+def kept_in_redis(
+    key: str,
+    client: redis.Redis,
+    async_client: redis.asyncio.Redis,
+    cluster: redis.RedisCluster,
+    async_cluster: redis.asyncio.RedisCluster,
+) -> None:
+    store = RedisSnapshotStore("redis://localhost", secret="...", prefix="shop:", timeout=1)
+    SignaKitClient(key, snapshot_store=store)
+    assert_type(store.bind("name"), RedisSnapshotStore)
+    assert_type(store.load(), bytes | None)
+    RedisSnapshotStore(client=client, async_client=async_client, secret=b"...")
+    RedisSnapshotStore(client=cluster, async_client=async_cluster)
+    RedisSnapshotStore(client=async_client)  # type: ignore[arg-type]  # the other way round
+    RedisSnapshotStore(async_client=cluster)  # type: ignore[arg-type]  # as above
 
 
 def offline_in_every_way(path: Path) -> None:

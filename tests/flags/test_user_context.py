@@ -292,6 +292,11 @@ def test_no_change_of_a_context_is_swallowed(agent: str) -> None:
     assert_no_change_is_swallowed(subject)
 
 
+def test_the_error_for_an_item_of_a_list_names_the_list() -> None:
+    with pytest.raises(TypeError, match=r'"name": \[\*items, item\]\}\), and give it "\$userAgent" again$'):
+        context(offline(), **ATTRIBUTES).attributes["groups"].append("b")
+
+
 def test_the_way_that_the_error_names_gives_a_context_with_the_change() -> None:
     client = offline()
     subject = context(client, **ATTRIBUTES)

@@ -179,6 +179,14 @@ def test_6_identify_wins(site: Adapter, server: FlagServer, resolver: Any) -> No
     assert exposed(site, server) == {"identified": 1}
 
 
+@pytest.mark.parametrize("resolver", [None, identify])
+def test_6_a_view_that_changes_an_attribute_is_told(site: Adapter, resolver: Any) -> None:
+    site.configure(identify=resolver)
+    facts = site.request("flags").facts
+    assert facts["refusal"].startswith("attributes of a user context are read-only")
+    assert facts["attributes"] == ({} if resolver is None else {"plan": "pro"})
+
+
 @pytest.mark.parametrize("resolver", [unknown, unknown_later])
 def test_6_an_identify_that_knows_nobody_leaves_it_to_the_account_then_to_the_visitor(
     site: Adapter, resolver: Any

@@ -197,6 +197,24 @@ def test_nothing_is_no_bot(user_agent):
     assert not is_bot(user_agent)
 
 
+def test_a_request_without_the_header_is_no_bot():
+    assert is_bot({}.get("User-Agent")) is False
+
+
+@pytest.mark.parametrize("value", [b"Googlebot/2.1", 0, False, ["Googlebot"], object(), bytearray(600)])
+def test_what_is_neither_text_nor_none_is_a_type_error(value):
+    with pytest.raises(TypeError, match=f"user_agent must be a str or None, not {type(value).__name__}"):
+        is_bot(value)
+
+
+def test_text_of_a_subclass_is_judged_as_text():
+    class Header(str):
+        __slots__ = ()
+
+    assert is_bot(Header("Googlebot/2.1")) is True
+    assert is_bot(Header("")) is False
+
+
 @pytest.mark.parametrize("user_agent", ["GOOGLEBOT", "googlebot/2.1", "CURL/8", "mozilla/5.0 (compatible; NEWS/0.1)"])
 def test_case_does_not_matter(user_agent):
     assert is_bot(user_agent)

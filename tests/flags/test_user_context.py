@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from signakit_flags import Decision, SignaKitClient, SignaKitUserContext
+from support.attribute_changes import ATTRIBUTES, assert_no_change_is_swallowed
 from support.configs import audience, condition, config, flag, ranges, rule, whole
 
 if TYPE_CHECKING:
@@ -278,10 +279,44 @@ def test_the_attributes_are_the_users_without_the_user_agent_and_a_copy() -> Non
     assert subject is not None
     assert (subject.user_id, subject.attributes) == ("u", {"plan": "pro", "tags": ["a"]})
     assert given["$userAgent"] == "Mozilla/5.0"
-    subject.attributes["plan"] = "free"
     given["plan"] = "free"
     assert subject.attributes["plan"] == "pro"
     assert subject.is_enabled("pro")
+
+
+@pytest.mark.parametrize("agent", ["bot", "person"])
+def test_no_change_of_a_context_is_swallowed(agent: str) -> None:
+    subject = context(offline(), **ATTRIBUTES, **{"$userAgent": agent})
+    assert_no_change_is_swallowed(subject)
+    subject.decide("pro")
+    assert_no_change_is_swallowed(subject)
+
+
+def test_the_error_for_an_item_of_a_list_names_the_list() -> None:
+    with pytest.raises(TypeError, match=r'"name": \[\*items, item\]\}\), and give it "\$userAgent" again$'):
+        context(offline(), **ATTRIBUTES).attributes["groups"].append("b")
+
+
+def test_the_way_that_the_error_names_gives_a_context_with_the_change() -> None:
+    client = offline()
+    subject = context(client, **ATTRIBUTES)
+    changed = client.create_user_context(subject.user_id, {**subject.attributes, "plan": "pro"})
+    assert changed is not None
+    assert (subject.variation("pro"), changed.variation("pro")) == ("off", "on")
+    more = client.create_user_context(subject.user_id, {"groups": [*subject.attributes["groups"], "b"]})
+    assert more is not None
+    more.track("event")
+    assert client.recorded_events[-1]["attributes"] == {"groups": ["a", "b"]}
+
+
+def test_attributes_of_one_context_are_taken_by_another_with_their_lists() -> None:
+    client = offline(flag("f", rule(audiences=[audience(condition("groups", "contains", "a"))], split=whole("on"))))
+    again = client.create_user_context("u", context(client, **ATTRIBUTES).attributes)
+    assert again is not None
+    assert again.variation("f") == "on"
+    again.track("event")
+    assert [event["attributes"] for event in client.recorded_events] == [ATTRIBUTES, ATTRIBUTES]
+    assert again.attributes == ATTRIBUTES
 
 
 @pytest.mark.parametrize("attributes", [None, {}])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import math
+import pickle
 import threading
 from collections import UserString, deque
 from dataclasses import dataclass
@@ -400,11 +402,54 @@ def test_attributes_are_shown_as_they_are_matched_and_sent() -> None:
     _, user = context(dict(handed_in))
     for _ in range(2):
         assert user.attributes == {"a": 1, "b": handed_in["b"], "c": ["x", "pro", {1}], "d": ["x"], 5: "pro"}
-        assert type(user.attributes["c"]) is list
         user.track("event")
-    user.attributes["c"].append("y")
-    assert user.attributes["c"] == ["x", "pro", {1}]
     assert type(handed_in["a"]) is Decimal
+
+
+@pytest.mark.parametrize(
+    "duplicate",
+    [dict, lambda shown: {**shown}, lambda shown: shown | {}, lambda shown: shown.copy(), copy.copy, copy.deepcopy],
+    ids=["dict", "unpacked", "|", "copy()", "copy.copy", "copy.deepcopy"],
+)
+def test_a_copy_of_shown_attributes_can_be_changed(duplicate: Callable[[Any], Any]) -> None:
+    _, user = context({"a": Decimal(1), "b": ["x", Plan.PRO]})
+    shown = user.attributes
+    assert isinstance(shown, dict)
+    assert isinstance(shown["b"], list)
+    made = duplicate(shown)
+    assert type(made) is dict
+    made["a"] = 2
+    assert user.attributes == shown == {"a": 1, "b": ["x", "pro"]}
+
+
+@pytest.mark.parametrize(
+    "duplicate",
+    [lambda shown: shown.copy(), copy.copy, copy.deepcopy, lambda shown: pickle.loads(pickle.dumps(shown))],
+    ids=["copy()", "copy.copy", "copy.deepcopy", "pickle"],
+)
+def test_a_copy_of_all_that_is_shown_has_lists_that_can_be_changed(duplicate: Callable[[Any], Any]) -> None:
+    _, user = context({"a": Decimal(1), "b": ["x", Plan.PRO]})
+    made = duplicate(user.attributes)
+    made["b"].append("y")
+    assert (made["b"], user.attributes["b"]) == (["x", "pro", "y"], ["x", "pro"])
+    assert type(duplicate(user.attributes["b"])) is list
+
+
+def test_a_deep_copy_of_shown_attributes_copies_what_has_no_form_too() -> None:
+    _, user = context({"a": {"b": [1]}, "c": [[2]]})
+    made = copy.deepcopy(user.attributes)
+    made["a"]["b"].append(1)
+    made["c"][0].append(2)
+    assert user.attributes == {"a": {"b": [1]}, "c": [[2]]}
+    items = copy.deepcopy(user.attributes["c"])
+    items[0].append(2)
+    assert user.attributes["c"] == [[2]]
+
+
+def test_shown_attributes_are_written_as_json_like_any_dict() -> None:
+    _, user = context({"a": Decimal(1), "b": ["x", Plan.PRO]})
+    assert json.dumps(user.attributes) == '{"a": 1.0, "b": ["x", "pro"]}'
+    assert repr(user.attributes) == "{'a': 1.0, 'b': ['x', 'pro']}"
 
 
 def test_what_a_list_had_when_it_was_matched_is_sent() -> None:

@@ -18,6 +18,7 @@ from signakit_flags.integration import (
     admits,
     is_visitor_id,
 )
+from support.attribute_changes import ATTRIBUTES, assert_no_change_is_swallowed
 from support.framework import (
     CONFIG,
     VISITOR,
@@ -83,6 +84,16 @@ def test_the_answers_are_those_of_the_core(client: SignaKitClient, flags: Callab
         assert lazy.explain(key) == core.explain(key)
     assert lazy.decide_all() == core.decide_all()
     assert repr(lazy) == "LazyUserContext('identified')"
+
+
+@pytest.mark.parametrize("ready", [True, False])
+def test_no_change_of_a_requests_context_is_swallowed(client: SignaKitClient, ready: bool) -> None:
+    user = Identity("u", ATTRIBUTES)
+    integration = Flags(client if ready else None, identify=lambda _request: user)
+    for context in (integration.context(Request()), integration.user(user)):
+        assert_no_change_is_swallowed(context)
+        assert (context.decide("exp") is not None) is ready
+        assert_no_change_is_swallowed(context)
 
 
 # --- async -----------------------------------------------------------------------------------------------------------

@@ -22,7 +22,17 @@ def facts(flags: SignaKitUserContext) -> dict[str, Any]:
         "switch_by_default": flags.is_enabled("switch", True),
         "targeted": flags.variation("tgt", "default"),
         "thread": threading.get_ident(),
+        "refusal": refusal(flags),
     }
+
+
+def refusal(flags: SignaKitUserContext) -> str:
+    """What a view is told that changes an attribute of its user; empty where the change is swallowed."""
+    try:
+        flags.attributes["plan"] = "pro"
+    except TypeError as error:
+        return str(error)
+    return ""
 
 
 def worker_facts(flags: SignaKitUserContext) -> dict[str, Any]:

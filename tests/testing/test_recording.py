@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from signakit_flags import SignaKitClient, SignaKitUserContext
+from signakit_flags.integration import Identity
 from signakit_flags.testing import Conversion, Exposure, Recording, config, flag, override_flags, recorded, use_client
+from support.attribute_changes import ATTRIBUTES, assert_no_change_is_swallowed
 from support.configs import SDK_KEY
 from support.framework import BROWSER, CRAWLER, Flags, Request
 
@@ -238,6 +241,40 @@ def test_it_records_where_there_is_no_config(make: Callable[[], SignaKitClient |
         assert start.cookie is not None
         assert start.cookie.value == events.exposures[0].user_id == events.conversions[0].user_id
         assert flags.user_id == start.cookie.value
+
+
+@pytest.mark.parametrize("make", [lambda: None, lambda: SignaKitClient.offline(CONFIG)], ids=["no client", "ready"])
+def test_attributes_of_a_request_are_recorded_as_they_are_shown(make: Callable[[], SignaKitClient | None]) -> None:
+    user = Identity("u", {"spent": Decimal(20), "groups": ("a", Decimal(1))})
+    flags = Flags(make(), identify=lambda _request: user).context(Request())
+    with override_flags({"exp": "control"}), recorded() as events:
+        assert flags.variation("exp") == "control"
+        flags.track("purchase")
+        assert flags.attributes == {"spent": 20, "groups": ["a", 1]}
+    for event in events.events:
+        assert event.attributes == flags.attributes
+    assert len(events.events) == 2
+
+
+@pytest.mark.parametrize("make", [lambda: None, lambda: SignaKitClient.offline(CONFIG)], ids=["no client", "ready"])
+def test_no_change_of_a_context_is_swallowed_in_a_test_either(make: Callable[[], SignaKitClient | None]) -> None:
+    client, user = make(), Identity("u", ATTRIBUTES)
+    users: list[SignaKitUserContext] = [Flags(client, identify=lambda _request: user).context(Request())]
+    if client is not None:
+        users.append(user_of(client, **ATTRIBUTES))
+    with override_flags({"exp": "control"}), recorded():
+        for context in users:
+            assert_no_change_is_swallowed(context)
+            assert context.variation("exp") == "control"
+            assert_no_change_is_swallowed(context)
+
+
+def test_an_event_that_was_recorded_has_attributes_of_its_own(client: SignaKitClient) -> None:
+    with recorded() as events:
+        user_of(client, groups=["a"]).track("purchase")
+    attributes = dict(events.conversions[0].attributes)
+    attributes["groups"].append("b")
+    assert attributes == {**PRO, "groups": ["a", "b"]}
 
 
 def test_values_of_a_conversion_are_checked_as_ever() -> None:

@@ -176,6 +176,8 @@ def looking_in(client: SignaKitClient) -> None:
 
 def the_rest() -> None:
     assert_type(is_bot("curl/8.0"), bool)
+    headers: dict[str, str] = {}
+    assert_type(is_bot(headers.get("User-Agent")), bool)
     assert_type(__version__, str)
     key = parse_sdk_key("sk_dev_org_1_x")
     assert_type(key, SdkKey)

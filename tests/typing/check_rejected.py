@@ -72,4 +72,6 @@ def values_are_frozen(
     options.value = 1  # type: ignore[misc]
     client.is_ready = True  # type: ignore[misc]
     context.user_id = "other"  # type: ignore[misc]
+    context.attributes = {"plan": "pro"}  # type: ignore[misc]
+    context.is_bot = True  # type: ignore[misc]
     decision.variables = {}  # type: ignore[misc]

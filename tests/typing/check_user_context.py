@@ -40,6 +40,11 @@ def decisions(context: SignaKitUserContext) -> None:
     assert_type(context.variation("f", "blue"), str)
 
 
+def a_decision_of_your_own() -> None:
+    assert_type(Decision("f", "on", True, None, None).variables, dict[str, VariableValue])
+    Decision(flag_key="f", variation_key="on", enabled=True, rule_key=None, rule_type=None, variables={"a": 1})
+
+
 def variables_have_the_type_of_their_default(context: SignaKitUserContext, names: list[str]) -> None:
     assert_type(context.variable("f", "v", "red"), str)
     assert_type(context.variable("f", "v", 1), int)

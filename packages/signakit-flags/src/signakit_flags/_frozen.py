@@ -1,4 +1,7 @@
-"""Read-only JSON containers: one decision serves many users, so its variables must not change under any of them.
+"""Read-only containers, which refuse changes that would reach another user, or no decision at all.
+
+``ReadOnlyDict`` and ``ReadOnlyList`` hold the variables of a decision: one decision serves many users. The two classes
+under them hold the attributes that a user context shows: its decisions do not see a change of those.
 
 ``ReadOnlyDict`` is a ``dict`` and ``ReadOnlyList`` a ``list``: ``isinstance``, equality, ``json.dumps`` and nearly
 every other reader work. Copies (``copy()``, ``copy.copy``, ``copy.deepcopy``, pickling) are plain, mutable data.
@@ -10,8 +13,9 @@ which is not for a package that does not use it.
 
 from __future__ import annotations
 
+from copy import deepcopy
 from itertools import compress
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 MAX_DEPTH = 64
 """Levels of nesting that a JSON value in a config may have; deeper ones would overflow the reader's own recursion."""
@@ -24,15 +28,25 @@ class TooDeepError(ValueError):
         super().__init__(f"nested deeper than {MAX_DEPTH} levels")
 
 
-def _refuse(self: object, *_args: object, **_kwargs: object) -> NoReturn:
-    kind = "dict" if isinstance(self, dict) else "list"
-    raise TypeError(f"flag variables are shared between users and read-only; change a copy: {kind}.copy()")
+_SHARED = "flag variables are shared between users and read-only; change a copy: "
+
+_NOT_SEEN = (
+    "attributes of a user context are read-only, as its decisions would not see the change;"
+    " make a context with other attributes: client.create_user_context(ctx.user_id, {**ctx.attributes, "
+)
+_AGENT_AGAIN = ', and give it "$userAgent" again'
+
+
+def _refuse(self: ReadOnlyDict | ReadOnlyList, *_args: object, **_kwargs: object) -> NoReturn:
+    raise TypeError(self._refusal)
 
 
 class ReadOnlyDict(dict[str, Any]):
     """A ``dict`` that raises ``TypeError`` when it is changed in place."""
 
     __slots__ = ()
+
+    _refusal: ClassVar[str] = f"{_SHARED}dict.copy()"
 
     __setitem__ = __delitem__ = _refuse
     clear = pop = popitem = setdefault = update = _refuse
@@ -56,6 +70,8 @@ class ReadOnlyList(list[Any]):
 
     __slots__ = ()
 
+    _refusal: ClassVar[str] = f"{_SHARED}list.copy()"
+
     __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
     append = clear = extend = insert = pop = remove = reverse = sort = _refuse
 
@@ -70,6 +86,28 @@ class ReadOnlyList(list[Any]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return list, (self.copy(),)
+
+
+class ReadOnlyAttributes(ReadOnlyDict):
+    """The attributes that a user context shows. Values that have no form in JSON are in it as they were handed in."""
+
+    __slots__ = ()
+
+    _refusal: ClassVar[str] = f'{_NOT_SEEN}"name": value}}){_AGENT_AGAIN}'
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Any]:
+        return deepcopy(self.copy(), memo)  # not only JSON, as in the base
+
+
+class ReadOnlyItems(ReadOnlyList):
+    """The items of an attribute that is a list; see ``ReadOnlyAttributes``."""
+
+    __slots__ = ()
+
+    _refusal: ClassVar[str] = f'{_NOT_SEEN}"name": [*items, item]}}){_AGENT_AGAIN}'
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> list[Any]:
+        return deepcopy(self.copy(), memo)
 
 
 CONTAINERS = frozenset({dict, list})

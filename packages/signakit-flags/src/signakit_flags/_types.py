@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, SupportsFloat, TypeAlias
 
+from ._frozen import ReadOnlyDict
 from ._signal_handlers import let_through
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Decision:
             None together with ``rule_key``.
         variables: The variation's value, else the default, of each variable the flag defines. A read-only ``dict``,
             shared between users: changing it raises ``TypeError``; ``variables.copy()`` gives mutable data, which
-            PyYAML can write as well.
+            PyYAML can write as well. Empty and read-only in a ``Decision`` that you make without it.
     """
 
     flag_key: str
@@ -54,7 +55,7 @@ class Decision:
     enabled: bool
     rule_key: str | None
     rule_type: str | None
-    variables: dict[str, VariableValue]
+    variables: dict[str, VariableValue] = field(default_factory=ReadOnlyDict)
 
 
 Decisions: TypeAlias = dict[str, Decision]

@@ -52,7 +52,11 @@ class SignaKitUserContext(ABC):
     @property
     @abstractmethod
     def attributes(self) -> dict[str, Any]:
-        """The user's attributes, without ``$userAgent``; a copy.
+        """The user's attributes, without ``$userAgent``; a read-only copy.
+
+        Changing it, or a list in it, raises ``TypeError``: decisions would not see the change. Make a new context for
+        other attributes, ``client.create_user_context(ctx.user_id, {**ctx.attributes, "plan": "pro"})``, and give it
+        ``"$userAgent"`` again. ``attributes.copy()`` gives mutable data.
 
         They are as they are matched and sent: a ``Decimal`` is a number, an ``Enum`` its value, a ``UUID`` or a date is
         text, and a lazy object what it resolves to. What has no form is here as it was handed in.

@@ -20,6 +20,7 @@ from enum import Enum
 from math import inf, isfinite, nan
 from typing import Any
 
+from ._frozen import ReadOnlyAttributes, ReadOnlyItems
 from ._log import Warnings
 from ._signal_handlers import let_through
 from ._types import plain_text, short
@@ -136,17 +137,19 @@ def say_not_sent(name: str, why: str) -> None:
 
 
 def shown_attributes(attributes: dict[str, Any]) -> dict[str, Any]:
-    """Return a copy of a context's own attributes, made plain; what has no form is as it was handed in."""
+    """Return a read-only copy of a context's own attributes, made plain; what has no form is as it was handed in."""
     for name, value in list(attributes.items()):
         plain_attribute(attributes, name, value)
-    return {name: shown(value) for name, value in list(attributes.items())}
+    return ReadOnlyAttributes({name: shown(value) for name, value in list(attributes.items())})
 
 
 def shown(value: Any) -> Any:
     """Return a settled attribute for a reader: what has no form is as it was handed in."""
     if type(value) is NoForm:
         return value.value
-    return [item.value if type(item) is NoForm else item for item in value] if type(value) is PlainList else value
+    if type(value) is PlainList:
+        return ReadOnlyItems([item.value if type(item) is NoForm else item for item in value])
+    return value
 
 
 def number_or_text(value: Any) -> int | float | str:

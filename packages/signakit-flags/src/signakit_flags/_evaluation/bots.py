@@ -183,22 +183,31 @@ class _State:
 _state = _State()
 
 
-def is_bot(user_agent: str) -> bool:
+def is_bot(user_agent: str | None) -> bool:
     """Tell whether a User-Agent is a program's rather than that of a person's browser or app.
 
     Crawlers, HTTP libraries, headless browsers and monitors are bots. In-app browsers are not, nor are native apps that
-    name the system they run on. An empty or blank User-Agent is not a bot. Only the first 1,024 characters count.
+    name the system they run on. An empty or blank User-Agent is not a bot, and neither is None, which
+    ``headers.get("User-Agent")`` gives without the header. Only the first 1,024 characters count.
 
     The first call reads the `crawler-user-agents` package's list (tens of milliseconds); a User-Agent seen lately
     costs a look-up. Safe in any thread and after a fork: there is no lock. Never raises for any `str`.
 
     Args:
-        user_agent: The header's value as it came, well-formed or not.
+        user_agent: The header's value as it came, well-formed or not; None where there is no header.
 
     Returns:
         True for a bot. Where the package's list cannot be read (a frozen application without its data), our own marks
         decide alone and find fewer, which is logged once at WARNING. PyInstaller brings the list, by a hook of ours.
+
+    Raises:
+        TypeError: `user_agent` is neither text nor None. Decode bytes first.
     """
+    if type(user_agent) is not str:
+        if user_agent is None:
+            return False
+        if not isinstance(user_agent, str):
+            raise TypeError(f"user_agent must be a str or None, not {type(user_agent).__name__}")
     if len(user_agent) > _KEPT_LENGTH:
         return _detector()(user_agent[:_LOOKED_AT])
     verdict = _state.recent.get(user_agent)

@@ -188,7 +188,10 @@ class LazyUserContext(SignaKitUserContext):
         if context is not None:
             return context._subject()  # noqa: SLF001  # of the core's, which this one stands for
         user = self._user()
-        return _hook.Subject(self, user.user_id, self.attributes, is_bot=self._is_bot_by_name())
+        return _hook.Subject(self, user.user_id, self._own_attributes(), is_bot=self._is_bot_by_name())
+
+    def _own_attributes(self) -> dict[str, Any]:
+        return {name: value for name, value in self._user().attributes.items() if name != USER_AGENT}
 
     def _is_bot_by_name(self) -> bool:
         user_agent = text_or_none(self._user().attributes.get(USER_AGENT))
@@ -237,10 +240,10 @@ class LazyUserContext(SignaKitUserContext):
 
     @property
     def attributes(self) -> dict[str, Any]:
-        """The user's attributes, without ``$userAgent``; a copy, as they are matched and sent."""
+        """The user's attributes, without ``$userAgent``; a read-only copy, as they are matched and sent."""
         if self._contexts:
             return self._contexts[0].attributes
-        return shown_attributes({name: value for name, value in self._user().attributes.items() if name != USER_AGENT})
+        return shown_attributes(self._own_attributes())
 
     @property
     def is_bot(self) -> bool:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import httpx
 
     from signakit_flags import SignaKitClient
-    from signakit_flags.integration import AnyIdentityResolver, LazyUserContext, SnapshotStore
+    from signakit_flags.integration import AnyIdentityResolver, AsyncSnapshotStore, LazyUserContext, SnapshotStore
 
     from .scope import Attached
 
@@ -46,7 +46,7 @@ class ClientOptions(TypedDict, total=False):
     max_queue_size: int
     max_config_size: int
     snapshot_path: str | os.PathLike[str] | None
-    snapshot_store: SnapshotStore | None
+    snapshot_store: SnapshotStore | AsyncSnapshotStore | None
     bot_detector: Callable[[str], bool] | None
 
 

@@ -75,9 +75,10 @@ class SignaKitClient:
         max_batch_size: Events in one post, at most.
         max_queue_size: Events waiting, at most; while that many wait, new ones are refused and counted.
         max_config_size: Bytes of a config, at most, also after decompression.
-        snapshot_path: A file that keeps the last good config, for a start while the CDN is away. A link to the file
-            stays; what is not a regular file is neither read nor replaced.
-        snapshot_store: Keeps it somewhere else instead: see ``signakit_flags.integration.SnapshotStore``.
+        snapshot_path: A file that keeps the last good config, for a start while the CDN is away. Several processes may
+            share it. A link is read, and then replaced itself; what is not a regular file is neither read nor replaced.
+        snapshot_store: Keeps it somewhere else instead: see ``signakit_flags.integration.SnapshotStore`` and
+            ``AsyncSnapshotStore``, and ``signakit_flags.contrib.redis``.
         bot_detector: Says whether a User-Agent is a bot's, instead of ``signakit_flags.is_bot``.
 
     Raises:
@@ -292,7 +293,8 @@ class SignaKitClient:
         fails the client goes on trying in the background, and becomes ready by itself. Never raises.
 
         Args:
-            timeout: Seconds to wait; None waits for as long as one request may take. The fetch goes on afterwards.
+            timeout: Seconds to wait; None waits for as long as one request may take. With a config of
+                ``snapshot_path`` or ``snapshot_store`` it waits for one second at most. The fetch goes on afterwards.
 
         Returns:
             ``success`` is True when this call got a config, or word that ours is current. When it is False the client

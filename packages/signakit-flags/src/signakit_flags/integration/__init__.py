@@ -30,7 +30,7 @@ Nothing here imports a framework, or asyncio.
 
 from .._files import read_regular, replaceable
 from .._running_loop import loop_is_running
-from .._runtime.snapshot_store import SnapshotStore
+from .._runtime.snapshot_store import AsyncSnapshotStore, SnapshotStore
 from .._secrets import conceal, shown_url
 from .._settings import is_loopback
 from .base import Integration
@@ -53,6 +53,7 @@ from .visitor import SetCookie, VisitorCookie, is_visitor_id, new_visitor_id
 __all__ = [
     "AnyIdentityResolver",
     "AsyncIdentityResolver",
+    "AsyncSnapshotStore",
     "Commands",
     "FlagsUnavailableError",
     "Identity",

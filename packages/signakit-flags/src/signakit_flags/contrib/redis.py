@@ -218,7 +218,6 @@ def _openers(url: str, timeout: float) -> tuple[_Opener, _Opener]:
         "retry": retry.Retry(backoff.NoBackoff(), 0),
         "retry_on_timeout": False,
         "health_check_interval": 0,  # each command would follow a PING
-        "decode_responses": False,
         "protocol": 2,  # version 3 begins with commands that need a permission, and a wait for each answer
     }
     awaited = {**options, "retry": asyncio.retry.Retry(backoff.NoBackoff(), 0)}

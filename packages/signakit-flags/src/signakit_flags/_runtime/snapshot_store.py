@@ -69,7 +69,8 @@ class AsyncSnapshotStore(Protocol):
     """As ``SnapshotStore``, for the event loop that awaited ``on_ready()``.
 
     A store may have both faces. One that has this one alone cannot be used by threads, which poll where no loop does;
-    that is logged once. ``aload_head(size)`` is its ``load_head``.
+    that is logged once. ``aload_head(size)`` is its ``load_head``. Where ``has_async`` of a store is False, the client
+    leaves this face alone.
     """
 
     async def aload(self) -> bytes | None:

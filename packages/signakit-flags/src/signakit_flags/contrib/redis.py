@@ -69,6 +69,7 @@ class RedisSnapshotStore:
         self._prefix = prefix
         self._name = "default"
         self._source = "without a server"
+        self._has_tls = False
         self._open: _Opener | None = None
         self._aopen: _Opener | None = None
         _check_arguments(url, prefix, timeout)
@@ -84,6 +85,7 @@ class RedisSnapshotStore:
             self._source = " and ".join(type(client).__qualname__ for client in clients if client is not None)
         else:
             self._source = shown_url(url)
+            self._has_tls = url.lower().startswith("rediss:")
             self._open, self._aopen = _openers(url, timeout)
 
     def __repr__(self) -> str:
@@ -95,14 +97,13 @@ class RedisSnapshotStore:
         return conceal(self._secret) if isinstance(self._secret, str) else self._secret
 
     @property
-    def has_sync(self) -> bool:
-        """Whether the sync methods work: there is a URL or a ``client``."""
-        return self._open is not None or self._client is not None
-
-    @property
     def has_async(self) -> bool:
-        """Whether the async methods work: there is a URL or an ``async_client``."""
-        return self._aopen is not None or self._async_client is not None
+        """Whether an event loop is to await the async methods: there is a URL without TLS, or an ``async_client``.
+
+        With TLS a connection reads all certificates first, which would hold the loop for 50 ms. The client calls the
+        sync methods in a thread then.
+        """
+        return self._async_client is not None or (self._aopen is not None and not self._has_tls)
 
     def bind(self, name: str, /) -> RedisSnapshotStore:
         """Return a copy that keeps its value under ``f"{prefix}snapshot:{name}"``. The name is ``"default"`` at first.
@@ -177,7 +178,6 @@ class RedisSnapshotStore:
             )
         connection = self._aopen()
         try:
-            await _make_tls_context(connection)
             await connection.connect()
             await connection.send_command(*command)
             return await connection.read_response(disable_decoding=True)
@@ -228,16 +228,6 @@ def _openers(url: str, timeout: float) -> tuple[_Opener, _Opener]:
         f"url must be a redis://, rediss:// or unix:// URL with options that redis-py knows, not {shown_url(url)!r}; "
         "percent-encode what is not a letter or digit in a user name or password"
     )
-
-
-async def _make_tls_context(connection: Any) -> None:
-    """Make a connection's TLS context in a thread: to read all certificates would hold the loop for 50 ms."""
-    import asyncio
-
-    from redis.asyncio.connection import SSLConnection
-
-    if isinstance(connection, SSLConnection):
-        await asyncio.to_thread(connection.ssl_context.get)
 
 
 def _last(size: int) -> int:

@@ -285,6 +285,46 @@ def test_trouble_while_events_go_one_by_one_loses_and_doubles_none(face: Face, s
     assert client.status().dropped == 0
 
 
+@pytest.mark.parametrize(("batches", "singles"), [(400, 400), (413, 413), (413, 400), (400, 413)])
+@pytest.mark.usefixtures("quick_retries")
+def test_a_server_that_refuses_everything_gets_few_posts_and_batches_again_when_it_takes_them(
+    face: Face, server: FlagServer, caplog: pytest.LogCaptureFixture, batches: int, singles: int
+) -> None:
+    client = ready(face)
+    server.events_fault = lambda handler: handler.answer(batches if len(handler.posted) > 1 else singles)
+    expose(face, client, users(600))
+    assert not face.flush(client, timeout=WATCHDOG)
+    assert client.status().dropped == 600
+    assert server.posts <= 240  # to be sure takes up to 230; then each batch takes two
+    assert len(lines(caplog, "the server refuses every event")) == 1
+    server.events_fault = None
+    expose(face, client, ["u0"])  # what was lost was forgotten, and the next decision sends it
+    assert face.flush(client)
+    posts = server.posts
+    expose_as_one_batch(face, server, client, users(30, "later"))
+    assert face.flush(client)
+    assert server.posts == posts + 2
+    assert arrived(server) == once_each(["u0", *users(30, "later")])
+    assert len(lines(caplog, "the server takes events again")) == 1
+
+
+@pytest.mark.parametrize("code", [400, 413])
+@pytest.mark.usefixtures("quick_retries")
+def test_events_that_come_one_at_a_time_are_not_refused_a_post_each_for_ever(
+    face: Face, server: FlagServer, code: int
+) -> None:
+    client = ready(face)
+    server.events_fault = status(code)
+    for name in users(100):
+        expose(face, client, [name])
+        assert not face.flush(client)
+    assert server.posts == 100
+    expose(face, client, users(500, "later"))
+    assert not face.flush(client, timeout=WATCHDOG)
+    assert server.posts <= 100 + 2 * (1 + 5)  # the first may have left alone
+    assert client.status().dropped == 600
+
+
 @pytest.mark.parametrize("code", [401, 403, 404])
 def test_a_refused_key_drops_events_says_so_once_and_the_next_decisions_send_them_again(
     face: Face, server: FlagServer, caplog: pytest.LogCaptureFixture, code: int

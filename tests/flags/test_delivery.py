@@ -9,12 +9,15 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from signakit_flags import parse_sdk_key
+from signakit_flags._events.batches import State
 from signakit_flags._events.exposure_filter import ExposureFilter
 from signakit_flags._events.outbox import Outbox
 from signakit_flags._events.payloads import Conversion, Warnings
-from signakit_flags._runtime.backoff import FIRST_BACKOFF, LONGEST_BACKOFF
+from signakit_flags._runtime.backoff import FIRST_BACKOFF, LONGEST_BACKOFF, Due
 from signakit_flags._runtime.delivery import Ingest, deliver
 from signakit_flags._runtime.flow import Answer, Failure, Flow, Response, Sleep
 from support.configs import SDK_KEY
@@ -47,8 +50,8 @@ class Sender:
         self.mine = True
         self.put(*keys)
         self.outbox.idle = False
-        ingest = Ingest(url, KEY)
-        self.flow: Flow = deliver(self.outbox, ingest, lambda: self.mine, until_empty=until_empty)
+        self.ingest = Ingest(url, KEY)
+        self.flow: Flow = deliver(self.outbox, self.ingest, lambda: self.mine, until_empty=until_empty)
 
     def put(self, *keys: str) -> None:
         for key in keys:
@@ -220,6 +223,202 @@ def test_a_sender_does_not_spin_while_another_one_has_the_batch() -> None:
     sender = Sender("a")
     assert sender.outbox.take() is not None
     assert sender.answer() == Sleep(None)
+
+
+def test_a_sender_that_was_replaced_while_it_waits_ends_without_waiting_on() -> None:
+    sender = Sender("a")
+    sender.answer()
+    assert isinstance(sender.answer(Response(503, retry_after="3600")), Sleep)
+    sender.mine = False
+    assert sender.answer() is None
+    assert (sender.outbox.queued, sender.outbox.idle) == (1, True)
+
+
+def test_a_sender_sleeps_for_new_events_unless_it_is_told_to_end() -> None:
+    outbox = Outbox(100, 10, ExposureFilter())
+    flow = deliver(outbox, Ingest("http://127.0.0.1:9/", KEY), lambda: True)
+    assert flow.send(None) == Sleep(None)
+
+
+# --- a server that refuses --------------------------------------------------------------------------------------------
+
+
+def refused(sender: Sender) -> float:
+    """Answer that a post is refused; return the wait that follows."""
+    pause = sender.answer(Response(400))
+    assert isinstance(pause, Sleep)
+    assert pause.seconds is not None
+    return pause.seconds
+
+
+def test_the_waits_before_a_server_that_refuses_everything_is_probed_grow_until_it_takes_an_event(
+    waits: list[float],
+) -> None:
+    sender = Sender("a", "b")
+    assert [sender.answer(), sender.answer(Response(400)), sender.answer(Response(400))] == ["ab", "a", "b"]
+    assert sender.answer(Response(400)) == Sleep(None)
+    for _ in range(4):
+        sender.put("c", "d")
+        assert sender.answer() == "cd"
+        waits.append(refused(sender))
+        sender.ingest.due = Due()  # the wait is over
+        assert sender.answer() == "c"
+        assert sender.answer(Response(413)) == Sleep(None)
+    assert (sender.outbox.lost, sender.outbox.queued) == (10, 0)
+    sender.put("e")
+    assert sender.answer() == "e"
+    waits.append(refused(sender))
+    sender.outbox.hurry = True
+    assert sender.answer() == "e"
+    assert sender.answer(Response(200)) == Sleep(None)
+    sender.put("f")
+    assert sender.answer() == "f"
+    assert sender.answer(Response(400)) == Sleep(None)
+    assert not sender.outbox.refusing
+    sender.put("g")
+    sender.answer()
+    pause = sender.answer(Response(503))
+    assert isinstance(pause, Sleep)
+    assert pause.seconds is not None
+    assert pause.seconds <= FIRST_BACKOFF
+
+
+def test_a_probe_waits_as_long_as_the_server_asks_for_and_new_events_do_not_cut_it_short() -> None:
+    sender = Sender("a", "b")
+    for answer in (None, Response(400), Response(400), Response(400)):
+        sender.answer(answer)
+    sender.put("c")
+    assert sender.answer() == "c"
+    pause = sender.answer(Response(413, retry_after="45"))
+    assert isinstance(pause, Sleep)
+    assert pause.seconds is not None
+    assert 44 < pause.seconds <= 45
+    sender.put("d")
+    assert isinstance(sender.answer(), Sleep)
+
+
+# --- any server at all ------------------------------------------------------------------------------------------------
+
+
+class Server:
+    """Takes and refuses events by one of several rules.
+
+    Attributes:
+        taken: The numbers of the events that it took, in order.
+        alone: The numbers of those that it refused by themselves.
+    """
+
+    def __init__(self) -> None:
+        self.taken: list[int] = []
+        self.alone: list[int] = []
+        self.rule: tuple[str, int] = ("takes", 0)
+        self.refusal = 400
+
+    def answer(self, numbers: list[int]) -> Answer:
+        kind, argument = self.rule
+        if kind == "away":
+            return Failure("away") if argument % 2 else Response(503)
+        refuses = {
+            "takes": False,
+            "refuses": True,
+            "refuses some": any(number % argument == 0 for number in numbers) if argument else True,
+            "refuses batches": len(numbers) > 1,
+            "refuses more than": len(numbers) > argument,
+        }[kind]
+        if not refuses:
+            self.taken += numbers
+            return Response(200)
+        if len(numbers) == 1:
+            self.alone += numbers
+        return Response(413 if kind == "refuses more than" else self.refusal)
+
+
+RULES = st.one_of(
+    st.tuples(st.sampled_from(["takes", "refuses", "refuses batches"]), st.just(0)),
+    st.tuples(st.just("refuses some"), st.integers(1, 50)),
+    st.tuples(st.just("refuses more than"), st.integers(0, 150)),
+    st.tuples(st.just("away"), st.integers(0, 1)),
+)
+PHASES = st.lists(st.tuples(RULES, st.sampled_from([400, 413]), st.integers(1, 700), st.integers(1, 3)), max_size=6)
+DETECTION = 230
+"""Posts until it is clear that a server refuses everything: halving, one trial, and 100 single events."""
+
+
+class Run:
+    """A sender and a server, whose waits are passed over."""
+
+    def __init__(self, max_batch_size: int) -> None:
+        self.sender = Sender(outbox=Outbox(5_000, max_batch_size, ExposureFilter()))
+        self.server = Server()
+        self.accepted = 0
+        self.posts = 0
+        self.action: str | Sleep | None = self.sender.answer()
+
+    def put(self, count: int) -> None:
+        for _ in range(count):
+            self.accepted += self.sender.outbox.put(event(f"{self.accepted},"))
+
+    def go(self, waits: int) -> int:
+        """Go on until there is nothing to do, or for so many waits; return how many there were."""
+        waited = 0
+        while True:
+            if self.action == Sleep(None):
+                self.action = self.sender.answer()
+                if self.action == Sleep(None):
+                    return waited
+            elif isinstance(self.action, Sleep):
+                if waited == waits:
+                    return waited
+                waited += 1
+                self.sender.ingest.due = Due()
+                self.action = self.sender.answer()
+            else:
+                assert self.action is not None
+                self.posts += 1
+                assert self.posts < 30_000
+                numbers = [int(number) for number in self.action.split(",")[:-1]]
+                self.action = self.sender.answer(self.server.answer(numbers))
+
+    def check(self) -> None:
+        outbox, taken = self.sender.outbox, self.server.taken
+        assert taken == sorted(set(taken)), "in order, and once each"
+        assert outbox.sent == len(taken)
+        assert outbox.sent + outbox.lost + outbox.queued == self.accepted
+
+
+@settings(max_examples=60, derandomize=True, database=None, deadline=None)
+@given(phases=PHASES, size=st.sampled_from([1, 2, 100, 1_000]))
+def test_whatever_a_server_refuses_events_are_sent_once_in_order_or_counted_and_posts_are_bounded(
+    phases: list[tuple[tuple[str, int], int, int, int]], size: int
+) -> None:
+    run = Run(size)
+    for rule, refusal, count, rounds in phases:
+        run.server.rule, run.server.refusal = rule, refusal
+        refuses_all = rule in {("refuses", 0), ("refuses some", 1), ("refuses more than", 0)}
+        before, waited = run.posts, 0
+        for _ in range(rounds):
+            lost, alone = run.sender.outbox.lost, len(run.server.alone)
+            run.put(count)
+            waits = run.go(5)
+            waited += waits
+            run.check()
+            # Each of them was refused by itself, or is of a batch that was dropped after a wait.
+            assert run.sender.outbox.lost - lost <= len(run.server.alone) - alone + 99 * waits
+        if refuses_all:
+            assert run.posts - before <= DETECTION + 3 * waited + 2 * rounds
+    run.server.rule = ("takes", 0)
+    run.put(1)
+    run.go(2)
+    run.put(1)
+    run.go(0)
+    run.check()
+    assert (run.sender.outbox.queued, run.sender.outbox.refusing) == (0, False)
+    before, single = run.posts, run.sender.outbox._size.state is State.SINGLE
+    run.put(200)
+    run.go(0)
+    run.check()
+    if size != 1 and not single:
+        assert run.posts - before < 200, "batches again"
 
 
 # --- what is said at DEBUG --------------------------------------------------------------------------------------------

@@ -243,6 +243,90 @@ def test_400_for_a_single_event_loses_it(caplog: pytest.LogCaptureFixture) -> No
     assert messages(caplog) == ["the server refused 1 event(s), which are lost: HTTP 400"]
 
 
+def refuse(outbox: Outbox, keys: str, *, status: int = 400) -> None:
+    """Have a batch refused, and each of its events."""
+    fill(outbox, *keys)
+    assert post(outbox, 400) == (keys, True)
+    assert [post(outbox, status) for _ in keys] == [(key, True) for key in keys]
+    assert outbox.refusing
+
+
+@pytest.mark.parametrize(("batch", "probe"), [(400, 400), (413, 413), (400, 413), (413, 401)])
+def test_a_server_that_refuses_everything_gets_a_batch_and_later_one_of_it_and_all_of_it_is_lost(
+    batch: int, probe: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "signakit_flags")
+    outbox = box(batch=3)
+    refuse(outbox, "ab")
+    fill(outbox, *"cdefgh")
+    assert post(outbox, batch) == ("cde", False)
+    assert (outbox.lost, outbox.queued) == (2, 6)
+    assert post(outbox, 503) == ("c", False)
+    assert post(outbox, probe) == ("c", True)
+    assert (outbox.lost, outbox.queued, outbox.in_flight) == (5, 3, False)
+    assert outbox.refusing
+    assert post(outbox, batch) == ("fgh", False)
+    assert post(outbox, 200) == ("f", True)
+    assert not outbox.refusing
+    assert outbox.last_error is None
+    assert post(outbox, 200)[0] in {"gh", "g"}  # after 413 half as many
+    said = [line for line in messages(caplog) if "every event" in line or "takes events" in line]
+    assert said == [
+        "the server refuses every event: it is asked now and then, and what it refuses is lost: HTTP 400",
+        "the server takes events again",
+    ]
+    assert [record.levelno for record in caplog.records if record.getMessage() in said] == [logging.ERROR, logging.INFO]
+
+
+def test_each_episode_of_refusals_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    outbox = box(batch=3)
+    for status in (400, 413):
+        refuse(outbox, "ab", status=status)
+        for _ in range(3):
+            fill(outbox, *"cd")
+            post(outbox, 400)
+            post(outbox, 400)
+        fill(outbox, "e")
+        post(outbox, 200)
+    said = [line.rpartition(": ")[2] for line in messages(caplog) if "every event" in line]
+    assert said == ["HTTP 400", "HTTP 413"]
+
+
+def test_exposures_of_a_dropped_batch_are_forgotten_and_others_are_not() -> None:
+    exposures = ExposureFilter()
+    outbox = Outbox(10, 2, exposures)
+    refuse(outbox, "ab")
+    for item in admitted(exposures, 1, 2, 3):
+        outbox.put(item)
+    post(outbox, 400)
+    post(outbox, 400)
+    assert [key in exposures.of(0) for key in (1, 2, 3)] == [False, False, True]
+
+
+def test_a_flush_is_told_when_the_batch_that_it_waits_for_is_dropped() -> None:
+    outbox, calls = box(batch=3), Calls()
+    refuse(outbox, "ab")
+    fill(outbox, *"cde")
+    outbox.when_settled(calls)
+    fill(outbox, "f")
+    post(outbox, 400)
+    assert calls.count == 0
+    post(outbox, 400)
+    assert calls.count == 1
+
+
+def test_a_batch_that_is_interrupted_before_its_probe_is_dropped_in_the_same_order() -> None:
+    outbox = box(batch=2)
+    refuse(outbox, "ab")
+    fill(outbox, *"cdef")
+    assert post(outbox, 400) == ("cd", False)
+    take(outbox)
+    outbox.interrupt()
+    assert post(outbox, 400) == ("c", True)
+    assert post(outbox, 200) == ("ef", True)
+    assert (outbox.sent, outbox.lost) == (2, 4)
+
+
 # --- other 4xx -------------------------------------------------------------------------------------------------------
 
 
@@ -503,6 +587,18 @@ def test_events_in_flight_are_waited_for_and_lost_ones_end_the_wait_too(status: 
     assert calls.count == 1
 
 
+def test_a_wait_for_the_last_event_of_a_batch_ends_with_it_and_only_once() -> None:
+    outbox, calls = box(batch=2), Calls()
+    fill(outbox, *"ab")
+    outbox.when_settled(calls)
+    fill(outbox, *"cd")
+    counts = []
+    for _ in range(2):
+        post(outbox, 200)
+        counts.append(calls.count)
+    assert counts == [1, 1]
+
+
 def test_a_wait_that_was_taken_back_is_not_called() -> None:
     outbox, calls, other = box(), Calls(), Calls()
     fill(outbox, "a")
@@ -621,8 +717,8 @@ def test_whatever_happens_order_is_kept_and_every_event_is_accounted_for(
             before = outbox.sent, outbox.lost
             outbox.settle(batch, argument, "reason")
             left = outbox.sent + outbox.lost - sum(before)
-            assert left in {0, len(numbers)}
-            gone += numbers[:left]
+            assert left in {0, len(numbers)} or (outbox.refusing and outbox.sent == before[0])
+            gone += accepted[len(gone) : len(gone) + left]
             if outbox.sent > before[0]:
                 sent += numbers
             stale, batch = batch, None

@@ -21,7 +21,7 @@ from logging import ERROR, INFO, WARNING
 from typing import TYPE_CHECKING
 
 from .._log import Warnings, logger
-from .batches import Batch, BatchSize, fate_of
+from .batches import Batch, BatchSize, State
 from .payloads import Event, Exposure
 
 if TYPE_CHECKING:
@@ -70,7 +70,8 @@ class Outbox:
         self._full = False
         self._size = BatchSize(self._max_batch_size)
         self._failing = False
-        self._rejected: set[int] = set()  # statuses already logged
+        self._rejected: set[int | None] = set()  # statuses already logged
+        self._said_single = False
         self._unsaid: list[tuple[int, str, tuple[object, ...]]] = []  # log records, for when the lock is released
         self.idle: bool = True
         self.hurry: bool = False
@@ -124,6 +125,11 @@ class Outbox:
         return len(self._pending) + self._flying
 
     @property
+    def refusing(self) -> bool:
+        """The server refuses whatever it gets: what it answers is no success, even where the sender may go on."""
+        return self._size.refusing
+
+    @property
     def in_flight(self) -> bool:
         """A batch is with the server, or with a sender that is gone."""
         return self._in_flight is not None
@@ -170,20 +176,22 @@ class Outbox:
         with self._lock:
             if batch is not self._in_flight:
                 return True  # interrupted meanwhile: another sender has these events
-            size = len(batch.events)
-            if status is None or (fate := fate_of(status, size)) == "retry":
-                self._put_back()
-                self._note_failure(reason)
-                go_on = False
-            elif fate == "sent":
-                self._note_success(size)
+            size, was_refusing = len(batch.events), self._size.refusing
+            fate = self._size.answered(status, size)
+            if fate == "sent":
+                self._note_success(was_refusing=was_refusing)
                 callbacks = self._leave(batch.events, sent=True)
-            elif fate == "split":
-                self._put_back()
-                self._size.split(status, size)
+            elif fate in {"rejected", "dropped"}:
+                lost = self._with_rest(batch) if fate == "dropped" else batch.events
+                self._note_rejection(lost, status, reason, was_refusing=was_refusing)
+                callbacks = self._leave(lost, sent=False)
             else:
-                self._note_rejection(batch, status, reason)
-                callbacks = self._leave(batch.events, sent=False)
+                self._put_back()
+                go_on = fate == "split"
+                if fate == "retry":
+                    self._note_failure(reason)
+                elif fate == "probe":
+                    self.last_error = reason
             unsaid, self._unsaid = self._unsaid, []
         # Without the lock: a handler of the log may take its time, or flush.
         for level, message, args in unsaid:
@@ -240,12 +248,20 @@ class Outbox:
             self._waiters = [waiter for waiter in self._waiters if waiter[0] > self._settled]
         return due
 
-    def _note_success(self, size: int) -> None:
+    def _with_rest(self, batch: Batch) -> list[Event]:
+        """Return the events of ``batch``, one that was probed, and the rest of the batch that it is of."""
+        rest = min(self._size.rest_of_batch, len(self._pending))
+        return [*batch.events, *[self._pending.popleft() for _ in range(rest)]]
+
+    def _note_success(self, *, was_refusing: bool) -> None:
         self.last_error = None
         if self._failing:
             self._failing = False
             self._say(INFO, "events are being sent again")
-        if self._size.sent(size):
+        if was_refusing:
+            self._say(INFO, "the server takes events again")
+        if self._size.state is State.SINGLE and not self._said_single:
+            self._said_single = True
             self._say(WARNING, "the server takes one event a request only: batches are no longer sent")
 
     def _note_failure(self, reason: str) -> None:
@@ -254,12 +270,14 @@ class Outbox:
             self._failing = True
             self._say(WARNING, "events cannot be sent, and wait: %s", reason)
 
-    def _note_rejection(self, batch: Batch, status: int, reason: str) -> None:
+    def _note_rejection(self, events: Sequence[Event], status: int | None, reason: str, *, was_refusing: bool) -> None:
         self.last_error = reason
-        for event in batch.events:
+        for event in events:
             if isinstance(event, Exposure):
                 self._exposures.forget(event.key)
-        self._size.rejected()
         if status not in self._rejected:
             self._rejected.add(status)
-            self._say(ERROR, "the server refused %d event(s), which are lost: %s", len(batch.events), reason)
+            self._say(ERROR, "the server refused %d event(s), which are lost: %s", len(events), reason)
+        if self._size.refusing and not was_refusing:
+            message = "the server refuses every event: it is asked now and then, and what it refuses is lost: %s"
+            self._say(ERROR, message, reason)

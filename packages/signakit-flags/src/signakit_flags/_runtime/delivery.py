@@ -104,8 +104,9 @@ def _deliver(outbox: Outbox, ingest: Ingest, is_mine: Callable[[], bool], *, unt
         else:
             go_on = outbox.settle(batch, answer.status, f"the server answered HTTP {answer.status}")
         if go_on:
-            ingest.backoff.reset()
             ingest.due = Due()
+            if not outbox.refusing:  # or else the waits before it is asked again keep growing
+                ingest.backoff.reset()
         else:
             ingest.due.plan(time.monotonic(), ingest.backoff.next(answer))
 

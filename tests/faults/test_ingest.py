@@ -439,7 +439,63 @@ def test_a_burst_of_10_000_exposures_at_20_ms_arrives_once_each(face: Face, serv
     assert arrived(server) == once_each(users(10_000))
     assert [event["userId"] for event in server.events] == users(10_000)  # in order, too
     assert client.status().dropped == 0
-    assert max(map(len, server.batches)) == 100
+    assert max(map(len, server.batches)) <= 1_000
+
+
+def test_batches_grow_with_the_queue_and_a_size_that_was_given_is_a_ceiling(face: Face, server: FlagServer) -> None:
+    grows, fixed = ready(face), ready(face, max_batch_size=300)
+    expose_as_one_batch(face, server, grows, users(1_151))
+    assert face.flush(grows)
+    assert [len(batch) for batch in server.batches] == [1, 1_000, 100, 50]
+    expose_as_one_batch(face, server, fixed, users(651, "fixed"))
+    assert face.flush(fixed)
+    assert [len(batch) for batch in server.batches[4:]] == [1, 300, 300, 50]
+    assert arrived(server) == once_each(users(1_151) + users(651, "fixed"))
+
+
+@pytest.mark.usefixtures("quick_retries")
+def test_a_server_that_times_out_on_large_batches_gets_usual_ones(face: Face, server: FlagServer) -> None:
+    client = ready(face, timeout=1.5)
+    sizes: list[int] = []
+
+    def is_slow(handler: Handler) -> None:
+        sizes.append(len(handler.posted))
+        if len(handler.posted) > 100:
+            hang(handler)
+        else:
+            handler.accept(handler.posted)
+
+    server.events_fault = is_slow
+    expose_as_one_batch(face, server, client, users(701))
+    assert face.flush(client, timeout=WATCHDOG)
+    assert arrived(server) == once_each(users(701))
+    assert [size for size in sizes if size > 100][:2] == [700, 200]
+    assert len([size for size in sizes if size > 100]) == 2
+    assert client.status().dropped == 0
+
+
+def test_a_post_of_many_large_events_has_a_megabyte_at_most(face: Face, server: FlagServer) -> None:
+    sizes: list[int] = []
+
+    def note(handler: Handler) -> None:
+        sizes.append(int(handler.headers["Content-Length"]))
+        handler.accept(handler.posted)
+
+    client = ready(face)
+    server.events_fault = note
+    gate = threading.Event()
+    server.events_faults = [hold(gate)]
+    expose(face, client, ["first"])
+    assert face.wait_until(lambda: server.posts == 1)
+    for name in users(500):
+        # Counted by its characters, it takes three times as many bytes.
+        assert face.decide(client, "exp", user=name, attributes={"city": "\N{SNOWMAN}" * 1_000})
+    gate.set()
+    assert face.flush(client)
+    assert arrived(server) == once_each(["first", *users(500)])
+    assert [event["userId"] for event in server.events] == ["first", *users(500)]
+    assert max(sizes) <= 1_000_000
+    assert len(sizes) <= 3
 
 
 def test_a_full_buffer_refuses_the_newest_counts_them_and_says_so_once_an_episode(

@@ -347,7 +347,7 @@ DETECTION = 230
 class Run:
     """A sender and a server, whose waits are passed over."""
 
-    def __init__(self, max_batch_size: int) -> None:
+    def __init__(self, max_batch_size: int | None) -> None:
         self.sender = Sender(outbox=Outbox(5_000, max_batch_size, ExposureFilter()))
         self.server = Server()
         self.accepted = 0
@@ -387,9 +387,9 @@ class Run:
 
 
 @settings(max_examples=60, derandomize=True, database=None, deadline=None)
-@given(phases=PHASES, size=st.sampled_from([1, 2, 100, 1_000]))
+@given(phases=PHASES, size=st.sampled_from([None, 1, 2, 100, 1_000]))
 def test_whatever_a_server_refuses_events_are_sent_once_in_order_or_counted_and_posts_are_bounded(
-    phases: list[tuple[tuple[str, int], int, int, int]], size: int
+    phases: list[tuple[tuple[str, int], int, int, int]], size: int | None
 ) -> None:
     run = Run(size)
     for rule, refusal, count, rounds in phases:

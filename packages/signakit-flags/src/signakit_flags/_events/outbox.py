@@ -51,7 +51,7 @@ class Outbox:
         warnings: What was said about events already.
     """
 
-    def __init__(self, capacity: int, max_batch_size: int, exposures: ExposureFilter) -> None:
+    def __init__(self, capacity: int, max_batch_size: int | None, exposures: ExposureFilter) -> None:
         self._capacity = capacity
         self._max_batch_size = max_batch_size
         self._exposures = exposures
@@ -154,11 +154,29 @@ class Outbox:
         with self._lock:
             if self._in_flight is not None or not self._pending:
                 return None
-            pending = self._pending
-            batch = Batch([pending.popleft() for _ in range(min(self._size.limit, len(pending)))])
+            batch = Batch(self._size.take(self._pending))
             self._in_flight = batch
             self._flying = len(batch.events)
             return batch
+
+    def encode(self, batch: Batch) -> bytes | None:
+        """Return the body of a batch. What does not fit into a post goes back to the front of the queue.
+
+        Returns:
+            None where the batch was interrupted meanwhile: another sender has its events.
+        """
+        body, most = batch.encode(), self._size.max_body
+        if most is None or len(body) <= most or len(batch.events) == 1:
+            return body
+        # Rare: the size of an event counts characters, and leaves out names. Without the lock, as it takes a while.
+        count, body = batch.encode_first(most)
+        with self._lock:
+            if batch is not self._in_flight:
+                return None
+            self._pending.extendleft(reversed(batch.events[count:]))
+            del batch.events[count:]
+            self._flying = count
+        return body
 
     def settle(self, batch: Batch, status: int | None, reason: str) -> bool:
         """Take note of what became of a batch.

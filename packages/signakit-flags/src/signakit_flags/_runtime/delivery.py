@@ -86,12 +86,14 @@ def _deliver(outbox: Outbox, ingest: Ingest, is_mine: Callable[[], bool], *, unt
             yield Sleep(None)
             continue
         try:
-            body = batch.encode()
+            body = outbox.encode(batch)
         except Exception as error:
             let_through(error)
             # Unexpected, so a bug of ours. Handled like a batch that the server refused, which finds the bad event.
             logger.exception("a batch of events cannot be encoded")
             outbox.settle(batch, 400, "it cannot be encoded")
+            continue
+        if body is None:
             continue
         outbox.hurry = False
         began = time.monotonic()

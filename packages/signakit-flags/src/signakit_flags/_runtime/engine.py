@@ -75,7 +75,7 @@ class Engine:
         feed: ConfigFeed,
         ingest: Ingest | None,
         max_queue_size: int,
-        max_batch_size: int,
+        max_batch_size: int | None,
         timeout: float,
         max_config_size: int,
         environment: Environment,

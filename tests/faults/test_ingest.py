@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from signakit_flags._runtime import backoff
 from support.faults import (
     IngestTrouble,
     accept_and_then,
@@ -415,6 +416,24 @@ def test_a_flush_during_an_outage_tries_at_once(face: Face, server: FlagServer) 
     assert face.flush(client, timeout=WATCHDOG)
     assert arrived(server) == once_each(users(3))
     assert server.posts == (2 if len(server.batches) == 1 else 3)  # the first event may have left alone
+
+
+def test_a_queue_that_fills_up_during_an_outage_is_tried_to_send_soon(
+    face: Face, server: FlagServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backoff, "FIRST_BACKOFF", 3_600.0)
+    monkeypatch.setattr(backoff, "LONGEST_BACKOFF", 3_600.0)
+    monkeypatch.setattr(backoff, "SHORTEST_WHILE_NEARLY_FULL", 0.01)
+    monkeypatch.setattr(backoff, "LONGEST_WHILE_NEARLY_FULL", 0.02)
+    client = ready(face, max_queue_size=20)
+    server.events_faults = [status(503), status(503)]
+    expose(face, client, users(16))
+    assert face.wait_until(lambda: client.status().last_error is not None)
+    assert server.posts == 1
+    expose(face, client, ["u16"])  # more than four fifths are full
+    assert face.wait_until(lambda: server.posts > 2)
+    assert face.flush(client)
+    assert arrived(server) == once_each(users(17))
 
 
 def test_a_close_during_an_outage_leaves_nobody_waiting_for_its_end(face: Face, server: FlagServer) -> None:

@@ -240,15 +240,105 @@ def test_a_sender_sleeps_for_new_events_unless_it_is_told_to_end() -> None:
     assert flow.send(None) == Sleep(None)
 
 
+# --- a queue with little room -----------------------------------------------------------------------------------------
+
+
+def seconds_of(action: str | Sleep | None) -> float:
+    assert isinstance(action, Sleep)
+    assert action.seconds is not None
+    return action.seconds
+
+
+def fail_for_long(sender: Sender) -> float:
+    """Let posts fail until the waits are the longest; return the last one."""
+    posted = sender.answer()
+    for _ in range(8):
+        assert isinstance(posted, str)
+        wait = seconds_of(sender.answer(Failure("away")))
+        sender.ingest.due = Due()
+        posted = sender.answer()
+    return wait
+
+
+def test_with_little_room_an_outage_is_probed_every_few_seconds() -> None:
+    sender = Sender(*["a"] * 81)
+    posted = sender.answer()
+    for failures in range(8):
+        assert isinstance(posted, str)
+        wait = seconds_of(sender.answer(Failure("away")))
+        longest = FIRST_BACKOFF * 2**failures  # the first waits are no longer than they are with room left
+        assert min(longest / 2, 1.99) < wait <= min(longest, 5)
+        sender.ingest.due = sender.ingest.due_while_nearly_full = Due()
+        posted = sender.answer()
+
+
+def test_with_room_left_it_is_probed_as_rarely_as_ever() -> None:
+    assert fail_for_long(Sender(*["a"] * 80)) >= LONGEST_BACKOFF / 2 - 1
+
+
+def test_a_queue_that_fills_up_in_a_long_wait_cuts_it_short() -> None:
+    sender = Sender(*["a"] * 80)
+    fail_for_long(sender)
+    assert seconds_of(sender.answer(Failure("away"))) > 10
+    sender.put("b")
+    assert sender.outbox.idle, "the event wakes the sender"
+    assert seconds_of(sender.answer()) <= 5
+    sender.put("c")
+    assert not sender.outbox.idle, "and no further one does"
+
+
+def test_a_queue_that_fills_up_late_in_a_long_wait_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    sender = Sender(*["a"] * 80)
+    fail_for_long(sender)
+    wait = seconds_of(sender.answer(Failure("away")))
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + 6)
+    assert seconds_of(sender.answer()) == pytest.approx(wait - 6, abs=1)
+    sender.put("b")
+    assert sender.answer() == "a" * 10
+
+
+def test_what_the_server_asks_for_is_waited_for_with_little_room_as_well() -> None:
+    sender = Sender(*["a"] * 100)
+    sender.answer()
+    assert 44 < seconds_of(sender.answer(Response(503, retry_after="45"))) <= 45
+
+
+def test_an_outage_with_little_room_is_two_lines(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    sender = Sender(*["a"] * 80)
+    fail_for_long(sender)
+    sender.answer(Failure("away"))
+    sender.put("b")
+    sender.answer()
+    sender.outbox.hurry = True
+    sender.answer()
+    sender.answer(Response(200))
+    assert [line.partition(":")[0] for line in messages(caplog)] == [
+        "events cannot be sent, and wait",
+        "events are being sent again",
+    ]
+
+
+def test_a_sender_that_was_replaced_leaves_the_wait_of_the_next_one_alone() -> None:
+    sender = Sender(*["a"] * 80)
+    sender.answer()
+    assert seconds_of(sender.answer(Response(503, retry_after="3600"))) > 3_000
+    following = deliver(sender.outbox, sender.ingest, lambda: True)
+    assert isinstance(following.send(None), Sleep)
+    sender.mine = False
+    assert sender.answer() is None
+    sender.outbox.idle = False
+    sender.put("b")
+    assert sender.outbox.idle
+
+
 # --- a server that refuses --------------------------------------------------------------------------------------------
 
 
 def refused(sender: Sender) -> float:
     """Answer that a post is refused; return the wait that follows."""
-    pause = sender.answer(Response(400))
-    assert isinstance(pause, Sleep)
-    assert pause.seconds is not None
-    return pause.seconds
+    return seconds_of(sender.answer(Response(400)))
 
 
 def test_the_waits_before_a_server_that_refuses_everything_is_probed_grow_until_it_takes_an_event(

@@ -632,6 +632,49 @@ def test_room_for_large_events_comes_back_when_they_leave(end: Any) -> None:
     assert outbox.queued == 0
 
 
+def wakes(outbox: Outbox, *events: Event) -> list[bool]:
+    """Put events in, and return whether each of them wakes a sender that waits."""
+    woken: list[bool] = []
+    for item in events:
+        outbox.idle = False
+        assert outbox.put(item)
+        woken.append(outbox.idle)
+    return woken
+
+
+@pytest.mark.parametrize(("capacity", "waiting"), [(10, 8), (100, 80), (3, 2)])
+def test_the_event_that_leaves_little_room_wakes_a_sender_that_waits(capacity: int, waiting: int) -> None:
+    outbox = box(capacity)
+    fill(outbox, *range(waiting - 1))
+    assert not outbox.wake_when_nearly_full()
+    assert wakes(outbox, event("a"), event("b")) == [False, True]
+    assert outbox.wake_when_nearly_full()
+    if outbox.queued < capacity:
+        assert wakes(outbox, event("c")) == [False], "it knows"
+    assert not outbox.put(event("x")) or outbox.queued <= capacity
+
+
+def test_large_events_that_leave_little_room_wake_it_too() -> None:
+    outbox = box()
+    fifth = outbox_module.MAX_LARGE // 5
+    assert wakes(outbox, *[large("a", fifth)] * 3) == [False] * 3
+    assert not outbox.wake_when_nearly_full()
+    assert wakes(outbox, event("a"), large("b", fifth // 2), large("c", fifth)) == [False, False, True]
+    assert outbox.wake_when_nearly_full()
+
+
+@pytest.mark.parametrize("end", ["stop", "fork"])
+def test_a_sender_that_does_not_wait_is_not_woken(end: str) -> None:
+    outbox = box(10)
+    assert not outbox.wake_when_nearly_full()
+    if end == "stop":
+        outbox.stop_waking()
+    else:
+        outbox.forget_after_fork()
+    assert not any(wakes(outbox, *[event("a")] * 9, large("b", 2_000)))
+    assert not outbox.put(event("x"))
+
+
 def test_an_exposure_that_found_no_room_is_forgotten(caplog: pytest.LogCaptureFixture) -> None:
     exposures = ExposureFilter()
     outbox = Outbox(100, 100, exposures)

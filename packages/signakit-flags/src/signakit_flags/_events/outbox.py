@@ -11,6 +11,8 @@ Rules of the state:
   that takes. So the queue is bounded in bytes as well, and ``put`` takes no lock for an event of the usual size.
 - ``idle`` is True while no sender looks at the buffer. Who puts an event into an idle buffer has to wake one. A sender
   sets it before it sleeps and looks once more afterwards, so no event can slip in between.
+- A sender that waits has ``idle`` at False: events do not wake it one by one. It sets ``_bound``, and the event that
+  finds so many waiting sets ``idle``. Usually ``_bound`` is the capacity, so ``put`` makes one comparison for both.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from logging import ERROR, INFO, WARNING
+from math import inf
 from typing import TYPE_CHECKING
 
 from .._log import Warnings, logger
@@ -35,6 +38,10 @@ LARGE = 1_024
 
 MAX_LARGE = 32 * 1024 * 1024
 """Characters of all large events that wait, at most. Cut to what is sent, one event may have 5 million."""
+
+
+NEARLY_FULL = 0.8
+"""Share of the capacity, and of ``MAX_LARGE``, above which a retry does not wait for long."""
 
 
 class Outbox:
@@ -67,6 +74,8 @@ class Outbox:
         self._large = 0  # characters of the large events that wait or are in flight
         self._settled = 0  # events that left the buffer, in order, whatever became of them
         self._waiters: list[tuple[int, Callable[[], None]]] = []
+        self._bound: int = self._capacity  # events that wait: the next one is refused, or wakes the sender
+        self._large_bound: float = inf  # characters of large events from which on one wakes the sender
         self._full = False
         self._size = BatchSize(self._max_batch_size)
         self._failing = False
@@ -91,14 +100,20 @@ class Outbox:
 
     def put(self, event: Event) -> bool:
         """Accept an event, or refuse it because the buffer is full or closed. Never waits."""
-        if (
-            self.closed
-            or len(self._pending) + self._flying >= self._capacity
-            or (event.size > LARGE and not self._has_room(event.size))
-        ):
+        if self.closed or len(self._pending) + self._flying >= self._bound or event.size > LARGE:
+            return self._put_with_care(event)
+        self._pending.append(event)
+        return True
+
+    def _put_with_care(self, event: Event) -> bool:
+        """Do the same where the event may be refused, or may be one that a sender waits for."""
+        waiting = self.queued
+        if self.closed or waiting >= self._capacity or (event.size > LARGE and not self._has_room(event.size)):
             self._refuse(event)
             return False
         self._pending.append(event)
+        if waiting >= self._bound or self._large >= self._large_bound:
+            self.idle = True
         return True
 
     def _has_room(self, size: int) -> bool:
@@ -148,6 +163,23 @@ class Outbox:
             self._waiters = [waiter for waiter in self._waiters if waiter[1] is not callback]
 
     # --- the sender's side ------------------------------------------------------------------------------------
+
+    def wake_when_nearly_full(self) -> bool:
+        """Have the event wake the sender that leaves little room. Returns True, and does not, where that is past."""
+        self._wake_at(int(self._capacity * NEARLY_FULL) + 1, MAX_LARGE * NEARLY_FULL)
+        is_full = len(self._pending) > self._bound or self._large >= self._large_bound
+        if is_full:
+            self.stop_waking()
+        return is_full
+
+    def stop_waking(self) -> None:
+        """Let no event wake the sender until it is idle."""
+        self._wake_at(inf, inf)
+
+    def _wake_at(self, events: float, characters: float) -> None:
+        """Have the event wake the sender by which so many wait, or so many characters of large ones."""
+        self._bound = int(min(self._capacity, events - 1))
+        self._large_bound = characters
 
     def take(self) -> Batch | None:
         """Return the next batch, which is then in flight; None when there is nothing to send, or one is in flight."""

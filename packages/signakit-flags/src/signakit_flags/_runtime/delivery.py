@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from .._log import logger
 from .._secrets import shown_url
 from .._signal_handlers import let_through
-from .backoff import Backoff, Due
+from .backoff import Backoff, Due, wait_while_nearly_full
 from .flow import Failure, Flow, Request, Send, Sleep
 
 if TYPE_CHECKING:
@@ -33,20 +33,28 @@ class Ingest:
         url: Its address.
         key: The key of the project that the events belong to.
         backoff: The waits after failures.
-        due: When the next post may be made.
+        due: When the next post may be made, after a failure.
+        due_while_nearly_full: The same while the queue has little room left.
     """
 
-    __slots__ = ("backoff", "due", "key", "url")
+    __slots__ = ("backoff", "due", "due_while_nearly_full", "key", "url")
 
     def __init__(self, url: str, key: SdkKey) -> None:
         self.url: str = url
         self.key: SdkKey = key
         self.backoff: Backoff = Backoff()
         self.due: Due = Due()
+        self.due_while_nearly_full: Due = Due()
 
     def request(self, body: bytes) -> Request:
         """Return the post of one batch."""
         return Request("POST", self.url, {"Content-Type": "application/json", "X-SDK-Key": self.key.text}, body)
+
+    def wait_after(self, answer: Answer) -> None:
+        """Plan the next post after ``answer``, by which events wait."""
+        now, wait = time.monotonic(), self.backoff.next(answer)
+        self.due.plan(now, wait)
+        self.due_while_nearly_full.plan(now, wait_while_nearly_full(wait, answer))
 
 
 def deliver(outbox: Outbox, ingest: Ingest, is_mine: Callable[[], bool], *, until_empty: bool = False) -> Flow:
@@ -68,11 +76,7 @@ def deliver(outbox: Outbox, ingest: Ingest, is_mine: Callable[[], bool], *, unti
 
 def _deliver(outbox: Outbox, ingest: Ingest, is_mine: Callable[[], bool], *, until_empty: bool) -> Flow:
     while is_mine():
-        # Kept with the endpoint and not with this flow: a new driver must not start the wait again.
-        while is_mine() and not outbox.hurry and outbox.queued and (rest := ingest.due.rest(time.monotonic())):
-            # Only a hurry cuts the wait short: a wake-up may have another reason, or come late.
-            outbox.idle = False
-            yield Sleep(rest)
+        yield from _wait_after_failure(outbox, ingest, is_mine)
         if not is_mine():
             return
         outbox.idle = False
@@ -110,7 +114,23 @@ def _deliver(outbox: Outbox, ingest: Ingest, is_mine: Callable[[], bool], *, unt
             if not outbox.refusing:  # or else the waits before it is asked again keep growing
                 ingest.backoff.reset()
         else:
-            ingest.due.plan(time.monotonic(), ingest.backoff.next(answer))
+            ingest.wait_after(answer)
+
+
+def _wait_after_failure(outbox: Outbox, ingest: Ingest, is_mine: Callable[[], bool]) -> Flow:
+    """Wait until the next post is due. Only a hurry, or a queue that gets nearly full, cuts the wait short.
+
+    When it is due is kept with the endpoint and not with this flow: a new driver must not start the wait again.
+    """
+    while is_mine() and not outbox.hurry and outbox.queued and ingest.due.rest(time.monotonic()):
+        outbox.idle = False
+        due = ingest.due_while_nearly_full if outbox.wake_when_nearly_full() else ingest.due
+        rest = due.rest(time.monotonic())
+        if not rest:
+            break
+        yield Sleep(rest)
+    if is_mine():
+        outbox.stop_waking()
 
 
 def _tell_of_post(url: str, events: int, size: int, answer: Answer, seconds: float) -> None:

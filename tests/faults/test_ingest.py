@@ -447,6 +447,60 @@ def test_a_close_during_an_outage_leaves_nobody_waiting_for_its_end(face: Face, 
     assert face.wait_until(lambda: threads_of_ours() <= before)
 
 
+# --- events that gather -----------------------------------------------------------------------------------------------
+
+
+def gathering(client: SignaKitClient) -> bool:
+    ingest = client._engine.ingest
+    return ingest is not None and ingest.gathered is not None
+
+
+@pytest.mark.parametrize("end", ["flush", "close"])
+def test_events_gather_into_one_post_that_a_flush_or_a_close_sends_at_once(
+    face: Face, server: FlagServer, end: str
+) -> None:
+    client = ready(face, flush_interval=3_600)
+    expose(face, client, users(150))
+    assert face.wait_until(lambda: gathering(client))
+    assert (client.status().queued, server.posts) == (150, 0)
+    if end == "flush":
+        assert face.flush(client)
+        expose(face, client, ["later"])
+        assert face.wait_until(lambda: gathering(client))
+        assert server.posts == 1
+    face.close(client)
+    assert arrived(server) == once_each([*users(150), "later"] if end == "flush" else users(150))
+    assert len(server.batches[0]) == 150
+
+
+def test_events_that_have_gathered_for_long_enough_leave_by_themselves(face: Face, server: FlagServer) -> None:
+    client = ready(face, flush_interval=0.1)
+    for start in (0, 10):
+        expose(face, client, users(20)[start : start + 10])
+        server.wait_for_events(start + 10)
+    assert arrived(server) == once_each(users(20))
+
+
+@pytest.mark.parametrize("settings", [{"max_batch_size": 20}, {"max_queue_size": 40}])
+def test_a_full_batch_does_not_wait(face: Face, server: FlagServer, settings: dict[str, int]) -> None:
+    client = ready(face, flush_interval=3_600, **settings)
+    expose(face, client, users(19))
+    assert face.wait_until(lambda: gathering(client))
+    assert server.posts == 0
+    expose(face, client, ["u19"])
+    server.wait_for_events(20)
+    assert [len(batch) for batch in server.batches] == [20]
+
+
+@pytest.mark.usefixtures("quick_retries")
+def test_events_that_gathered_are_sent_again_without_gathering_again(face: Face, server: FlagServer) -> None:
+    client = ready(face, flush_interval=0.1)
+    server.events_faults = [status(503), status(500)]
+    expose(face, client, users(5))
+    server.wait_for_events(5)
+    assert arrived(server) == once_each(users(5))
+
+
 # --- load -------------------------------------------------------------------------------------------------------------
 
 

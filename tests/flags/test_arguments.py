@@ -17,7 +17,10 @@ from support.configs import SDK_KEY
 # --- numbers ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["polling_interval", "timeout", "max_batch_size", "max_queue_size", "max_config_size"])
+NUMBERS = ["polling_interval", "timeout", "max_batch_size", "flush_interval", "max_queue_size", "max_config_size"]
+
+
+@pytest.mark.parametrize("name", NUMBERS)
 @pytest.mark.parametrize("value", [-1, -0.5, math.nan, math.inf, -math.inf, "30", None, True, [1]])
 def test_a_number_that_is_out_of_range_or_none_is_a_value_error(name: str, value: Any) -> None:
     if (name, value) == ("max_batch_size", None):
@@ -38,6 +41,8 @@ def test_zero_is_out_of_range_where_nothing_would_work(name: str) -> None:
         ("polling_interval", 0),
         ("polling_interval", 0.25),
         ("timeout", 0.1),
+        ("flush_interval", 0),
+        ("flush_interval", 0.25),
         ("max_batch_size", 1),
         ("max_batch_size", None),
         ("max_queue_size", 1),

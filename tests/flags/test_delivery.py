@@ -45,12 +45,13 @@ class Sender:
         until_empty: bool = False,
         outbox: Outbox | None = None,
         url: str = "http://127.0.0.1:9/v1/flag-events",
+        flush_interval: float = 0.0,
     ) -> None:
-        self.outbox = outbox or Outbox(100, 10, ExposureFilter())
+        self.outbox = outbox or Outbox(100, 10, ExposureFilter(), gathers=flush_interval > 0)
         self.mine = True
         self.put(*keys)
         self.outbox.idle = False
-        self.ingest = Ingest(url, KEY)
+        self.ingest = Ingest(url, KEY, flush_interval)
         self.flow: Flow = deliver(self.outbox, self.ingest, lambda: self.mine, until_empty=until_empty)
 
     def put(self, *keys: str) -> None:
@@ -238,6 +239,185 @@ def test_a_sender_sleeps_for_new_events_unless_it_is_told_to_end() -> None:
     outbox = Outbox(100, 10, ExposureFilter())
     flow = deliver(outbox, Ingest("http://127.0.0.1:9/", KEY), lambda: True)
     assert flow.send(None) == Sleep(None)
+
+
+# --- events that gather -----------------------------------------------------------------------------------------------
+
+
+class Clock:
+    """Stands in for the clock, and goes on by hand."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(time, "monotonic", clock)
+    return clock
+
+
+def test_events_gather_until_the_first_one_is_as_old_as_it_may_be(clock: Clock) -> None:
+    sender = Sender("a", flush_interval=5)
+    assert sender.answer() == Sleep(5.0)
+    for _ in range(4):
+        clock.now += 1
+        sender.put("b")
+        assert not sender.outbox.idle, "the sender is not woken for each of them"
+    assert sender.answer() == Sleep(1.0), "a wake-up for another reason"
+    clock.now += 1
+    assert sender.answer() == "abbbb"
+    sender.put("c")
+    assert sender.answer(Response(200)) == Sleep(5.0), "the next ones gather anew"
+    clock.now += 5
+    assert [sender.answer(), sender.answer(Response(200))] == ["c", Sleep(None)]
+    clock.now += 100
+    sender.put("d")
+    assert sender.answer() == Sleep(5.0)
+
+
+def test_the_event_that_fills_a_batch_wakes_the_sender_and_all_that_wait_leave(clock: Clock) -> None:
+    sender = Sender("a", flush_interval=5)
+    assert sender.answer() == Sleep(5.0)
+    sender.put(*"bcdefghi")
+    assert not sender.outbox.idle
+    sender.put("j")
+    assert sender.outbox.idle
+    sender.put(*"klmnopqrstuv")
+    assert sender.answer() == "abcdefghij"
+    sender.put("w")
+    assert not sender.outbox.idle
+    assert sender.answer(Response(200)) == "klmnopqrst", "what had gathered does not gather again"
+    sender.put("x")
+    assert sender.answer(Response(200)) == "uvwx"
+    sender.put("y")
+    assert sender.answer(Response(200)) == Sleep(5.0)
+
+
+def test_large_events_fill_a_batch_by_their_size(clock: Clock) -> None:
+    sender = Sender("a", flush_interval=5, outbox=Outbox(100, None, ExposureFilter(), gathers=True))
+    assert sender.answer() == Sleep(5.0)
+    for key in "bc":
+        assert not sender.outbox.idle
+        sender.outbox.put(Conversion(0.0, "u", {}, key, {}, None, None, 500_000))
+    assert sender.outbox.idle
+    assert sender.answer() in {"ab", "abc"}
+
+
+def test_half_a_queue_is_a_full_batch_so_that_none_is_dropped_meanwhile(clock: Clock) -> None:
+    sender = Sender("a", flush_interval=5, outbox=Outbox(8, None, ExposureFilter(), gathers=True))
+    assert sender.answer() == Sleep(5.0)
+    sender.put("b", "c")
+    assert not sender.outbox.idle
+    sender.put("d")
+    assert sender.outbox.idle
+    assert sender.answer() == "abcd"
+
+
+@pytest.mark.parametrize("size", [1, None])
+def test_one_event_that_fills_a_batch_leaves_at_once(size: int | None, clock: Clock) -> None:
+    sender = Sender(
+        "a", flush_interval=5, outbox=Outbox(1 if size is None else 9, size, ExposureFilter(), gathers=True)
+    )
+    assert sender.answer() == "a"
+
+
+def test_what_has_gathered_is_one_post_of_more_than_the_usual_size(clock: Clock) -> None:
+    sender = Sender("a", flush_interval=5, outbox=Outbox(5_000, None, ExposureFilter(), gathers=True))
+    sender.put(*"b" * 149)
+    assert sender.answer() == Sleep(5.0)
+    clock.now += 5
+    assert sender.answer() == "a" + "b" * 149
+
+
+@pytest.mark.parametrize("reason", ["hurry", "waiter", "closed"])
+def test_a_flush_and_the_end_do_not_let_events_gather(reason: str, clock: Clock) -> None:
+    sender = Sender("a", flush_interval=5)
+    assert sender.answer() == Sleep(5.0)
+    if reason == "hurry":
+        sender.outbox.hurry = True
+    elif reason == "waiter":
+        sender.outbox.when_settled(lambda: None)
+    else:
+        sender.outbox.closed = True
+    assert sender.answer() == "a"
+    assert sender.answer(Response(200)) == (None if reason == "closed" else Sleep(None))
+
+
+def test_between_the_batches_of_a_flush_no_event_gathers(clock: Clock) -> None:
+    sender = Sender("a", flush_interval=5, outbox=Outbox(100, 2, ExposureFilter(), gathers=True))
+    sender.put(*"bcdef")
+    sender.outbox.when_settled(lambda: None)
+    sender.outbox.hurry = True
+    assert sender.answer() == "ab"
+    sender.put("g")
+    assert [sender.answer(Response(200)) for _ in range(3)] == ["cd", "ef", Sleep(5.0)]
+
+
+def test_events_that_came_before_a_flush_without_time_to_wait_leave_without_gathering(clock: Clock) -> None:
+    sender = Sender(*"abc", flush_interval=5, outbox=Outbox(100, 4, ExposureFilter(), gathers=True))
+    sender.outbox.hurry = True
+    assert sender.answer() == "abc"
+    assert not sender.outbox.hurry
+    sender.put("d")
+    assert sender.answer(Response(200)) == Sleep(5.0)
+
+
+def test_a_flush_that_found_its_events_gone_does_not_hurry_the_next_ones(clock: Clock) -> None:
+    sender = Sender("a", flush_interval=5)
+    sender.answer()
+    clock.now += 5
+    sender.answer()
+    sender.outbox.hurry = True  # while the event is in flight
+    assert sender.answer(Response(200)) == Sleep(None)
+    sender.put("b")
+    assert sender.answer() == Sleep(5.0)
+
+
+def test_a_sender_that_is_to_end_does_not_wait_for_more() -> None:
+    sender = Sender("a", flush_interval=5, until_empty=True)
+    assert [sender.answer(), sender.answer(Response(200))] == ["a", None]
+
+
+def test_a_wait_after_a_failure_is_not_lengthened(clock: Clock) -> None:
+    sender = Sender("a", flush_interval=500)
+    sender.answer()
+    clock.now += 500
+    assert sender.answer() == "a"
+    wait = seconds_of(sender.answer(Response(503)))
+    assert wait <= FIRST_BACKOFF
+    sender.put("b")
+    clock.now += wait
+    assert sender.answer() == "ab"
+
+
+def test_a_new_driver_does_not_start_the_gathering_again(clock: Clock) -> None:
+    sender = Sender("a", flush_interval=5)
+    sender.answer()
+    clock.now += 3
+    sender.mine = False
+    following = deliver(sender.outbox, sender.ingest, lambda: True)
+    assert following.send(None) == Sleep(2.0)
+    assert sender.answer() is None
+
+
+def test_gathering_that_began_while_the_clock_stood_elsewhere_is_over(clock: Clock) -> None:
+    sender = Sender("a", flush_interval=5)
+    clock.now = 1e9
+    sender.answer()
+    clock.now = 1_000.0
+    assert sender.answer() == "a"
+
+
+def test_no_event_gathers_behind_a_batch_that_another_sender_has(clock: Clock) -> None:
+    sender = Sender("a", flush_interval=5)
+    assert sender.outbox.take() is not None
+    sender.put("b")
+    assert sender.answer() == Sleep(None)
 
 
 # --- a queue with little room -----------------------------------------------------------------------------------------

@@ -119,6 +119,7 @@ def parameters(function: Callable[..., Any]) -> dict[str, Any]:
                 "*polling_interval": 30.0,
                 "*timeout": 10.0,
                 "*max_batch_size": None,
+                "*flush_interval": 0.0,
                 "*max_queue_size": 10_000,
                 "*max_config_size": 16 * 1024 * 1024,
                 "*snapshot_path": None,

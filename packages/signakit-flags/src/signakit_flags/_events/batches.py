@@ -127,6 +127,7 @@ class BatchSize:
 
     __slots__ = (
         "_ceiling",
+        "_gathers",
         "_grows",
         "_largest",
         "_limit",
@@ -142,13 +143,15 @@ class BatchSize:
         "state",
     )
 
-    def __init__(self, largest: int | None) -> None:
+    def __init__(self, largest: int | None, *, gathers: bool = False) -> None:
         """Start with a server that takes batches.
 
         Args:
             largest: The most events that a batch may ever hold. None: ``USUAL``, and ``MOST`` while many wait.
+            gathers: Events wait to be sent together: then ``MOST`` for None in any case.
         """
         self._grows = largest is None
+        self._gathers = gathers
         self._largest = MOST if largest is None else largest
         self._ceiling = self._largest  # what the limit may grow to
         self._limit = self._largest
@@ -171,7 +174,7 @@ class BatchSize:
     def take(self, waiting: deque[Event]) -> list[Event]:
         """Take the events of the next batch out of ``waiting``, which holds at least one."""
         count = min(self.limit, len(waiting))
-        if self._grows and len(waiting) <= 2 * USUAL:
+        if self._grows and not self._gathers and len(waiting) <= 2 * USUAL:
             count = min(count, USUAL)
         if self.max_body is None:
             return [waiting.popleft() for _ in range(count)]

@@ -24,7 +24,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from .._log import Warnings, logger
-from .batches import Batch, BatchSize, State
+from .batches import MAX_BODY, Batch, BatchSize, State
 from .payloads import Event, Exposure
 
 if TYPE_CHECKING:
@@ -58,9 +58,20 @@ class Outbox:
         warnings: What was said about events already.
     """
 
-    def __init__(self, capacity: int, max_batch_size: int | None, exposures: ExposureFilter) -> None:
+    def __init__(
+        self, capacity: int, max_batch_size: int | None, exposures: ExposureFilter, *, gathers: bool = False
+    ) -> None:
+        """Make an empty queue.
+
+        Args:
+            capacity: Events that wait or are in flight, at most.
+            max_batch_size: Events of a post, at most; None lets them grow.
+            exposures: Is told of exposures that are lost.
+            gathers: Events wait for more before they are sent.
+        """
         self._capacity = capacity
         self._max_batch_size = max_batch_size
+        self._gathers = gathers
         self._exposures = exposures
         self.warnings: Warnings = Warnings()
         self._reset()
@@ -77,7 +88,8 @@ class Outbox:
         self._bound: int = self._capacity  # events that wait: the next one is refused, or wakes the sender
         self._large_bound: float = inf  # characters of large events from which on one wakes the sender
         self._full = False
-        self._size = BatchSize(self._max_batch_size)
+        self._size = BatchSize(self._max_batch_size, gathers=self._gathers)
+        self._released = 0  # what `_settled` has to reach before events gather again
         self._failing = False
         self._rejected: set[int | None] = set()  # statuses already logged
         self._said_single = False
@@ -171,6 +183,30 @@ class Outbox:
         if is_full:
             self.stop_waking()
         return is_full
+
+    def wake_when_batch_is_full(self) -> bool:
+        """Have the event wake the sender that fills a batch.
+
+        Returns:
+            False where the sender has nothing to wait for: no event waits, a batch is full, a call waits for the
+            events, the buffer is closed, or they have gathered already and the batch that they are in failed.
+        """
+        full = max(1, min(self._size.limit, self._capacity // 2))
+        with self._lock:
+            self._wake_at(full, MAX_BODY)
+            return (
+                0 < len(self._pending) < full
+                and self._large < MAX_BODY
+                and self._settled >= self._released
+                and not (self._in_flight or self._waiters or self.closed)
+            )
+
+    def release(self) -> None:
+        """Let all events that wait by now leave without gathering, unless earlier ones are still about to."""
+        with self._lock:
+            if self.hurry or self._settled >= self._released:
+                self._released = self._settled + self.queued
+        self.stop_waking()
 
     def stop_waking(self) -> None:
         """Let no event wake the sender until it is idle."""

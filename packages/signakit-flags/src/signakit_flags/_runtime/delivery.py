@@ -35,13 +35,17 @@ class Ingest:
         backoff: The waits after failures.
         due: When the next post may be made, after a failure.
         due_while_nearly_full: The same while the queue has little room left.
+        flush_interval: Seconds that events may gather before they are sent.
+        gathered: When those that gather have done so; None while none do.
     """
 
-    __slots__ = ("backoff", "due", "due_while_nearly_full", "key", "url")
+    __slots__ = ("backoff", "due", "due_while_nearly_full", "flush_interval", "gathered", "key", "url")
 
-    def __init__(self, url: str, key: SdkKey) -> None:
+    def __init__(self, url: str, key: SdkKey, flush_interval: float = 0.0) -> None:
         self.url: str = url
         self.key: SdkKey = key
+        self.flush_interval: float = flush_interval
+        self.gathered: Due | None = None
         self.backoff: Backoff = Backoff()
         self.due: Due = Due()
         self.due_while_nearly_full: Due = Due()
@@ -77,6 +81,8 @@ def deliver(outbox: Outbox, ingest: Ingest, is_mine: Callable[[], bool], *, unti
 def _deliver(outbox: Outbox, ingest: Ingest, is_mine: Callable[[], bool], *, until_empty: bool) -> Flow:
     while is_mine():
         yield from _wait_after_failure(outbox, ingest, is_mine)
+        if ingest.flush_interval and not until_empty:
+            yield from _gather(outbox, ingest, is_mine)
         if not is_mine():
             return
         outbox.idle = False
@@ -84,6 +90,8 @@ def _deliver(outbox: Outbox, ingest: Ingest, is_mine: Callable[[], bool], *, unt
         if batch is None:
             if until_empty or (outbox.closed and not outbox.queued):
                 return
+            if not outbox.queued:
+                outbox.hurry = False  # what was in a hurry has left
             outbox.idle = True
             if outbox.queued and not outbox.in_flight:
                 continue  # an event slipped in between the two looks
@@ -131,6 +139,29 @@ def _wait_after_failure(outbox: Outbox, ingest: Ingest, is_mine: Callable[[], bo
         yield Sleep(rest)
     if is_mine():
         outbox.stop_waking()
+
+
+def _gather(outbox: Outbox, ingest: Ingest, is_mine: Callable[[], bool]) -> Flow:
+    """Wait until the first event that was seen waiting is old enough, or a batch is full.
+
+    A hurry cuts it short, as does a call that waits for the events, and the end of the client. When they have gathered
+    is kept with the endpoint, as the wait after a failure is.
+    """
+    while is_mine() and not outbox.hurry:
+        outbox.idle = False
+        if not outbox.wake_when_batch_is_full():
+            break
+        now = time.monotonic()
+        if ingest.gathered is None:
+            ingest.gathered = Due()
+            ingest.gathered.plan(now, ingest.flush_interval)
+        rest = ingest.gathered.rest(now)
+        if not rest:
+            break
+        yield Sleep(rest)
+    if is_mine():
+        ingest.gathered = None
+        outbox.release()
 
 
 def _tell_of_post(url: str, events: int, size: int, answer: Answer, seconds: float) -> None:

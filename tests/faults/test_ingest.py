@@ -326,6 +326,21 @@ def test_events_that_come_one_at_a_time_are_not_refused_a_post_each_for_ever(
     assert client.status().dropped == 600
 
 
+def test_a_flush_after_each_event_gets_such_a_server_no_post_for_each(face: Face, server: FlagServer) -> None:
+    client = ready(face)
+    server.events_fault = status(400)
+    for name in users(100):
+        expose(face, client, [name])
+        assert not face.flush(client)
+    for name in users(80, "later"):
+        expose(face, client, [name])
+        assert not face.flush(client, timeout=0.01)
+    assert server.posts <= 140  # two for each wait, which doubles: ten of them take minutes
+    server.events_fault = None
+    face.close(client)
+    assert "later79" in arrived(server)  # the end is worth an attempt
+
+
 @pytest.mark.parametrize("code", [401, 403, 404])
 def test_a_refused_key_drops_events_says_so_once_and_the_next_decisions_send_them_again(
     face: Face, server: FlagServer, caplog: pytest.LogCaptureFixture, code: int

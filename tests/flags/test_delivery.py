@@ -538,7 +538,7 @@ def test_the_waits_before_a_server_that_refuses_everything_is_probed_grow_until_
     sender.put("e")
     assert sender.answer() == "e"
     waits.append(refused(sender))
-    sender.outbox.hurry = True
+    sender.ingest.due = Due()
     assert sender.answer() == "e"
     assert sender.answer(Response(200)) == Sleep(None)
     sender.put("f")
@@ -551,6 +551,19 @@ def test_the_waits_before_a_server_that_refuses_everything_is_probed_grow_until_
     assert isinstance(pause, Sleep)
     assert pause.seconds is not None
     assert pause.seconds <= FIRST_BACKOFF
+
+
+def test_a_flush_does_not_cut_the_wait_before_a_probe_short_and_the_end_does() -> None:
+    sender = Sender("a", "b")
+    for answer in (None, Response(400), Response(400), Response(400)):
+        sender.answer(answer)
+    sender.put("c", "d")
+    assert sender.answer() == "cd"
+    refused(sender)
+    sender.outbox.hurry = True
+    assert isinstance(sender.answer(), Sleep)
+    sender.outbox.closed = True
+    assert sender.answer() == "c"
 
 
 def test_a_probe_waits_as_long_as_the_server_asks_for_and_new_events_do_not_cut_it_short() -> None:

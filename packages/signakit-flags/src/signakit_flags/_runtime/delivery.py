@@ -128,9 +128,14 @@ def _deliver(outbox: Outbox, ingest: Ingest, is_mine: Callable[[], bool], *, unt
 def _wait_after_failure(outbox: Outbox, ingest: Ingest, is_mine: Callable[[], bool]) -> Flow:
     """Wait until the next post is due. Only a hurry, or a queue that gets nearly full, cuts the wait short.
 
+    A server that refuses everything is in no hurry: a flush after each event would get it a post for each, for ever.
+    The end of the client is worth one more attempt.
+
     When it is due is kept with the endpoint and not with this flow: a new driver must not start the wait again.
     """
-    while is_mine() and not outbox.hurry and outbox.queued and ingest.due.rest(time.monotonic()):
+    while is_mine() and outbox.queued and ingest.due.rest(time.monotonic()):
+        if outbox.hurry and (outbox.closed or not outbox.refusing):
+            break
         outbox.idle = False
         due = ingest.due_while_nearly_full if outbox.wake_when_nearly_full() else ingest.due
         rest = due.rest(time.monotonic())

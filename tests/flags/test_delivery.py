@@ -358,6 +358,14 @@ def test_between_the_batches_of_a_flush_no_event_gathers(clock: Clock) -> None:
     assert [sender.answer(Response(200)) for _ in range(3)] == ["cd", "ef", Sleep(5.0)]
 
 
+def test_a_flush_while_others_leave_lets_its_events_leave_with_them(clock: Clock) -> None:
+    sender = Sender(*"abcd", flush_interval=5, outbox=Outbox(100, 2, ExposureFilter(), gathers=True))
+    assert sender.answer() == "ab"
+    sender.put("e")
+    sender.outbox.hurry = True  # a flush without time to wait
+    assert [sender.answer(Response(200)) for _ in range(3)] == ["cd", "e", Sleep(None)]
+
+
 def test_events_that_came_before_a_flush_without_time_to_wait_leave_without_gathering(clock: Clock) -> None:
     sender = Sender(*"abc", flush_interval=5, outbox=Outbox(100, 4, ExposureFilter(), gathers=True))
     sender.outbox.hurry = True

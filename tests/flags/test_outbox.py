@@ -279,6 +279,14 @@ def test_what_is_over_a_megabyte_when_it_is_encoded_goes_back_in_order(waiting: 
     assert (outbox.sent, outbox.lost) == (waiting, 0)
 
 
+def test_as_many_events_go_together_as_fit_to_the_byte() -> None:
+    batch = Batch([event("a"), exposure(1), event("c")])
+    body = batch.encode()
+    assert batch.encode_first(len(body)) == (3, body)
+    assert batch.encode_first(len(body) - 1) == (2, Batch(batch.events[:2]).encode())
+    assert batch.encode_first(1) == (1, Batch(batch.events[:1]).encode())
+
+
 def test_the_first_event_goes_alone_where_it_fills_a_post_once_encoded() -> None:
     outbox = box(batch=None)
     for key in "ab":

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from signakit_flags._runtime import backoff
 from support.faults import (
     IngestTrouble,
     accept_and_then,
@@ -285,6 +286,79 @@ def test_trouble_while_events_go_one_by_one_loses_and_doubles_none(face: Face, s
     assert client.status().dropped == 0
 
 
+@pytest.mark.parametrize(("batches", "singles"), [(400, 400), (413, 413), (413, 400), (400, 413)])
+@pytest.mark.usefixtures("quick_retries")
+def test_a_server_that_refuses_everything_gets_few_posts_and_batches_again_when_it_takes_them(
+    face: Face, server: FlagServer, caplog: pytest.LogCaptureFixture, batches: int, singles: int
+) -> None:
+    client = ready(face)
+    gate = threading.Event()
+
+    def refuses(handler: Handler) -> None:
+        gate.wait(WATCHDOG)
+        handler.answer(batches if len(handler.posted) > 1 else singles)
+
+    server.events_fault = refuses
+    expose(face, client, users(600))
+    gate.set()
+    assert not face.flush(client, timeout=25)
+    assert client.status().dropped == 600
+    assert server.posts <= 240  # to be sure takes up to 230; then each batch takes two
+    assert len(lines(caplog, "the server refuses every event")) == 1
+    server.events_fault = None
+    expose(face, client, ["u0"])  # what was lost was forgotten, and the next decision sends it
+    assert face.flush(client)
+    posts = server.posts
+    expose_as_one_batch(face, server, client, users(30, "later"))
+    assert face.flush(client)
+    assert server.posts == posts + 2
+    assert arrived(server) == once_each(["u0", *users(30, "later")])
+    assert len(lines(caplog, "the server takes events again")) == 1
+
+
+@pytest.mark.parametrize("code", [400, 413])
+@pytest.mark.usefixtures("quick_retries")
+def test_events_that_come_one_at_a_time_are_not_refused_a_post_each_for_ever(
+    face: Face, server: FlagServer, code: int
+) -> None:
+    client = ready(face)
+    server.events_fault = status(code)
+    for name in users(100):
+        expose(face, client, [name])
+        assert not face.flush(client)
+    assert server.posts == 100
+    gate = threading.Event()
+
+    def refused_later(handler: Handler) -> None:
+        gate.wait(WATCHDOG)
+        handler.answer(code)
+
+    server.events_faults = [refused_later]
+    expose(face, client, ["first"])
+    assert face.wait_until(lambda: server.posts == 101)
+    expose(face, client, users(500, "later"))  # all of them wait behind it
+    gate.set()
+    assert not face.flush(client, timeout=25)
+    assert server.posts == 100 + 2 * (1 + 5)
+    assert client.status().dropped == 601
+
+
+def test_a_flush_after_each_event_gets_such_a_server_no_post_for_each(face: Face, server: FlagServer) -> None:
+    client = ready(face)
+    server.events_fault = status(400)
+    for name in users(100):
+        expose(face, client, [name])
+        assert not face.flush(client)
+    for name in users(80, "later"):
+        expose(face, client, [name])
+        assert not face.flush(client, timeout=0.01)
+    assert server.posts <= 140  # two for each wait, which doubles: ten of them take minutes
+    server.events_fault = None
+    expose(face, client, ["last"])
+    face.close(client)
+    assert "last" in arrived(server)  # the end is worth an attempt
+
+
 @pytest.mark.parametrize("code", [401, 403, 404])
 def test_a_refused_key_drops_events_says_so_once_and_the_next_decisions_send_them_again(
     face: Face, server: FlagServer, caplog: pytest.LogCaptureFixture, code: int
@@ -377,6 +451,24 @@ def test_a_flush_during_an_outage_tries_at_once(face: Face, server: FlagServer) 
     assert server.posts == (2 if len(server.batches) == 1 else 3)  # the first event may have left alone
 
 
+def test_a_queue_that_fills_up_during_an_outage_is_tried_to_send_soon(
+    face: Face, server: FlagServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backoff, "FIRST_BACKOFF", 3_600.0)
+    monkeypatch.setattr(backoff, "LONGEST_BACKOFF", 3_600.0)
+    monkeypatch.setattr(backoff, "SHORTEST_WHILE_NEARLY_FULL", 0.01)
+    monkeypatch.setattr(backoff, "LONGEST_WHILE_NEARLY_FULL", 0.02)
+    client = ready(face, max_queue_size=20)
+    server.events_faults = [status(503), status(503)]
+    expose(face, client, users(16))
+    assert face.wait_until(lambda: client.status().last_error is not None)
+    assert server.posts == 1
+    expose(face, client, ["u16"])  # more than four fifths are full
+    assert face.wait_until(lambda: server.posts > 2)
+    assert face.flush(client)
+    assert arrived(server) == once_each(users(17))
+
+
 def test_a_close_during_an_outage_leaves_nobody_waiting_for_its_end(face: Face, server: FlagServer) -> None:
     before = threads_of_ours()
     client = ready(face)
@@ -386,6 +478,60 @@ def test_a_close_during_an_outage_leaves_nobody_waiting_for_its_end(face: Face, 
     face.close(client, timeout=0.2)
     assert client.status().dropped == 3
     assert face.wait_until(lambda: threads_of_ours() <= before)
+
+
+# --- events that gather -----------------------------------------------------------------------------------------------
+
+
+def gathering(client: SignaKitClient) -> bool:
+    ingest = client._engine.ingest
+    return ingest is not None and ingest.gathered is not None
+
+
+@pytest.mark.parametrize("end", ["flush", "close"])
+def test_events_gather_into_one_post_that_a_flush_or_a_close_sends_at_once(
+    face: Face, server: FlagServer, end: str
+) -> None:
+    client = ready(face, flush_interval=3_600)
+    expose(face, client, users(150))
+    assert face.wait_until(lambda: gathering(client))
+    assert (client.status().queued, server.posts) == (150, 0)
+    if end == "flush":
+        assert face.flush(client)
+        expose(face, client, ["later"])
+        assert face.wait_until(lambda: gathering(client))
+        assert server.posts == 1
+    face.close(client)
+    assert arrived(server) == once_each([*users(150), "later"] if end == "flush" else users(150))
+    assert len(server.batches[0]) == 150
+
+
+def test_events_that_have_gathered_for_long_enough_leave_by_themselves(face: Face, server: FlagServer) -> None:
+    client = ready(face, flush_interval=0.1)
+    for start in (0, 10):
+        expose(face, client, users(20)[start : start + 10])
+        server.wait_for_events(start + 10)
+    assert arrived(server) == once_each(users(20))
+
+
+@pytest.mark.parametrize("settings", [{"max_batch_size": 20}, {"max_queue_size": 40}])
+def test_a_full_batch_does_not_wait(face: Face, server: FlagServer, settings: dict[str, int]) -> None:
+    client = ready(face, flush_interval=3_600, **settings)
+    expose(face, client, users(19))
+    assert face.wait_until(lambda: gathering(client))
+    assert server.posts == 0
+    expose(face, client, ["u19"])
+    server.wait_for_events(20)
+    assert [len(batch) for batch in server.batches] == [20]
+
+
+@pytest.mark.usefixtures("quick_retries")
+def test_events_that_gathered_are_sent_again_without_gathering_again(face: Face, server: FlagServer) -> None:
+    client = ready(face, flush_interval=0.1)
+    server.events_faults = [status(503), status(500)]
+    expose(face, client, users(5))
+    server.wait_for_events(5)
+    assert arrived(server) == once_each(users(5))
 
 
 # --- load -------------------------------------------------------------------------------------------------------------
@@ -399,7 +545,63 @@ def test_a_burst_of_10_000_exposures_at_20_ms_arrives_once_each(face: Face, serv
     assert arrived(server) == once_each(users(10_000))
     assert [event["userId"] for event in server.events] == users(10_000)  # in order, too
     assert client.status().dropped == 0
-    assert max(map(len, server.batches)) == 100
+    assert max(map(len, server.batches)) <= 1_000
+
+
+def test_batches_grow_with_the_queue_and_a_size_that_was_given_is_a_ceiling(face: Face, server: FlagServer) -> None:
+    grows, fixed = ready(face), ready(face, max_batch_size=300)
+    expose_as_one_batch(face, server, grows, users(1_151))
+    assert face.flush(grows)
+    assert [len(batch) for batch in server.batches] == [1, 1_000, 100, 50]
+    expose_as_one_batch(face, server, fixed, users(651, "fixed"))
+    assert face.flush(fixed)
+    assert [len(batch) for batch in server.batches[4:]] == [1, 300, 300, 50]
+    assert arrived(server) == once_each(users(1_151) + users(651, "fixed"))
+
+
+@pytest.mark.usefixtures("quick_retries")
+def test_a_server_that_times_out_on_large_batches_gets_usual_ones(face: Face, server: FlagServer) -> None:
+    client = ready(face, timeout=1.5)
+    sizes: list[int] = []
+
+    def is_slow(handler: Handler) -> None:
+        sizes.append(len(handler.posted))
+        if len(handler.posted) > 100:
+            hang(handler)
+        else:
+            handler.accept(handler.posted)
+
+    server.events_fault = is_slow
+    expose_as_one_batch(face, server, client, users(701))
+    assert face.flush(client, timeout=WATCHDOG)
+    assert arrived(server) == once_each(users(701))
+    assert [size for size in sizes if size > 100][:2] == [700, 200]
+    assert len([size for size in sizes if size > 100]) == 2
+    assert client.status().dropped == 0
+
+
+def test_a_post_of_many_large_events_has_a_megabyte_at_most(face: Face, server: FlagServer) -> None:
+    sizes: list[int] = []
+
+    def note(handler: Handler) -> None:
+        sizes.append(int(handler.headers["Content-Length"]))
+        handler.accept(handler.posted)
+
+    client = ready(face)
+    server.events_fault = note
+    gate = threading.Event()
+    server.events_faults = [hold(gate)]
+    expose(face, client, ["first"])
+    assert face.wait_until(lambda: server.posts == 1)
+    for name in users(500):
+        # Counted by its characters, it takes three times as many bytes.
+        assert face.decide(client, "exp", user=name, attributes={"city": "\N{SNOWMAN}" * 1_000})
+    gate.set()
+    assert face.flush(client)
+    assert arrived(server) == once_each(["first", *users(500)])
+    assert [event["userId"] for event in server.events] == ["first", *users(500)]
+    assert max(sizes) <= 1_000_000
+    assert len(sizes) <= 3
 
 
 def test_a_full_buffer_refuses_the_newest_counts_them_and_says_so_once_an_episode(

@@ -17,9 +17,14 @@ from support.configs import SDK_KEY
 # --- numbers ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["polling_interval", "timeout", "max_batch_size", "max_queue_size", "max_config_size"])
+NUMBERS = ["polling_interval", "timeout", "max_batch_size", "flush_interval", "max_queue_size", "max_config_size"]
+
+
+@pytest.mark.parametrize("name", NUMBERS)
 @pytest.mark.parametrize("value", [-1, -0.5, math.nan, math.inf, -math.inf, "30", None, True, [1]])
 def test_a_number_that_is_out_of_range_or_none_is_a_value_error(name: str, value: Any) -> None:
+    if (name, value) == ("max_batch_size", None):
+        return  # the default
     with pytest.raises(ValueError, match=f"{name} must be"):
         SignaKitClient(SDK_KEY, **{name: value})
 
@@ -36,11 +41,14 @@ def test_zero_is_out_of_range_where_nothing_would_work(name: str) -> None:
         ("polling_interval", 0),
         ("polling_interval", 0.25),
         ("timeout", 0.1),
+        ("flush_interval", 0),
+        ("flush_interval", 0.25),
         ("max_batch_size", 1),
+        ("max_batch_size", None),
         ("max_queue_size", 1),
     ],
 )
-def test_numbers_within_range_are_taken(name: str, value: float) -> None:
+def test_numbers_within_range_are_taken(name: str, value: float | None) -> None:
     assert not SignaKitClient(SDK_KEY, **{name: value}).is_ready
 
 

@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from signakit_flags._events import outbox as outbox_module
-from signakit_flags._events.batches import Batch
+from signakit_flags._events.batches import MAX_BODY, Batch
 from signakit_flags._events.exposure_filter import ExposureFilter
 from signakit_flags._events.outbox import Outbox
 from signakit_flags._events.payloads import Conversion, Event, Exposure
 
 
-def box(capacity: int = 1000, *, batch: int = 100) -> Outbox:
+def box(capacity: int = 1000, *, batch: int | None = 100) -> Outbox:
     return Outbox(capacity, batch, ExposureFilter())
 
 
@@ -138,6 +138,185 @@ def test_an_outage_is_logged_once_and_its_end_once(caplog: pytest.LogCaptureFixt
     ]
 
 
+# --- batches that grow with the queue --------------------------------------------------------------------------------
+
+
+def sizes(outbox: Outbox) -> list[int]:
+    """Send everything; return how many events were in each post."""
+    posted: list[int] = []
+    while outbox.queued:
+        posted.append(len(take_and_send(outbox)))
+    return posted
+
+
+@pytest.mark.parametrize(
+    ("waiting", "posts"),
+    [
+        (100, [100]),
+        (150, [100, 50]),
+        (200, [100, 100]),
+        (201, [201]),
+        (1_000, [1_000]),
+        (1_150, [1_000, 100, 50]),
+        (2_500, [1_000, 1_000, 500]),
+    ],
+)
+def test_more_than_two_of_the_usual_batches_leave_as_one_of_up_to_1_000(waiting: int, posts: list[int]) -> None:
+    outbox = box(5_000, batch=None)
+    fill(outbox, *range(waiting))
+    assert sizes(outbox) == posts
+
+
+@pytest.mark.parametrize("largest", [1, 100, 150, 1_500])
+def test_a_size_that_was_given_is_a_ceiling_and_does_not_depend_on_the_queue(largest: int) -> None:
+    outbox = box(5_000, batch=largest)
+    fill(outbox, *range(3_010))
+    full, rest = divmod(3_010, largest)
+    assert sizes(outbox) == [largest] * full + [rest] * bool(rest)
+
+
+@pytest.mark.parametrize("status", [None, 429, 500, 504])
+def test_a_large_batch_that_fails_goes_again_in_usual_ones(status: int | None) -> None:
+    outbox = box(5_000, batch=None)
+    fill(outbox, *range(5_000))
+    assert len(take_and(outbox, status)) == 1_000
+    assert [int(names([item])) for item in take_and_send(outbox)] == list(range(100))
+    # The small one was taken at once, so the large one failed for its size: half of it is tried, not all of it.
+    assert sizes(outbox)[:4] == [200, 400, 500, 500]
+
+
+def test_a_large_batch_that_fails_in_an_outage_is_not_to_blame() -> None:
+    outbox = box(5_000, batch=None)
+    fill(outbox, *range(5_000))
+    assert [len(take_and(outbox, 503)) for _ in range(3)] == [1_000, 100, 100]
+    assert sizes(outbox) == [100, 200, 400, 800, 1_000, 1_000, 1_000, 500]
+
+
+def test_a_server_that_is_slow_for_large_batches_gets_one_rarely() -> None:
+    outbox = box(1_000_000, batch=None)
+    fill(outbox, *range(100_000))
+    failed: list[int] = []
+    posts = 0
+    while outbox.queued:
+        posts += 1
+        batch = take(outbox)
+        slow = len(batch.events) > 250
+        failed += [len(batch.events)] * slow
+        outbox.settle(batch, None if slow else 200, "")
+    assert failed[:3] == [1_000, 400, 400]
+    assert len(failed) <= 3 + posts // 100
+    assert outbox.sent == 100_000
+
+
+def test_a_size_that_was_given_is_not_lowered_by_a_failure() -> None:
+    outbox = box(batch=300)
+    fill(outbox, *range(900))
+    assert [len(take_and(outbox, None)), *sizes(outbox)] == [300, 300, 300, 300]
+
+
+def test_a_server_that_takes_no_large_batch_by_413_is_not_asked_each_time() -> None:
+    outbox = box(50_000, batch=None)
+    fill(outbox, *range(20_000))
+    refused = 0
+    while outbox.queued:
+        batch = take(outbox)
+        refused += len(batch.events) > 300
+        outbox.settle(batch, 413 if len(batch.events) > 300 else 200, "")
+    assert refused <= 3
+    assert outbox.sent == 20_000
+
+
+def test_400_for_a_large_batch_finds_the_bad_event_among_100() -> None:
+    outbox = box(5_000, batch=None)
+    fill(outbox, *range(1_000))
+    posts: list[int] = []
+    while outbox.queued:
+        batch = take(outbox)
+        posts.append(len(batch.events))
+        bad = any(names([item]) == "550" for item in batch.events)
+        outbox.settle(batch, 400 if bad else 200, "")
+    assert (outbox.sent, outbox.lost) == (999, 1)
+    assert posts.count(1) == 100
+    assert len(posts) <= 120
+
+
+def body_of(outbox: Outbox) -> tuple[Batch, bytes]:
+    batch = take(outbox)
+    body = outbox.encode(batch)
+    assert body is not None
+    assert [item["eventKey"] for item in json.loads(body)["events"]] == [names([item]) for item in batch.events]
+    return batch, body
+
+
+def test_a_batch_has_a_megabyte_at_most_and_an_event_that_is_larger_goes_alone() -> None:
+    outbox = box(5_000, batch=None)
+    for number, size in enumerate([400_000, 400_000, 400_000, 3_000_000, 10, 10]):
+        assert outbox.put(Conversion(0.0, "u", {"a": "x" * size}, str(number), {}, None, None, size))
+    posted: list[str] = []
+    while outbox.queued:
+        batch, body = body_of(outbox)
+        assert len(body) < MAX_BODY or len(batch.events) == 1
+        posted.append(names(batch.events))
+        outbox.settle(batch, 200, "")
+    assert posted == ["01", "2", "3", "45"]
+
+
+@pytest.mark.parametrize("waiting", [90, 1_000])
+def test_what_is_over_a_megabyte_when_it_is_encoded_goes_back_in_order(waiting: int) -> None:
+    outbox = box(5_000, batch=None)
+    text = "\N{SNOWMAN}" * 8_000  # counts 8,000 characters, and takes three times as many bytes
+    for number in range(waiting):
+        assert outbox.put(Conversion(0.0, "u", {"a": text}, str(number), {}, None, None, len(text)))
+    posted: list[str] = []
+    while outbox.queued:
+        queued = outbox.queued
+        batch, body = body_of(outbox)
+        assert outbox.queued == queued
+        assert len(body) <= MAX_BODY < len(body) + 25_000 or not outbox._pending
+        posted += [names([item]) for item in batch.events]
+        outbox.settle(batch, 200, "")
+    assert posted == [str(number) for number in range(waiting)]
+    assert (outbox.sent, outbox.lost) == (waiting, 0)
+
+
+def test_as_many_events_go_together_as_fit_to_the_byte() -> None:
+    batch = Batch([event("a"), exposure(1), event("c")])
+    body = batch.encode()
+    assert batch.encode_first(len(body)) == (3, body)
+    assert batch.encode_first(len(body) - 1) == (2, Batch(batch.events[:2]).encode())
+    assert batch.encode_first(1) == (1, Batch(batch.events[:1]).encode())
+
+
+def test_the_first_event_goes_alone_where_it_fills_a_post_once_encoded() -> None:
+    outbox = box(batch=None)
+    for key in "ab":
+        assert outbox.put(Conversion(0.0, "u", {"a": "\N{SNOWMAN}" * 400_000}, key, {}, None, None, 400_000))
+    batch, body = body_of(outbox)
+    assert len(body) > MAX_BODY
+    assert names(batch.events) == "a"
+
+
+def test_a_batch_of_a_size_that_was_given_has_no_limit_in_bytes() -> None:
+    outbox = box(batch=2)
+    for key in "ab":
+        assert outbox.put(Conversion(0.0, "u", {"a": "x" * 800_000}, key, {}, None, None, 800_000))
+    batch, body = body_of(outbox)
+    assert len(batch.events) == 2
+    assert len(body) > MAX_BODY
+
+
+def test_a_batch_that_was_interrupted_while_it_was_encoded_is_not_sent() -> None:
+    outbox = box(batch=None)
+    text = "\N{SNOWMAN}" * 200_000
+    for key in "abc":
+        assert outbox.put(Conversion(0.0, "u", {"a": text}, key, {}, None, None, len(text)))
+    stale = take(outbox)
+    outbox.interrupt()
+    assert outbox.encode(stale) is None
+    assert outbox.queued == 3
+    assert names(take(outbox).events) == "abc"
+
+
 # --- 413 -------------------------------------------------------------------------------------------------------------
 
 
@@ -158,10 +337,14 @@ def test_after_413_batches_grow_again_by_doubling_up_to_the_maximum() -> None:
     assert [len(take_and_send(outbox)) for _ in range(5)] == [1, 2, 4, 6, 6]
 
 
-def take_and_send(outbox: Outbox) -> list[Event]:
+def take_and(outbox: Outbox, status: int | None) -> list[Event]:
     batch = take(outbox)
-    outbox.settle(batch, 200, "")
+    outbox.settle(batch, status, "")
     return batch.events
+
+
+def take_and_send(outbox: Outbox) -> list[Event]:
+    return take_and(outbox, 200)
 
 
 def test_413_for_a_short_batch_halves_that_one_and_not_the_maximum() -> None:
@@ -241,6 +424,90 @@ def test_400_for_a_single_event_loses_it(caplog: pytest.LogCaptureFixture) -> No
         assert post(outbox, 400) == (key, True)
     assert (outbox.lost, outbox.queued, outbox.last_error) == (2, 0, "HTTP 400")
     assert messages(caplog) == ["the server refused 1 event(s), which are lost: HTTP 400"]
+
+
+def refuse(outbox: Outbox, keys: str, *, status: int = 400) -> None:
+    """Have a batch refused, and each of its events."""
+    fill(outbox, *keys)
+    assert post(outbox, 400) == (keys, True)
+    assert [post(outbox, status) for _ in keys] == [(key, True) for key in keys]
+    assert outbox.refusing
+
+
+@pytest.mark.parametrize(("batch", "probe"), [(400, 400), (413, 413), (400, 413), (413, 401)])
+def test_a_server_that_refuses_everything_gets_a_batch_and_later_one_of_it_and_all_of_it_is_lost(
+    batch: int, probe: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "signakit_flags")
+    outbox = box(batch=3)
+    refuse(outbox, "ab")
+    fill(outbox, *"cdefgh")
+    assert post(outbox, batch) == ("cde", False)
+    assert (outbox.lost, outbox.queued) == (2, 6)
+    assert post(outbox, 503) == ("c", False)
+    assert post(outbox, probe) == ("c", True)
+    assert (outbox.lost, outbox.queued, outbox.in_flight) == (5, 3, False)
+    assert outbox.refusing
+    assert post(outbox, batch) == ("fgh", False)
+    assert post(outbox, 200) == ("f", True)
+    assert not outbox.refusing
+    assert outbox.last_error is None
+    assert post(outbox, 200)[0] in {"gh", "g"}  # after 413 half as many
+    said = [line for line in messages(caplog) if "every event" in line or "takes events" in line]
+    assert said == [
+        "the server refuses every event: it is asked now and then, and what it refuses is lost: HTTP 400",
+        "the server takes events again",
+    ]
+    assert [record.levelno for record in caplog.records if record.getMessage() in said] == [logging.ERROR, logging.INFO]
+
+
+def test_each_episode_of_refusals_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    outbox = box(batch=3)
+    for status in (400, 413):
+        refuse(outbox, "ab", status=status)
+        for _ in range(3):
+            fill(outbox, *"cd")
+            post(outbox, 400)
+            post(outbox, 400)
+        fill(outbox, "e")
+        post(outbox, 200)
+    said = [line.rpartition(": ")[2] for line in messages(caplog) if "every event" in line]
+    assert said == ["HTTP 400", "HTTP 413"]
+
+
+def test_exposures_of_a_dropped_batch_are_forgotten_and_others_are_not() -> None:
+    exposures = ExposureFilter()
+    outbox = Outbox(10, 2, exposures)
+    refuse(outbox, "ab")
+    for item in admitted(exposures, 1, 2, 3):
+        outbox.put(item)
+    post(outbox, 400)
+    post(outbox, 400)
+    assert [key in exposures.of(0) for key in (1, 2, 3)] == [False, False, True]
+
+
+def test_a_flush_is_told_when_the_batch_that_it_waits_for_is_dropped() -> None:
+    outbox, calls = box(batch=3), Calls()
+    refuse(outbox, "ab")
+    fill(outbox, *"cde")
+    outbox.when_settled(calls)
+    fill(outbox, "f")
+    post(outbox, 400)
+    assert calls.count == 0
+    post(outbox, 400)
+    assert calls.count == 1
+
+
+def test_a_batch_that_is_interrupted_before_its_probe_is_dropped_in_the_same_order() -> None:
+    outbox = box(batch=2)
+    refuse(outbox, "ab")
+    fill(outbox, *"cdef")
+    assert post(outbox, 400) == ("cd", False)
+    take(outbox)
+    outbox.interrupt()
+    assert post(outbox, 400) == ("c", True)
+    assert post(outbox, 200) == ("ef", True)
+    assert (outbox.sent, outbox.lost) == (2, 4)
 
 
 # --- other 4xx -------------------------------------------------------------------------------------------------------
@@ -373,6 +640,49 @@ def test_room_for_large_events_comes_back_when_they_leave(end: Any) -> None:
     assert outbox.queued == 0
 
 
+def wakes(outbox: Outbox, *events: Event) -> list[bool]:
+    """Put events in, and return whether each of them wakes a sender that waits."""
+    woken: list[bool] = []
+    for item in events:
+        outbox.idle = False
+        assert outbox.put(item)
+        woken.append(outbox.idle)
+    return woken
+
+
+@pytest.mark.parametrize(("capacity", "waiting"), [(10, 8), (100, 80), (3, 2)])
+def test_the_event_that_leaves_little_room_wakes_a_sender_that_waits(capacity: int, waiting: int) -> None:
+    outbox = box(capacity)
+    fill(outbox, *range(waiting - 1))
+    assert not outbox.wake_when_nearly_full()
+    assert wakes(outbox, event("a"), event("b")) == [False, True]
+    assert outbox.wake_when_nearly_full()
+    if outbox.queued < capacity:
+        assert wakes(outbox, event("c")) == [False], "it knows"
+    assert not outbox.put(event("x")) or outbox.queued <= capacity
+
+
+def test_large_events_that_leave_little_room_wake_it_too() -> None:
+    outbox = box()
+    fifth = outbox_module.MAX_LARGE // 5
+    assert wakes(outbox, *[large("a", fifth)] * 3) == [False] * 3
+    assert not outbox.wake_when_nearly_full()
+    assert wakes(outbox, event("a"), large("b", fifth // 2), large("c", fifth)) == [False, False, True]
+    assert outbox.wake_when_nearly_full()
+
+
+@pytest.mark.parametrize("end", ["stop", "fork"])
+def test_a_sender_that_does_not_wait_is_not_woken(end: str) -> None:
+    outbox = box(10)
+    assert not outbox.wake_when_nearly_full()
+    if end == "stop":
+        outbox.stop_waking()
+    else:
+        outbox.forget_after_fork()
+    assert not any(wakes(outbox, *[event("a")] * 9, large("b", 2_000)))
+    assert not outbox.put(event("x"))
+
+
 def test_an_exposure_that_found_no_room_is_forgotten(caplog: pytest.LogCaptureFixture) -> None:
     exposures = ExposureFilter()
     outbox = Outbox(100, 100, exposures)
@@ -503,6 +813,18 @@ def test_events_in_flight_are_waited_for_and_lost_ones_end_the_wait_too(status: 
     assert calls.count == 1
 
 
+def test_a_wait_for_the_last_event_of_a_batch_ends_with_it_and_only_once() -> None:
+    outbox, calls = box(batch=2), Calls()
+    fill(outbox, *"ab")
+    outbox.when_settled(calls)
+    fill(outbox, *"cd")
+    counts = []
+    for _ in range(2):
+        post(outbox, 200)
+        counts.append(calls.count)
+    assert counts == [1, 1]
+
+
 def test_a_wait_that_was_taken_back_is_not_called() -> None:
     outbox, calls, other = box(), Calls(), Calls()
     fill(outbox, "a")
@@ -621,8 +943,8 @@ def test_whatever_happens_order_is_kept_and_every_event_is_accounted_for(
             before = outbox.sent, outbox.lost
             outbox.settle(batch, argument, "reason")
             left = outbox.sent + outbox.lost - sum(before)
-            assert left in {0, len(numbers)}
-            gone += numbers[:left]
+            assert left in {0, len(numbers)} or (outbox.refusing and outbox.sent == before[0])
+            gone += accepted[len(gone) : len(gone) + left]
             if outbox.sent > before[0]:
                 sent += numbers
             stale, batch = batch, None

@@ -44,6 +44,7 @@ def made_in_every_way(key: str | None, path: Path, on_loop: httpx.AsyncClient, i
         polling_interval=30,
         timeout=2.5,
         max_batch_size=10,
+        flush_interval=0.5,
         max_queue_size=1000,
         max_config_size=1_000_000,
         snapshot_path=path,

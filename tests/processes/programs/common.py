@@ -68,6 +68,12 @@ def sending(client: SignaKitClient) -> bool:
     return client._engine.outbox.in_flight
 
 
+def gathering(client: SignaKitClient) -> bool:
+    """Events wait for more."""
+    ingest = client._engine.ingest
+    return ingest is not None and ingest.gathered is not None
+
+
 def told() -> bool:
     """The test has let us go on. True once each time it does."""
     return bool(select.select([0], [], [], 0)[0]) and bool(os.read(0, 3))

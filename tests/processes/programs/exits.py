@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from common import (
     decide,
+    gathering,
     main,
     make_client,
     ours,
@@ -113,6 +114,39 @@ def after_sync_use_of_asyncio_run() -> None:
     assert context is not None
     for number in range(COUNT):
         asyncio.run(context.track_event("visit", metadata={"n": number}))
+
+
+def while_events_gather() -> None:
+    """The events would gather for an hour."""
+    client = ready_client(flush_interval=3_600)
+    track(client, "user", COUNT // 2)
+    until(lambda: gathering(client))
+
+
+def after_a_loop_on_which_events_gather() -> None:
+    """The same, and the home loop is gone."""
+    client = make_client(flush_interval=3_600)
+
+    async def serve() -> None:
+        await client.on_ready()
+        track(client, "user", COUNT // 2)
+        await until_async(lambda: gathering(client))
+
+    asyncio.run(serve())
+
+
+def after_a_closed_loop_on_which_events_gather() -> None:
+    """The same, and the loop was closed without a cancellation."""
+    client = make_client(flush_interval=3_600)
+    loop = asyncio.new_event_loop()
+
+    async def serve() -> None:
+        await client.on_ready()
+        track(client, "user", COUNT // 2)
+        await until_async(lambda: gathering(client))
+
+    loop.run_until_complete(serve())
+    loop.close()
 
 
 def flush_in_atexit() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import multiprocessing
 import os
 import sys
 import threading
@@ -11,6 +12,7 @@ import time
 
 from common import (
     decide,
+    gathering,
     main,
     make_client,
     ours,
@@ -249,6 +251,27 @@ def injected(when: str) -> None:
         track(client, "child", 10)
         leave(flushed=client.flush_sync(20))
     say(child=wait_for(child))
+
+
+def of_a_gathering_parent(end: str) -> None:
+    """Events of the parent gather for an hour while the child is made, whose own do, too."""
+    client = ready_client(flush_interval=3_600)
+    track(client, "parent", 10)
+    until(lambda: gathering(client))
+    if end == "multiprocessing":
+        work = multiprocessing.get_context("fork").Process(target=track, args=(client, "child", 20))
+        work.start()
+        work.join()
+        say(child=work.exitcode)
+    else:
+        if (child := os.fork()) == 0:
+            began_anew = not gathering(client)
+            track(client, "child", 20)
+            until(lambda: gathering(client))
+            say(began_anew=began_anew)
+            sys.exit(0)
+        say(child=wait_for(child))
+    say(queued=client.status().queued)
 
 
 def leaves_at_once(remedy: str) -> None:

@@ -42,7 +42,8 @@ class ClientOptions(TypedDict, total=False):
     sync_client: httpx.Client | None
     polling_interval: float
     timeout: float
-    max_batch_size: int
+    max_batch_size: int | None
+    flush_interval: float
     max_queue_size: int
     max_config_size: int
     snapshot_path: str | os.PathLike[str] | None

@@ -72,7 +72,9 @@ class SignaKitClient:
         polling_interval: Seconds between polls, give or take a tenth; 0 turns polling off.
         timeout: Seconds that one request may take. An injected ``sync_client`` may take as many for each address of a
             host that it tries to connect to.
-        max_batch_size: Events in one post, at most.
+        max_batch_size: Events in one post, at most. Without it 100, or 1,000 while more than 200 wait, and 1 MB where a
+            post has several events.
+        flush_interval: Seconds that events may gather before they are sent together; 0 sends the first at once.
         max_queue_size: Events waiting, at most; while that many wait, new ones are refused and counted.
         max_config_size: Bytes of a config, at most, also after decompression.
         snapshot_path: A file that keeps the last good config, for a start while the CDN is away. Several processes may
@@ -97,7 +99,8 @@ class SignaKitClient:
         sync_client: httpx.Client | None = None,
         polling_interval: float = 30.0,
         timeout: float = 10.0,
-        max_batch_size: int = 100,
+        max_batch_size: int | None = None,
+        flush_interval: float = 0.0,
         max_queue_size: int = 10_000,
         max_config_size: int = 16 * 1024 * 1024,
         snapshot_path: str | os.PathLike[str] | None = None,
@@ -109,7 +112,10 @@ class SignaKitClient:
         key = parse_sdk_key(sdk_key)
         check_number("polling_interval", polling_interval, at_least=0)
         check_number("timeout", timeout, above=0)
-        check_sizes(max_batch_size=max_batch_size, max_queue_size=max_queue_size, max_config_size=max_config_size)
+        check_number("flush_interval", flush_interval, at_least=0)
+        check_sizes(max_queue_size=max_queue_size, max_config_size=max_config_size)
+        if max_batch_size is not None:
+            check_sizes(max_batch_size=max_batch_size)
         cdn, events = urls(cdn_url, events_url, production=key.environment == PRODUCTION)
         check_http_client("async_client", async_client)
         check_http_client("sync_client", sync_client)
@@ -126,7 +132,7 @@ class SignaKitClient:
         )
         engine = Engine(
             feed=feed,
-            ingest=Ingest(events, key),
+            ingest=Ingest(events, key, flush_interval),
             max_queue_size=max_queue_size,
             max_batch_size=max_batch_size,
             timeout=timeout,

@@ -10,6 +10,8 @@ from .flow import Answer, Response
 
 FIRST_BACKOFF = 0.5
 LONGEST_BACKOFF = 30.0
+SHORTEST_WHILE_NEARLY_FULL = 2.0
+LONGEST_WHILE_NEARLY_FULL = 5.0
 CRASH_PAUSE = 5.0
 """Seconds until a poller or sender restarts by itself after an unexpected exception, which is a bug of ours."""
 
@@ -39,6 +41,17 @@ class Backoff:
         delay *= uniform(0.5, 1.0)
         asked = parse_retry_after(answer.retry_after) if isinstance(answer, Response) else None
         return delay if asked is None else max(delay, asked)
+
+
+def wait_while_nearly_full(wait: float, answer: Answer) -> float:
+    """Return the wait after a failure while the queue is nearly full, where it would be ``wait`` with room left.
+
+    A long outage is over seconds before a long wait is. Then new events would be dropped meanwhile, for no reason. What
+    Retry-After in ``answer`` asks for is waited for all the same.
+    """
+    wait = min(wait, uniform(SHORTEST_WHILE_NEARLY_FULL, LONGEST_WHILE_NEARLY_FULL))
+    asked = parse_retry_after(answer.retry_after) if isinstance(answer, Response) else None
+    return wait if asked is None else max(wait, asked)
 
 
 class Due:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from .._log import logger
 from .._secrets import shown_url
 from .._signal_handlers import let_through
-from .backoff import Backoff, Due
+from .backoff import Backoff, Due, wait_while_nearly_full
 from .flow import Failure, Flow, Request, Send, Sleep
 
 if TYPE_CHECKING:
@@ -33,20 +33,32 @@ class Ingest:
         url: Its address.
         key: The key of the project that the events belong to.
         backoff: The waits after failures.
-        due: When the next post may be made.
+        due: When the next post may be made, after a failure.
+        due_while_nearly_full: The same while the queue has little room left.
+        flush_interval: Seconds that events may gather before they are sent.
+        gathered: When those that gather have done so; None while none do.
     """
 
-    __slots__ = ("backoff", "due", "key", "url")
+    __slots__ = ("backoff", "due", "due_while_nearly_full", "flush_interval", "gathered", "key", "url")
 
-    def __init__(self, url: str, key: SdkKey) -> None:
+    def __init__(self, url: str, key: SdkKey, flush_interval: float = 0.0) -> None:
         self.url: str = url
         self.key: SdkKey = key
+        self.flush_interval: float = flush_interval
+        self.gathered: Due | None = None
         self.backoff: Backoff = Backoff()
         self.due: Due = Due()
+        self.due_while_nearly_full: Due = Due()
 
     def request(self, body: bytes) -> Request:
         """Return the post of one batch."""
         return Request("POST", self.url, {"Content-Type": "application/json", "X-SDK-Key": self.key.text}, body)
+
+    def wait_after(self, answer: Answer) -> None:
+        """Plan the next post after ``answer``, by which events wait."""
+        now, wait = time.monotonic(), self.backoff.next(answer)
+        self.due.plan(now, wait)
+        self.due_while_nearly_full.plan(now, wait_while_nearly_full(wait, answer))
 
 
 def deliver(outbox: Outbox, ingest: Ingest, is_mine: Callable[[], bool], *, until_empty: bool = False) -> Flow:
@@ -68,11 +80,9 @@ def deliver(outbox: Outbox, ingest: Ingest, is_mine: Callable[[], bool], *, unti
 
 def _deliver(outbox: Outbox, ingest: Ingest, is_mine: Callable[[], bool], *, until_empty: bool) -> Flow:
     while is_mine():
-        # Kept with the endpoint and not with this flow: a new driver must not start the wait again.
-        while is_mine() and not outbox.hurry and outbox.queued and (rest := ingest.due.rest(time.monotonic())):
-            # Only a hurry cuts the wait short: a wake-up may have another reason, or come late.
-            outbox.idle = False
-            yield Sleep(rest)
+        yield from _wait_after_failure(outbox, ingest, is_mine)
+        if ingest.flush_interval and not until_empty:
+            yield from _gather(outbox, ingest, is_mine)
         if not is_mine():
             return
         outbox.idle = False
@@ -80,18 +90,22 @@ def _deliver(outbox: Outbox, ingest: Ingest, is_mine: Callable[[], bool], *, unt
         if batch is None:
             if until_empty or (outbox.closed and not outbox.queued):
                 return
+            if not outbox.queued:
+                outbox.hurry = False  # what was in a hurry has left
             outbox.idle = True
             if outbox.queued and not outbox.in_flight:
                 continue  # an event slipped in between the two looks
             yield Sleep(None)
             continue
         try:
-            body = batch.encode()
+            body = outbox.encode(batch)
         except Exception as error:
             let_through(error)
             # Unexpected, so a bug of ours. Handled like a batch that the server refused, which finds the bad event.
             logger.exception("a batch of events cannot be encoded")
             outbox.settle(batch, 400, "it cannot be encoded")
+            continue
+        if body is None:
             continue
         outbox.hurry = False
         began = time.monotonic()
@@ -104,10 +118,55 @@ def _deliver(outbox: Outbox, ingest: Ingest, is_mine: Callable[[], bool], *, unt
         else:
             go_on = outbox.settle(batch, answer.status, f"the server answered HTTP {answer.status}")
         if go_on:
-            ingest.backoff.reset()
             ingest.due = Due()
+            if not outbox.refusing:  # or else the waits before it is asked again keep growing
+                ingest.backoff.reset()
         else:
-            ingest.due.plan(time.monotonic(), ingest.backoff.next(answer))
+            ingest.wait_after(answer)
+
+
+def _wait_after_failure(outbox: Outbox, ingest: Ingest, is_mine: Callable[[], bool]) -> Flow:
+    """Wait until the next post is due. Only a hurry, or a queue that gets nearly full, cuts the wait short.
+
+    A server that refuses everything is in no hurry: a flush after each event would get it a post for each, for ever.
+    The end of the client is worth one more attempt.
+
+    When it is due is kept with the endpoint and not with this flow: a new driver must not start the wait again.
+    """
+    while is_mine() and outbox.queued and ingest.due.rest(time.monotonic()):
+        if outbox.hurry and (outbox.closed or not outbox.refusing):
+            break
+        outbox.idle = False
+        due = ingest.due_while_nearly_full if outbox.wake_when_nearly_full() else ingest.due
+        rest = due.rest(time.monotonic())
+        if not rest:
+            break
+        yield Sleep(rest)
+    if is_mine():
+        outbox.stop_waking()
+
+
+def _gather(outbox: Outbox, ingest: Ingest, is_mine: Callable[[], bool]) -> Flow:
+    """Wait until the first event that was seen waiting is old enough, or a batch is full.
+
+    A hurry cuts it short, as does a call that waits for the events, and the end of the client. When they have gathered
+    is kept with the endpoint, as the wait after a failure is.
+    """
+    while is_mine() and not outbox.hurry:
+        outbox.idle = False
+        if not outbox.wake_when_batch_is_full():
+            break
+        now = time.monotonic()
+        if ingest.gathered is None:
+            ingest.gathered = Due()
+            ingest.gathered.plan(now, ingest.flush_interval)
+        rest = ingest.gathered.rest(now)
+        if not rest:
+            break
+        yield Sleep(rest)
+    if is_mine():
+        ingest.gathered = None
+        outbox.release()
 
 
 def _tell_of_post(url: str, events: int, size: int, answer: Answer, seconds: float) -> None:

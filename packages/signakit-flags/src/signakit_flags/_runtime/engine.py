@@ -78,7 +78,7 @@ class Engine:
         feed: ConfigFeed,
         ingest: Ingest | None,
         max_queue_size: int,
-        max_batch_size: int,
+        max_batch_size: int | None,
         timeout: float,
         max_config_size: int,
         environment: Environment,
@@ -88,7 +88,8 @@ class Engine:
     ) -> None:
         self.feed: ConfigFeed = feed
         self.exposures: ExposureFilter = ExposureFilter()
-        self.outbox: Outbox = Outbox(max_queue_size, max_batch_size, self.exposures)
+        gathers = ingest is not None and ingest.flush_interval > 0
+        self.outbox: Outbox = Outbox(max_queue_size, max_batch_size, self.exposures, gathers=gathers)
         self.exposures_suppressed: int = 0
         self.unknown_flags: UnknownFlags = UnknownFlags(handed_in=ingest is None)
         self.recorded: list[dict[str, Any]] | None = [] if record_events else None
@@ -113,6 +114,8 @@ class Engine:
         """Become a child's: keep the config and what was exposed, share nothing else with the parent."""
         self.feed.forget_after_fork()
         self.outbox.forget_after_fork()
+        if self.ingest is not None:
+            self.ingest.gathered = None  # the parent sends what gathers there
         self.transport.forget_after_fork()
         self.handover.forget_after_fork()
         if self.life.forget_after_fork():

@@ -11,8 +11,8 @@ import pytest
 from signakit_flags._runtime import engine, snapshot_keeper
 from support.configs import config, flag, whole
 from support.faces import AsyncFace, SyncFace
-from support.faults import lines, threads_of_ours, within
-from support.server import FlagServer, Handler, hang, status, wait_until
+from support.faults import answer_after, lines, threads_of_ours, within
+from support.server import FlagServer, hang, status, wait_until
 from support.snapshots import Snapshots
 
 if TYPE_CHECKING:
@@ -83,16 +83,6 @@ def filled(face: Face, server: FlagServer, store: Any) -> Any:
     assert face.on_ready(client).success
     face.close(client)
     return store
-
-
-def answer_after(gate: threading.Event) -> Any:
-    """Answer as ever, once ``gate`` is open."""
-
-    def answer(handler: Handler) -> None:
-        assert gate.wait(WATCHDOG)
-        handler.answer(200, handler.owner.config_body, ETag=str(handler.owner.etag))
-
-    return answer
 
 
 def start(face: Face, client: SignaKitClient, timeout: float = 2 * WATCHDOG) -> Any:
@@ -204,6 +194,30 @@ def test_after_a_config_of_the_cdn_a_call_waits_as_ever(face: Face, server: Flag
     opener.join()
 
 
+@pytest.mark.parametrize("timeout", [1.5, 0.3])
+def test_the_reason_names_the_time_that_was_given(face: Face, server: FlagServer, timeout: float) -> None:
+    server.config_fault = hang
+    client = face.client(snapshot_store=Store(), polling_interval=0, timeout=2 * WATCHDOG)
+    assert start(face, client, timeout).reason == f"no config within {timeout} s; it is still being tried"
+
+
+@pytest.mark.usefixtures("little_patience")
+def test_a_config_that_came_is_a_success_although_the_store_is_slow(face: Face, server: FlagServer) -> None:
+    gate = threading.Event()
+
+    class SlowToSave(Store):
+        def save(self, data: bytes) -> None:
+            assert gate.wait(WATCHDOG)
+            super().save(data)
+
+    client = face.client(snapshot_store=SlowToSave(), polling_interval=0)
+    try:
+        assert start(face, client).success
+        assert face.decide(client, "switch") == "on"
+    finally:
+        gate.set()
+
+
 # --- where a store is called ------------------------------------------------------------------------------------------
 
 
@@ -219,12 +233,25 @@ def test_a_store_for_threads_is_never_called_on_a_loop(server: FlagServer) -> No
         face.finish()
 
 
-def test_in_threads_the_poller_calls_it(server: FlagServer) -> None:
-    face = SyncFace(**server.urls)
+def test_nor_is_it_called_by_the_poller_which_goes_on_where_it_hangs(face: Face, server: FlagServer) -> None:
+    gate = threading.Event()
+
+    class Hangs(Store):
+        def load(self) -> bytes | None:
+            self.threads.add(threading.current_thread().name)
+            assert gate.wait(WATCHDOG)
+            return None
+
+    store = Hangs()
+    client = face.client(snapshot_store=store, polling_interval=0.02)
     try:
-        assert filled(face, server, Store()).threads == {"signakit-poller"}
+        assert within(WATCHDOG, lambda: face.on_ready(client, WATCHDOG)).success
+        assert store.threads == {"signakit-store"}
+        server.set_config(versioned(7))
+        assert face.wait_until(lambda: client.status().version == 7, WATCHDOG)
+        assert sum(thread.name == "signakit-store" for thread in threading.enumerate()) <= 2, "they do not add up"
     finally:
-        face.finish()
+        gate.set()
 
 
 def test_a_loop_goes_on_while_a_store_for_threads_is_slow(server: FlagServer) -> None:
@@ -278,7 +305,7 @@ def test_of_a_store_with_both_faces_each_is_used_where_it_fits(face: Face, serve
     if isinstance(face, AsyncFace):
         assert (store.loops, store.threads) == ({face.loop}, set())
     else:
-        assert (store.loops, store.threads) == (set(), {"signakit-poller"})
+        assert (store.loops, store.threads) == (set(), {"signakit-store"})
 
 
 def test_a_store_that_raises_on_its_loop_disturbs_nothing(server: FlagServer, caplog: pytest.LogCaptureFixture) -> None:
@@ -294,6 +321,30 @@ def test_a_store_that_raises_on_its_loop_disturbs_nothing(server: FlagServer, ca
         assert lines(caplog, "snapshot") == ["snapshot cannot be read: away"]
     finally:
         face.finish()
+
+
+ODD = [StopIteration("empty"), SystemExit(3), asyncio.CancelledError("not ours"), MemoryError(), NotImplementedError()]
+
+
+@pytest.mark.parametrize("error", ODD, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("kind", [Store, AsyncStore])
+def test_whatever_a_store_raises_the_client_goes_on(
+    face: Face, server: FlagServer, kind: type[Any], error: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Odd(kind):  # type: ignore[misc]  # either
+        def load(self) -> bytes | None:
+            raise error
+
+        async def aload(self) -> bytes | None:
+            raise error
+
+    if kind is Store:
+        del Odd.aload
+    client = face.client(snapshot_store=Odd(), polling_interval=0.02)
+    assert start(face, client).success
+    server.set_config(versioned(7))
+    assert face.wait_until(lambda: client.status().version == 7)
+    assert len(lines(caplog, "snapshot cannot be read: ")) == 1
 
 
 @pytest.mark.parametrize("when", ["load", "save"])
@@ -363,7 +414,7 @@ def test_a_file_that_was_removed_is_written_again(
     assert face.wait_until(path.exists)
 
 
-def test_a_store_with_a_secret_is_read_by_who_has_it_alone(
+def test_what_is_signed_with_a_secret_needs_that_secret(
     face: Face, server: FlagServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     store: Any = Store()
@@ -375,5 +426,5 @@ def test_a_store_with_a_secret_is_read_by_who_has_it_alone(
         client = face.client(snapshot_store=store, polling_interval=0)
         face.on_ready(client)
         assert client.status().source == source
-    assert len(lines(caplog, "signed with another secret")) == 2
+    assert lines(caplog, "damaged") == [], "it is another application's, for all one knows"
     assert "s3cret" not in caplog.text

@@ -330,7 +330,6 @@ ELSEWHERE = {
     "_runtime/thread_driver.py",
     "_runtime/loop_driver.py",
     "_runtime/transport/loop.py",
-    "_runtime/off_loop.py",
     "_runtime/transport/environment.py",  # raises what it catches, in other words
     "integration/options.py",  # imports, as an application starts
     "_signal_handlers.py",

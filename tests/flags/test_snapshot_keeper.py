@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from signakit_flags import parse_sdk_key
 from signakit_flags._runtime import snapshot_keeper
 from signakit_flags._runtime.snapshot_keeper import LOOK_EVERY, SnapshotKeeper
-from signakit_flags._runtime.snapshot_store import KeyedStore
+from signakit_flags._runtime.snapshot_store import Kept, KeyedStore
 from support.snapshots import KEY, LIMIT, Snapshots, done
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
 OTHER_KEY = parse_sdk_key("sk_prod_org1_1234_S3cr3t")
 
@@ -42,6 +42,7 @@ class Store:
         self.looks = 0
         self.saves = 0
         self.away = False
+        self.secret: str | None = None
 
     def load(self) -> bytes | None:
         self.looks += 1
@@ -57,9 +58,14 @@ class Store:
 
     @property
     def version(self) -> object:
-        stored = Snapshots(self).load()
-        self.looks -= 1
-        return None if stored is None else json.loads(bytes(stored.kept.body)).get("version")
+        return self._field("version")
+
+    @property
+    def text(self) -> object:
+        return self._field("generatedAt")
+
+    def _field(self, name: str) -> object:
+        return None if self.data is None else json.loads(self.data.split(b"\n", 1)[1]).get(name)
 
 
 def body(version: object, text: str = "") -> bytes:
@@ -137,7 +143,7 @@ def test_a_damaged_store_is_filled_again(store: Store, process: Process, garbage
 def test_a_body_that_is_damaged_is_found_out_by_a_look(store: Store, process: Process) -> None:
     process.gets(1)
     assert store.data is not None
-    store.data = store.data[:-1]
+    store.data = store.data.replace(b'"flags"', b'"flogs"')
     process.gets_304()
     assert store.version == 1
 
@@ -250,7 +256,7 @@ def test_a_version_that_was_taken_back_for_everybody_ends_in_the_store(store: St
     for process in fleet:
         process.gets(2)
         process.gets_304()
-    for process in fleet:  # somebody has taken version 2 back
+    for process in fleet:  # version 2 was taken back
         process.gets(1)
         clock.now += 30
         for other in fleet:
@@ -281,7 +287,7 @@ def test_a_config_without_a_version_to_compare_is_saved_whenever_it_is_fetched(
     assert store.version == version
     process.gets_304()
     process.gets_304()
-    assert store.version == version, "who only heard that nothing has changed leaves it"
+    assert store.version == version, "an answer that nothing has changed leaves it"
     process.gets(4)
     assert store.version == 4
 
@@ -322,7 +328,7 @@ def test_while_a_store_cannot_be_read_nothing_is_saved_and_it_is_looked_at_once_
     for _ in range(3):
         looks = store.looks
         for _ in range(5):
-            process.gets_304() if process.keeper._kept else process.gets(1)
+            process.gets_304() if store.looks > 1 else process.gets(1)
         assert store.looks == looks + 1
         clock.now += 2 * LOOK_EVERY
     store.away = False
@@ -339,23 +345,164 @@ def test_what_could_not_be_saved_is_saved_once_the_store_is_back(store: Store, p
     assert store.version == 1
 
 
-def test_a_config_that_cannot_be_taken_apart_is_not_stored_and_that_is_said_once(
-    store: Store, process: Process, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("config", [(None, "b"), (1, "b"), (2, "")], ids=["no version", "same version", "newer"])
+@pytest.mark.parametrize("failing", ["load", "save"])
+def test_a_blip_of_the_store_costs_no_config(
+    store: Store, process: Process, clock: Clock, monkeypatch: pytest.MonkeyPatch, failing: str, config: Any
 ) -> None:
-    deep = b'{"flags": [], "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
-    for _ in range(3):
-        process.keeper.fetched(deep, None, 1)
-        done(process.keeper.keep())
+    version, text = config
+    process.gets(None if version is None else 1, "a")
+
+    def fail(*_data: bytes) -> None:
+        raise ConnectionError("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, failing, fail)
+        process.gets(version, text)
+    clock.now += 2 * LOOK_EVERY
+    process.gets_304()
+    assert store.text == text
+
+
+def test_a_version_that_could_not_be_taken_back_is_taken_back_later(
+    store: Store, process: Process, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Process(store).gets(2)
+    process.gets(1)
+
+    def fail(_data: bytes) -> None:
+        raise ConnectionError("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "save", fail)
         process.gets_304()
-    assert store.data is None
-    assert [record.getMessage() for record in caplog.records] == [
-        "snapshot: the config is not stored: it cannot be taken apart: RecursionError"
-    ]
+    clock.now += 2 * LOOK_EVERY
+    process.gets_304()
+    assert store.version == 1
+
+
+# --- flows that are replaced ------------------------------------------------------------------------------------------
+
+
+def gets_slowly(process: Process, version: object, text: str = "") -> Generator[Any, Any, Any]:
+    """The CDN answers 200, and the flow stands before its look into the store."""
+    process.keeper.fetched(body(version, text), f'"{version}"', version if type(version) is int else None)
+    work = process.keeper.keep()
+    ask = next(work)
+    return answered_later(work, ask)
+
+
+def answered_later(work: Generator[Any, Any, Any], ask: Any) -> Generator[Any, Any, Any]:
+    while True:
+        yield
+        try:
+            ask = work.send(ask.answer())
+        except StopIteration:
+            return
+
+
+@pytest.mark.parametrize("config", [(2, ""), (1, "b"), (None, "b")], ids=["newer", "same version", "no version"])
+def test_a_flow_that_comes_back_from_a_look_saves_nothing_that_was_replaced_meanwhile(
+    store: Store, process: Process, config: Any
+) -> None:
+    version, text = config
+    old = gets_slowly(process, None if version is None else 1, "a")
+    next(old)
+    process.gets(version, text)
+    list(old)
+    process.gets_304()
+    found = Snapshots(store).load()
+    assert found is not None
+    assert (store.text, found.etag) == (text, f'"{version}{text}"')
+
+
+@pytest.mark.parametrize("config", [(2, ""), (1, "b"), (None, "b")], ids=["newer", "same version", "no version"])
+def test_a_flow_that_saved_late_is_made_up_for_at_the_next_answer(
+    store: Store, process: Process, monkeypatch: pytest.MonkeyPatch, config: Any
+) -> None:
+    version, text = config
+    old = gets_slowly(process, None if version is None else 1, "a")
+    next(old)
+    next(old)  # it has looked, and is about to save
+    process.gets(version, text)
+    list(old)
+    assert store.text == "a"
+    process.gets_304()
+    assert store.text == text
+
+
+@pytest.mark.parametrize("version", [None, 1, 2])
+def test_a_flow_that_never_comes_back_from_a_look_is_made_up_for(
+    store: Store, process: Process, version: int | None
+) -> None:
+    process.gets(None if version is None else 1, "a")
+    lost = gets_slowly(process, version, "b")
+    next(lost)
+    lost.close()
+    process.gets_304()
+    assert store.text == "b"
+
+
+def test_of_two_processes_that_save_at_once_the_newer_config_stays_in_the_end(store: Store, process: Process) -> None:
+    lagging = Process(store)
+    late = gets_slowly(lagging, 1)
+    next(late)
+    next(late)  # it has found an empty store, and is about to save
     process.gets(2)
+    list(late)
+    assert store.version == 1
+    for _ in range(3):
+        lagging.gets_304()
+        process.gets_304()
     assert store.version == 2
 
 
-def test_a_store_that_gives_its_head_is_looked_at_without_the_rest() -> None:
+def test_processes_with_an_old_and_a_new_secret_leave_each_others_config_alone(
+    store: Store, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.secret = "old"
+    old = Process(store)
+    old.gets(1)
+    store.secret = "new"
+    Process(store).gets(2)
+    theirs = store.data
+    for _ in range(5):
+        clock.now += 2 * LOOK_EVERY
+        old.gets_304()
+    assert store.data == theirs
+    assert caplog.records == []
+
+
+# --- odd configs ------------------------------------------------------------------------------------------------------
+
+
+def test_a_config_with_something_nested_too_deeply_is_stored_without_it(store: Store, process: Process) -> None:
+    Process(store).gets(1)
+    deep = b'{"version": 2, "flags": [], "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    process.keeper.fetched(deep, None, 2)
+    done(process.keeper.keep())
+    assert store.version == 2
+
+
+def test_a_config_that_cannot_be_stored_by_a_mistake_of_ours_is_left_out_with_a_traceback(
+    store: Store, process: Process, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    process.gets(1)
+
+    def fail(_body: bytes) -> Kept:
+        raise KeyError("ours")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(snapshot_keeper, "to_keep", fail)
+        process.gets(2)
+        process.gets_304()
+    assert store.version == 1
+    assert [record.getMessage() for record in caplog.records] == ["a config cannot be stored"]
+    process.gets(3)
+    assert store.version == 3
+
+
+def test_a_store_that_gives_its_head_is_not_read_beyond_what_a_config_may_have() -> None:
     class Headed(Store):
         def __init__(self) -> None:
             super().__init__()
@@ -365,6 +512,9 @@ def test_a_store_that_gives_its_head_is_looked_at_without_the_rest() -> None:
             self.sizes.append(size)
             return None if self.data is None else self.data[:size]
 
+        def load(self) -> bytes | None:
+            raise AssertionError("load_head is there")
+
     headed = Headed()
     large = "x" * 100_000
     first = Process(headed)
@@ -372,8 +522,10 @@ def test_a_store_that_gives_its_head_is_looked_at_without_the_rest() -> None:
     first.gets_304()
     Process(headed).gets(1, large)
     assert (headed.version, headed.saves) == (2, 1)
-    assert headed.looks == 0
-    assert headed.sizes == [4_096] * 3
+    assert set(headed.sizes) == {4_096 + LIMIT + 1}
+    headed.data = b"x" * 3 * LIMIT
+    first.gets(2, large)
+    assert headed.version == 2
 
 
 # --- many processes ---------------------------------------------------------------------------------------------------

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 
+from signakit_flags._evaluation.ruleset import load_ruleset
+from signakit_flags._evaluation.slices import finish
 from signakit_flags._evaluation.stripping import stripped
 from support.configs import SDK_KEY, config, flag, rule, whole
 
@@ -38,7 +41,22 @@ def test_a_byte_order_mark_is_taken_off() -> None:
     assert stripped(memoryview(b'\xef\xbb\xbf{"flags": []}')) == b'{"flags":[]}'
 
 
-@pytest.mark.parametrize("body", [b'{"flags":[],"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}", b"{}", b"[]", b"{"])
-def test_what_cannot_be_taken_apart_raises(body: bytes) -> None:
-    with pytest.raises(ValueError, match="cannot be taken apart"):
+DEEP = b"[" * 100_000 + b"]" * 100_000
+
+
+def test_what_is_nested_too_deeply_is_taken_out_and_costs_nothing_else() -> None:
+    good = json.dumps(flag("good", allocation=whole("on"))).encode()
+    bad = b'{"key":"bad","salt":"s","allocation":{"ranges":[]},"variables":[{"key":"v","defaultValue":' + DEEP + b"}]}"
+    body = b'{"sdkKey":"k","unknown":' + DEEP + b',"version":3,"flags":[' + good + b"," + bad + b"]}"
+    kept = stripped(body)
+    assert len(kept) < 2_000
+    assert b"sdkKey" not in kept
+    ruleset = finish(load_ruleset(kept))
+    assert (ruleset.version, list(ruleset.flags)) == (3, ["good"])
+    assert list(finish(load_ruleset(body)).flags) == ["good"]
+
+
+@pytest.mark.parametrize("body", [b"{}", b"[]", b"{", b'{"flags": "x'])
+def test_what_is_not_a_config_raises(body: bytes) -> None:
+    with pytest.raises(msgspec.DecodeError):
         stripped(body)

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.configs import config, flag, rule, whole
+from support.faults import answer_after
 from support.programs import Gate, Program, exposures, once, play, take, tracked
 from support.server import flag_server, hang, wait_until
 
@@ -75,8 +77,11 @@ def test_a_child_asks_at_once_whether_its_config_is_current(server: FlagServer) 
     with Program("forks", "current_again", 3600, server=server) as program:
         assert program.next() == {"version": 1}
         version_2(server)
+        gate = threading.Event()
+        server.config_fault = answer_after(gate)  # else the answer may be there before the child's first decision
         program.tell()
         assert program.next() == {"variation": "on"}
+        gate.set()
         assert program.next() == {"variation": "off"}  # an hour before the parent's next poll
         assert program.end() == 0
 

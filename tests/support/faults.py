@@ -160,6 +160,16 @@ def hold(gate: threading.Event) -> Fault:
     return answer
 
 
+def answer_after(gate: threading.Event) -> Fault:
+    """Send the config as ever, once ``gate`` is open."""
+
+    def answer(handler: Handler) -> None:
+        gate.wait(30)
+        handler.answer(200, handler.owner.config_body, ETag=str(handler.owner.etag))
+
+    return answer
+
+
 def noting(times: list[float], fault: Fault) -> Fault:
     """Note when the request came."""
 

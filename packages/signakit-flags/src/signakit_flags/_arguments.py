@@ -137,16 +137,20 @@ def check_snapshot(path: object, store: object) -> None:
         raise TypeError(f"snapshot_path must be a str or a path, not {type(path).__name__}")
     if store is None:
         return
+    if path is not None:
+        raise ValueError("snapshot_path and snapshot_store exclude each other")
     if isinstance(store, type):
         raise TypeError(f"snapshot_store must be an instance, not the class {store.__name__}")
     kind = type(store).__name__
     if not (_has(store, "load", "save") or _has(store, "aload", "asave")):
         raise TypeError(f"snapshot_store must have the methods load and save, or aload and asave, which {kind} has not")
-    secret = getattr(store, "secret", None)
-    if not (secret is None or (isinstance(secret, (str, bytes)) and secret)):
+    if not _is_secret(getattr(store, "secret", None)):
         raise TypeError(f"the secret of a snapshot_store must be text or bytes, and not empty: that of {kind} is not")
-    if path is not None:
-        raise ValueError("snapshot_path and snapshot_store exclude each other")
+
+
+def _is_secret(secret: object) -> bool:
+    """Return whether ``secret`` can sign. Apart, as error trackers store the local variables of a frame that raises."""
+    return secret is None or (isinstance(secret, (str, bytes)) and len(secret) > 0)
 
 
 def _has(subject: object, *methods: str) -> bool:

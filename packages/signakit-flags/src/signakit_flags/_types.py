@@ -97,8 +97,8 @@ class ClientStatus:
 
     Attributes:
         ready: True when flags can be decided.
-        source: Where the config came from: ``"cdn"``, ``"snapshot"`` (the file of ``snapshot_path``), ``"static"``
-            (``SignaKitClient.offline``), or None before there is one.
+        source: Where the config came from: ``"cdn"``, ``"snapshot"`` (``snapshot_path`` or ``snapshot_store``),
+            ``"static"`` (``SignaKitClient.offline``), or None before there is one.
         version: The config's version number, if it has one.
         etag: The config's ETag, if the CDN sent one.
         age: Seconds since the config was last known to be current; None before there is one.

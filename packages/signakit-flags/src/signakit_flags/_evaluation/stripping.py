@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from .config import BOM
+from .slices import Budget, finish
+from .splitting import trimmed
 
 if TYPE_CHECKING:
     from typing import Final
@@ -31,10 +33,14 @@ def stripped(body: bytes | memoryview) -> bytes:
     """Return a config that was read before, without ``sdkKey`` and fields that are not known.
 
     Raises:
-        ValueError: It cannot be taken apart, such as one that is nested too deeply.
+        ValueError: It is not such a config.
     """
     view = memoryview(body)
+    if view[: len(BOM)] == BOM:
+        view = view[len(BOM) :]
     try:
-        return msgspec.json.encode(_decode(view[len(BOM) :] if view[: len(BOM)] == BOM else view))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"it cannot be taken apart: {type(error).__name__}") from error
+        fields = _decode(view)
+    except RecursionError:
+        # A value that is nested so deeply makes its flag one that is skipped, and so does what is left of it here.
+        fields = _decode(finish(trimmed(view, Budget())))
+    return msgspec.json.encode(fields)

@@ -119,6 +119,8 @@ class ConfigFeed:
         self._fetch: object | None = None  # identity of the fetch in flight
         self._began = 0.0  # the fetch in flight, in time.monotonic()
         self._due = Due()  # the next poll
+        if self._keeper is not None:
+            self._keeper.forget_after_fork()
         self._backoff = Backoff()
 
     def ask(self, ticket: Ticket, *, fresh: bool) -> None:
@@ -186,7 +188,13 @@ class ConfigFeed:
             return  # interrupted meanwhile: its tickets wait for another one
         self._tell_of_fetch(answer)
         error = yield from self._take_in(fetch, answer)
-        if error is None and self._keeper is not None and fetch is self._fetch:
+        result = OnReadyResult(success=error is None, reason=None if error is None else self._explain(error))
+        if error is None and self._keeper is not None:
+            with self._lock:
+                if fetch is not self._fetch:
+                    return
+                for ticket in self._served:
+                    ticket.result = result  # for a call whose time is over before the store has answered
             yield from self._keeper.keep()
         with self._lock:
             if fetch is not self._fetch:
@@ -200,10 +208,6 @@ class ConfigFeed:
         elif changed:
             again = "" if self._given_up else ", and is tried again"
             logger.warning("config cannot be fetched%s: %s", again, error)
-        if error is None:
-            result = OnReadyResult(success=True)
-        else:
-            result = OnReadyResult(success=False, reason=self._explain(error))
         for ticket in tickets:
             ticket.resolve(result)
 
@@ -214,6 +218,7 @@ class ConfigFeed:
             return answer.reason
         snapshot = self.snapshot
         if answer.status == 304 and snapshot is not None:
+            self.last_error = None  # first: a status must not show a config of the CDN beside an earlier failure
             self.snapshot = replace(snapshot, source="cdn", confirmed=now)
             if self._keeper is not None:
                 self._keeper.confirmed()
@@ -236,6 +241,7 @@ class ConfigFeed:
         with self._lock:
             if fetch is not self._fetch:
                 return None
+            self.last_error = None  # as above
             before, self.snapshot = self.snapshot, Snapshot(ruleset, "cdn", answer.etag, now)
         self._tell_of_swap(before, self.snapshot)
         if self._keeper is not None:
@@ -266,7 +272,7 @@ class ConfigFeed:
         return self._keeper is not None
 
     def unanswered(self, waited: float | None) -> OnReadyResult:
-        """Return the result of a call that has waited ``waited`` seconds in vain."""
+        """Return the result of a call that got no answer within ``waited`` seconds."""
         after = "" if waited is None else f" within {waited:g} s"
         return OnReadyResult(success=False, reason=self._explain(f"no config{after}; it is still being tried"))
 

@@ -228,10 +228,9 @@ class Engine:
         self.handover.adopt()
         waiter = LoopWaiter()
         ticket = self._ask(waiter.notify, timeout, fresh=fresh)
-        waited = None
-        for waited in self._waits(ticket, timeout):
-            await wait_on_loop(self.handover, waiter, waited, self.handover.wake_poller)
-        return ticket.result or self.feed.unanswered(waited)
+        for seconds in self._waits(ticket, timeout):
+            await wait_on_loop(self.handover, waiter, seconds, self.handover.wake_poller)
+        return ticket.result or self._unanswered(ticket, timeout)
 
     def fetch_sync(self, timeout: float | None, *, fresh: bool) -> OnReadyResult:
         """Fetch the config, wherever polling happens, and wait for it."""
@@ -241,12 +240,11 @@ class Engine:
         self._prepare(sync=True)
         done = threading.Event()
         ticket = self._ask(done.set, timeout, fresh=fresh)
-        waited = None
-        for waited in self._waits(ticket, timeout):
-            if not wait_in_thread(self.handover, done, waited, self.handover.wake_poller):
-                self._fetch_here(timeout, may_serve_stored=not fresh)
+        for seconds in self._waits(ticket, timeout):
+            if not wait_in_thread(self.handover, done, seconds, self.handover.wake_poller):
+                self._fetch_here(ticket, timeout)
                 break
-        return ticket.result or self.feed.unanswered(waited)
+        return ticket.result or self._unanswered(ticket, timeout)
 
     def _ask(self, done: Callable[[], None], timeout: float | None, *, fresh: bool) -> Ticket:
         ticket = Ticket(done, content=inf if fresh else time.monotonic() + START_PATIENCE)
@@ -258,20 +256,25 @@ class Engine:
     def _waits(self, ticket: Ticket, timeout: float | None) -> Iterator[float | None]:
         """Give the seconds to wait for a fetch, in one part or two: with a stored config the first one is enough."""
         began = time.monotonic()
-        if ticket.content < inf and self.feed.may_load_stored and (timeout is None or timeout > START_PATIENCE):
+        if self.feed.may_load_stored and _is_patient(ticket, timeout):
             yield START_PATIENCE
             if ticket.result is not None or self.feed.serves_stored:
                 return
             timeout = None if timeout is None else timeout - (time.monotonic() - began)
         yield timeout
 
-    def _fetch_here(self, timeout: float | None, *, may_serve_stored: bool) -> None:
+    def _limit(self, ticket: Ticket, timeout: float | None) -> float | None:
+        """Return how long a call with ``timeout`` waits for the CDN, as things are."""
+        return START_PATIENCE if self.feed.serves_stored and _is_patient(ticket, timeout) else timeout
+
+    def _unanswered(self, ticket: Ticket, timeout: float | None) -> OnReadyResult:
+        return self.feed.unanswered(self._limit(ticket, timeout))
+
+    def _fetch_here(self, ticket: Ticket, timeout: float | None) -> None:
         """Fetch in the calling thread, as no other can."""
 
         def send(request: Request) -> Answer:
-            enough = may_serve_stored and self.feed.serves_stored
-            limit = START_PATIENCE if enough and (timeout is None or timeout > START_PATIENCE) else timeout
-            return self.transport.send(request, limit)
+            return self.transport.send(request, self._limit(ticket, timeout))
 
         self.feed.interrupt()
         try:
@@ -435,3 +438,8 @@ class Engine:
             dropped=outbox.refused + outbox.lost,
             exposures_suppressed=self.exposures_suppressed,
         )
+
+
+def _is_patient(ticket: Ticket, timeout: float | None) -> bool:
+    """Return whether a call would wait for longer than a start with a stored config has to."""
+    return ticket.content < inf and (timeout is None or timeout > START_PATIENCE)

@@ -1,9 +1,8 @@
 """Network access as values: what a flow asks for, and what it gets back.
 
 A flow is a generator. It yields ``Send``, ``Ask``, ``Sleep`` or ``Pause`` and receives what came of each ``Send`` and
-``Ask``. So fetching configs and delivering events are written once, without I/O, and the drivers are short loops that
-run any flow:
-``run`` on threads, ``LoopWorker`` on an event loop.
+``Ask``. So fetching configs and delivering events are written once, without I/O. The drivers are short loops that run
+any flow: ``run`` on threads, ``LoopWorker`` on an event loop.
 """
 
 from __future__ import annotations
@@ -15,14 +14,14 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from .._secrets import without_secrets
 from .._signal_handlers import let_through
-from .off_loop import off_loop
+from .short_thread import in_thread, off_loop
 
 MAX_ETAG = 1_024
 _LOOKED_AT = 200  # bytes
 _SHOWN = 60  # characters
 _CONTENT_TYPE = r"[\w.+-]{1,60}/[\w.+-]{1,60}"
 
-# Named tuples: a frozen dataclass would cost every import four times as much, and there are five of these.
+# Named tuples: a frozen dataclass would cost every import four times as much, and there are many of these.
 
 
 class Request(NamedTuple):
@@ -83,34 +82,49 @@ class Send(NamedTuple):
 class Ask(NamedTuple):
     """Have a store do something that may wait, and send its result, or a ``Failure``, back into the flow.
 
+    Whatever a store does, even where it hangs or exits, the flow goes on. So nothing of it runs in the thread of the
+    flow.
+
     Attributes:
-        call: Does it, in the calling thread.
+        call: Does it, in a thread of its own.
         acall: Does it on an event loop; None where the store has nothing of the kind.
+        timeout: Seconds after which the flow goes on.
     """
 
     call: Callable[[], object]
-    acall: Callable[[], Awaitable[object]] | None = None
+    acall: Callable[[], Awaitable[object]] | None
+    timeout: float
 
     def answer(self) -> object:
-        """Return what comes of it, in the calling thread. Raises nothing."""
+        """Return what comes of it, in threads. Raises nothing but what a signal handler raises meanwhile."""
         try:
-            return self.call()
+            return in_thread(self.call, "signakit-store", self.timeout)
         except Exception as error:  # noqa: BLE001  # the store may be the application's own
             let_through(error)
             return _failure_of(error)
 
     async def aanswer(self) -> object:
-        """Return what comes of it, on an event loop. Raises nothing but ``CancelledError``."""
+        """Return what comes of it, on an event loop. Raises nothing but ``CancelledError``, when it is cancelled."""
+        import asyncio
+
         try:
-            if self.acall is not None:
+            async with asyncio.timeout(self.timeout):
+                if self.acall is None:
+                    return await off_loop(self.call, "signakit-store")
                 return await self.acall()
-            return await off_loop(self.call, "signakit-store")
-        except Exception as error:  # noqa: BLE001  # as above
+        except TimeoutError as error:
+            return Failure(str(error) or f"no answer within {self.timeout:g} s")
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # as above
             let_through(error)
             return _failure_of(error)
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            return _failure_of(error)  # the store's own
 
 
-def _failure_of(error: Exception) -> Failure:
+def _failure_of(error: BaseException) -> Failure:
     return Failure(without_secrets(str(error)) or type(error).__name__)
 
 

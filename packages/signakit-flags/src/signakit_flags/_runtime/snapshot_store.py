@@ -17,6 +17,7 @@ import hmac
 import json
 import os
 import tempfile
+import threading
 import time
 from functools import partial
 from pathlib import Path
@@ -27,16 +28,20 @@ from .._log import logger
 from .flow import Ask, Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from .._sdk_key import SdkKey
 
 T = TypeVar("T")
 
+STORE_TIMEOUT = 2.0
+"""Seconds after which the client goes on without the answer of a store."""
+
 _FORMAT = 2
 _HEAD = 4_096
 """Bytes that the header has at most."""
 
+_AWAITED_ONLY = "%s can only be awaited, and threads poll here: it needs load() and save() as well"
 _MOST = 2**63
 """Versions from here on, and negative ones as large, are not compared: they would not fit into the header."""
 
@@ -46,14 +51,15 @@ class SnapshotStore(Protocol):
 
     For ``SignaKitClient(snapshot_store=...)``. The bytes carry their owner, their age and a signature. So a store may
     be shared, may forget, and may hand back something damaged. Both methods may wait for I/O and may raise, which is
-    logged once and otherwise ignored. They have to return in the end: give the client of your cache a timeout. They
-    are called in a thread of the client's; in a short-lived one where an event loop polls.
+    logged once and otherwise ignored. Each call is made in a thread of its own, one at a time; after 2 seconds the
+    client goes on without an answer.
 
     A store may have more, each by itself:
 
     - ``secret``: text or bytes. The key of the HMAC-SHA256 signature; without it the SDK key is.
-    - ``load_head(size)``: returns the first ``size`` bytes of what was saved, where that costs less than all of them.
-    - ``bind(name)``: returns the store to use for one SDK key, of which ``name`` is a digest.
+    - ``load_head(size)``: returns at most the first ``size`` bytes of what was saved. It is called in place of
+      ``load``, so that a value of any size costs a bounded amount of memory.
+    - ``bind(name)``: returns the store to use for one SDK key and secret, of which ``name`` is a digest.
     """
 
     def load(self) -> bytes | None:
@@ -101,7 +107,7 @@ class Header(NamedTuple):
 
 
 FOREIGN = Header(None, None, 0.0, 0, "")
-"""Stands for what another key, or another version of this package, has stored."""
+"""Stands for what was stored for another key, with another secret, or by another version of this package."""
 
 
 class Kept(NamedTuple):
@@ -135,11 +141,7 @@ Asking: TypeAlias = "Generator[Ask, Any, T]"
 
 
 def to_keep(body: bytes | memoryview) -> Kept:
-    """Return a config as it is stored: without its key, as a store may be less well guarded than what has the key.
-
-    Raises:
-        ValueError: It cannot be taken apart, such as one that is nested too deeply.
-    """
+    """Return a config that was read as it is stored: without its key, as a store may be less well guarded."""
     from .._evaluation.stripping import stripped
 
     view = memoryview(stripped(body))
@@ -168,22 +170,26 @@ class KeyedStore:
         place: str = "",
         local: bool = False,
     ) -> None:
-        # Not the key itself, for the reason given in `to_keep`.
-        self._owner = hashlib.sha256(key.text.encode()).hexdigest()
         self._secret = _secret_of(store, key)
+        # Not the key itself, for the reason given in `to_keep`. With the secret: while that is being changed, processes
+        # with the old and the new one do not replace each other's.
+        self._owner = hmac.new(self._secret, key.text.encode(), "sha256").hexdigest()
         bind = getattr(store, "bind", None)
         self._store: Any = store if bind is None else bind(self._owner[:32])
-        faces = [face for face in ("", "a") if hasattr(store, f"{face}load")]
-        self._has_head = all(hasattr(store, f"{face}load_head") for face in faces)
         self._max_size = max_size
+        self._calling: threading.Lock | None = None  # held by a call of the sync face, which may have been given up
         self._is_local = local
         self.name: str = name
         self._place = place or type(store).__name__
         self._failing: set[str] = set()  # what cannot be done, and was said
 
+    def forget_after_fork(self) -> None:
+        """Leave the lock to the parent, of which a thread may hold it."""
+        self._calling = None
+
     def load(self) -> Asking[Stored | None]:
         """Return the stored config; None when there is none, it is another key's, or it is damaged."""
-        data = yield self._ask("load")
+        data = yield self._load()
         if self._fails("read", data):
             return None
         header = self._header(data)
@@ -193,26 +199,49 @@ class KeyedStore:
 
     def look(self) -> Asking[Header | Failure | None]:
         """Return what is stored: None where nothing can be used, a ``Failure`` where a shared store cannot be read."""
-        data = yield self._ask("load_head", _HEAD) if self._has_head else self._ask("load")
+        data = yield self._load()
         if self._fails("read", data):
             return None if self._is_local else data
-        return self._header(data, whole=not self._has_head)
+        return self._header(data)
 
     def save(self, kept: Kept, etag: str | None, version: int | None) -> Asking[bool]:
         """Replace the stored config, and return whether that worked. A failure is logged once, until it works again."""
         header = Header(etag, version, time.time(), len(kept.body), kept.digest)
-        return not self._fails("written", (yield self._ask("save", self._line(header) + kept.body)))
+        data = self._line(header) + kept.body
+        answer = yield self._ask(self._face("", "save", data), self._face("a", "save", data))
+        return not self._fails("written", answer)
 
-    def _ask(self, method: str, *arguments: object) -> Ask:
-        store = self._store
-        call = getattr(store, method, None) or partial(_refuse, type(store).__name__)
-        acall = getattr(store, f"a{method}", None) if getattr(store, "has_async", True) else None
+    def _load(self) -> Ask:
+        most = _HEAD + self._max_size + 1  # what has more is damaged
+        call = self._face("", "load_head", most) or self._face("", "load")
+        return self._ask(call, self._face("a", "load_head", most) or self._face("a", "load"))
 
-        async def acalled() -> object:
+    def _face(self, face: str, method: str, *arguments: object) -> Callable[[], Any] | None:
+        """Return a method of the store with its arguments; None where it does not have it."""
+        if face and not getattr(self._store, "has_async", True):
+            return None
+        function = getattr(self._store, face + method, None)
+        return None if function is None else partial(function, *arguments)
+
+    def _ask(self, call: Callable[[], Any] | None, acall: Callable[[], Any] | None) -> Ask:
+        # Made only now, by the module's attribute: gevent replaces it there, in some servers after the fork.
+        calling = self._calling = self._calling or threading.Lock()
+
+        def one_at_a_time() -> object:
+            if call is None:
+                raise TypeError(_AWAITED_ONLY % type(self._store).__name__)
+            if not calling.acquire(timeout=STORE_TIMEOUT):
+                raise TimeoutError("an earlier call has not returned")
+            try:
+                return _as_view(call())
+            finally:
+                calling.release()
+
+        async def awaited() -> object:
             assert acall is not None
-            return _as_view(await acall(*arguments))
+            return _as_view(await acall())
 
-        return Ask(lambda: _as_view(call(*arguments)), None if acall is None else acalled)
+        return Ask(one_at_a_time, None if acall is None else awaited, timeout=STORE_TIMEOUT)
 
     def _fails(self, done: str, answer: object) -> bool:
         """Return whether the store could not be ``"read"`` or ``"written"``; a new failure is logged."""
@@ -234,8 +263,8 @@ class KeyedStore:
         # The digest of the config is among the fields, so the config is signed with them.
         return hmac.new(self._secret, json.dumps(fields, sort_keys=True).encode(), "sha256").hexdigest()
 
-    def _header(self, data: memoryview | None, *, whole: bool = True) -> Header | None:
-        """Return the header of what a store handed back, all of it or only its start; None where there is none."""
+    def _header(self, data: memoryview | None) -> Header | None:
+        """Return the header of what a store handed back; None where there is nothing that can be used."""
         if data is None:
             return None
         try:
@@ -245,14 +274,14 @@ class KeyedStore:
             genuine = hmac.compare_digest(fields.pop("signature"), self._signature(fields))
             etag, version, saved, length, digest = (fields[name] for name in Header._fields)
             header = Header(etag if isinstance(etag, str) else None, comparable(version), float(saved), length, digest)
-            if genuine and header.length <= self._max_size and not (whole and _is_damaged(header, _body(data))):
+            if genuine and header.length <= self._max_size and not _is_damaged(header, _body(data)):
                 self._failing.discard("used")
                 return header
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
             pass
         if "used" not in self._failing:
             self._failing.add("used")
-            logger.warning("%s %s is damaged, or signed with another secret, and is ignored", self.name, self._place)
+            logger.warning("%s %s is damaged and ignored", self.name, self._place)
         return None
 
 
@@ -286,11 +315,8 @@ def _secret_of(store: object, key: SdkKey) -> bytes:
     secret: str | bytes | None = getattr(store, "secret", None)
     if secret is None:
         secret = key.text
-    return secret.encode() if isinstance(secret, str) else bytes(secret)
-
-
-def _refuse(name: str, *_arguments: object) -> None:
-    raise TypeError(f"{name} can only be awaited, and threads poll here: it needs load() and save() as well")
+    # Bytes of the environment that are not UTF-8 are lone surrogates in its text.
+    return secret.encode("utf-8", "surrogatepass") if isinstance(secret, str) else bytes(secret)
 
 
 class FileStore(KeyedStore):

@@ -40,10 +40,11 @@ class RedisSnapshotStore:
         client: Instead of a URL, a ``redis.Redis`` or ``redis.RedisCluster`` for the sync methods. It is used as it is,
             with its own timeouts and retries, and never closed. Its ``decode_responses`` does not matter.
         async_client: The same for the async methods: a ``redis.asyncio.Redis`` or ``redis.asyncio.RedisCluster``.
-        secret: The key of the HMAC-SHA256 signature on what is stored. Only a process that has it can write a config
+        secret: The key of the HMAC-SHA256 signature on what is stored. Only a process that has it can make a config
             that another one accepts. None: the SDK key, which proves that nothing was damaged, and not who wrote it.
         prefix: The start of all keys in Redis.
-        timeout: Seconds to connect, to send, and to wait for the answer, each. With a URL only; it is not retried.
+        timeout: Seconds to connect, to send, and to wait for each piece of the answer. With a URL only; it is not
+            retried.
 
     Raises:
         ImportError: A URL is given, and the package ``redis`` is not installed.
@@ -108,7 +109,7 @@ class RedisSnapshotStore:
     def bind(self, name: str, /) -> RedisSnapshotStore:
         """Return a copy that keeps its value under ``f"{prefix}snapshot:{name}"``. The name is ``"default"`` at first.
 
-        The client calls it with a digest of its SDK key.
+        The client calls it with a digest of its SDK key and the secret.
         """
         bound = copy.copy(self)
         bound._name = name  # noqa: SLF001  # a copy of this store

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from ..._files import is_fifo, open_regular
 from .. import process
-from ..off_loop import off_loop
+from ..short_thread import off_loop
 from .variables import VariableError, shown_path
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from signakit_flags._runtime import engine, snapshot_keeper
+from signakit_flags._runtime import engine, snapshot_keeper, snapshot_store
 from support.configs import config, flag, whole
 from support.faces import AsyncFace, SyncFace
 from support.faults import answer_after, lines, threads_of_ours, within
@@ -202,7 +202,10 @@ def test_the_reason_names_the_time_that_was_given(face: Face, server: FlagServer
 
 
 @pytest.mark.usefixtures("little_patience")
-def test_a_config_that_came_is_a_success_although_the_store_is_slow(face: Face, server: FlagServer) -> None:
+def test_a_config_that_came_is_a_success_although_the_store_is_slow(
+    face: Face, server: FlagServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshot_store, "STORE_TIMEOUT", WATCHDOG)
     gate = threading.Event()
 
     class SlowToSave(Store):
@@ -212,7 +215,7 @@ def test_a_config_that_came_is_a_success_although_the_store_is_slow(face: Face, 
 
     client = face.client(snapshot_store=SlowToSave(), polling_interval=0)
     try:
-        assert start(face, client).success
+        assert start(face, client, 8).success
         assert face.decide(client, "switch") == "on"
     finally:
         gate.set()
@@ -252,6 +255,27 @@ def test_nor_is_it_called_by_the_poller_which_goes_on_where_it_hangs(face: Face,
         assert sum(thread.name == "signakit-store" for thread in threading.enumerate()) <= 2, "they do not add up"
     finally:
         gate.set()
+
+
+def test_where_no_thread_can_be_started_a_store_is_called_all_the_same(
+    face: Face, server: FlagServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = filled(face, server, Store())
+    store.threads.clear()
+    begin = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name.startswith("signakit"):
+            raise RuntimeError("can't start new thread")
+        begin(thread)
+
+    server.config_fault = status(503)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        client = face.client(snapshot_store=store, polling_interval=0)
+        start(face, client)
+    assert client.status().source == "snapshot"
+    assert "signakit-store" not in store.threads
 
 
 def test_a_loop_goes_on_while_a_store_for_threads_is_slow(server: FlagServer) -> None:
@@ -342,6 +366,7 @@ def test_whatever_a_store_raises_the_client_goes_on(
         del Odd.aload
     client = face.client(snapshot_store=Odd(), polling_interval=0.02)
     assert start(face, client).success
+    assert client._engine.handover.driver.may_vanish is isinstance(face, AsyncFace), "the loop stays the home loop"
     server.set_config(versioned(7))
     assert face.wait_until(lambda: client.status().version == 7)
     assert len(lines(caplog, "snapshot cannot be read: ")) == 1

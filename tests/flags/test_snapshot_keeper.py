@@ -301,6 +301,31 @@ def test_of_one_version_with_two_texts_the_one_fetched_last_stays(store: Store, 
     assert store.data == after
 
 
+def test_a_config_that_was_stored_already_when_it_was_fetched_is_no_reason_to_save_later(
+    store: Store, process: Process, clock: Clock
+) -> None:
+    Process(store).gets(None, "a")
+    process.gets(None, "a")
+    Process(store).gets(None, "b")
+    for _ in range(3):
+        clock.now += 2 * LOOK_EVERY
+        process.gets_304()
+    assert store.text == "b"
+
+
+def test_a_version_is_taken_back_once_however_often_it_is_fetched(store: Store, process: Process, clock: Clock) -> None:
+    current = Process(store)
+    current.gets(2)
+    found = []
+    for number in range(6):
+        process.gets(1, str(number))
+        found.append(store.version)
+        clock.now += 2 * LOOK_EVERY
+        current.gets_304()
+        assert store.version == 2
+    assert found == [2, 1, 2, 2, 2, 2]
+
+
 def test_what_another_key_has_stored_is_replaced_by_a_fetch_and_not_for_ever(
     store: Store, process: Process, clock: Clock
 ) -> None:
@@ -414,6 +439,18 @@ def test_a_flow_that_comes_back_from_a_look_saves_nothing_that_was_replaced_mean
     found = Snapshots(store).load()
     assert found is not None
     assert (store.text, found.etag) == (text, f'"{version}{text}"')
+
+
+@pytest.mark.parametrize("config", [(2, ""), (1, "b"), (None, "b")], ids=["newer", "same version", "no version"])
+def test_nor_what_a_look_had_found_before_that(store: Store, process: Process, config: Any) -> None:
+    version, text = config
+    process.keeper.fetched(body(None if version is None else 1, "a"), None, None if version is None else 1)
+    work = process.keeper.keep()
+    found = next(work).answer()
+    process.gets(version, text)
+    with pytest.raises(StopIteration):
+        work.send(found)
+    assert store.text == text
 
 
 @pytest.mark.parametrize("config", [(2, ""), (1, "b"), (None, "b")], ids=["newer", "same version", "no version"])

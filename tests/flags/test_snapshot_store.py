@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import threading
@@ -8,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from signakit_flags import parse_sdk_key
+from signakit_flags._runtime.config_feed import ConfigFeed
+from signakit_flags._runtime.snapshot_keeper import SnapshotKeeper
+from signakit_flags._runtime.snapshot_store import KeyedStore
 from support.files import SPECIAL, special_file
 from support.snapshots import Snapshots
 
@@ -159,6 +163,57 @@ def test_a_header_that_is_not_what_it_should_be_is_not_believed(
     store.save(BODY, '"1"')
     edit_header(store, path, **fields)
     assert store.load() is None
+
+
+@pytest.mark.parametrize("field", ["etag", "version", "saved", "unknown"])
+def test_a_header_that_was_changed_is_not_believed(store: Snapshots, path: Path, field: str) -> None:
+    store.save(BODY, '"1"', 7)
+    header, body = path.read_bytes().split(b"\n", 1)
+    path.write_bytes(json.dumps(json.loads(header) | {field: 8}).encode() + b"\n" + body)
+    assert store.load() is None
+
+
+def test_a_config_that_was_changed_together_with_its_digest_is_not_believed(store: Snapshots, path: Path) -> None:
+    store.save(BODY, '"1"')
+    header = json.loads(path.read_bytes().split(b"\n", 1)[0])
+    forged = BODY.replace(b"flags", b"flogs")
+    header["digest"] = hashlib.sha256(forged).hexdigest()
+    path.write_bytes(json.dumps(header).encode() + b"\n" + forged)
+    assert store.load() is None
+
+
+@pytest.mark.parametrize("secret", ["plain", "\udcff\udcfe", "\ud800", b"\xff\xfe"])
+def test_any_text_and_bytes_can_sign(secret: str | bytes) -> None:
+    cache = Cache()
+    cache.secret = secret
+    Snapshots(cache).save(BODY, None)
+    assert Snapshots(cache).body() == BODY
+    cache.secret = "another"
+    assert Snapshots(cache).body() is None
+
+
+def test_a_child_waits_for_no_call_that_its_parent_had_under_way() -> None:
+    began, gate = threading.Event(), threading.Event()
+
+    class Hangs(Cache):
+        def load(self) -> bytes | None:
+            if not began.is_set():
+                began.set()
+                assert gate.wait(30)
+            return super().load()
+
+    cache = Hangs()
+    keyed = KeyedStore(cache, KEY, LIMIT)
+    feed = ConfigFeed(url="", key=KEY, max_size=LIMIT, polling_interval=0, keeper=SnapshotKeeper(keyed))
+    Snapshots(keyed).save(BODY, None)
+    thread = threading.Thread(target=Snapshots(keyed).load)
+    thread.start()
+    assert began.wait(30)
+    feed.forget_after_fork()  # as in a child, which has no such thread
+    stored = Snapshots(keyed).body()
+    gate.set()
+    thread.join()
+    assert stored == BODY
 
 
 @pytest.mark.parametrize("name", ["format", "owner", "length", "digest", "etag", "version", "saved", "signature"])
@@ -323,6 +378,7 @@ class Cache:
     def __init__(self) -> None:
         self.data: bytes | None = None
         self.broken = False
+        self.secret: str | bytes | None = None
 
     def load(self) -> bytes | None:
         if self.broken:

@@ -34,7 +34,7 @@ class _Outcome:
     def get(self) -> object:
         """Return what the work returned, and raise what it raised; what would end a thread is a ``RuntimeError``."""
         error = self._error
-        if isinstance(error, Exception) and not isinstance(error, StopIteration):
+        if isinstance(error, Exception):
             raise error
         if error is not None:
             raise RuntimeError(repr(error)) from error

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from signakit_flags import parse_sdk_key
+from signakit_flags._events import batches
 from signakit_flags._events.batches import State
 from signakit_flags._events.exposure_filter import ExposureFilter
 from signakit_flags._events.outbox import Outbox
@@ -524,11 +525,18 @@ def test_a_sender_that_was_replaced_leaves_the_wait_of_the_next_one_alone() -> N
 # --- a server that refuses --------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def few_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take a server for one that refuses everything after two single events instead of a hundred."""
+    monkeypatch.setattr(batches, "MOST_REFUSED", 2)
+
+
 def refused(sender: Sender) -> float:
     """Answer that a post is refused; return the wait that follows."""
     return seconds_of(sender.answer(Response(400)))
 
 
+@pytest.mark.usefixtures("few_refusals")
 def test_the_waits_before_a_server_that_refuses_everything_is_probed_grow_until_it_takes_an_event(
     waits: list[float],
 ) -> None:
@@ -561,6 +569,7 @@ def test_the_waits_before_a_server_that_refuses_everything_is_probed_grow_until_
     assert pause.seconds <= FIRST_BACKOFF
 
 
+@pytest.mark.usefixtures("few_refusals")
 def test_a_flush_does_not_cut_the_wait_before_a_probe_short_and_the_end_does() -> None:
     sender = Sender("a", "b")
     for answer in (None, Response(400), Response(400), Response(400)):
@@ -574,6 +583,7 @@ def test_a_flush_does_not_cut_the_wait_before_a_probe_short_and_the_end_does() -
     assert sender.answer() == "c"
 
 
+@pytest.mark.usefixtures("few_refusals")
 def test_a_probe_waits_as_long_as_the_server_asks_for_and_new_events_do_not_cut_it_short() -> None:
     sender = Sender("a", "b")
     for answer in (None, Response(400), Response(400), Response(400)):

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from signakit_flags._events import batches
 from signakit_flags._events import outbox as outbox_module
 from signakit_flags._events.batches import MAX_BODY, Batch
 from signakit_flags._events.exposure_filter import ExposureFilter
@@ -426,6 +427,12 @@ def test_400_for_a_single_event_loses_it(caplog: pytest.LogCaptureFixture) -> No
     assert messages(caplog) == ["the server refused 1 event(s), which are lost: HTTP 400"]
 
 
+@pytest.fixture
+def few_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take a server for one that refuses everything after two single events instead of a hundred."""
+    monkeypatch.setattr(batches, "MOST_REFUSED", 2)
+
+
 def refuse(outbox: Outbox, keys: str, *, status: int = 400) -> None:
     """Have a batch refused, and each of its events."""
     fill(outbox, *keys)
@@ -434,6 +441,7 @@ def refuse(outbox: Outbox, keys: str, *, status: int = 400) -> None:
     assert outbox.refusing
 
 
+@pytest.mark.usefixtures("few_refusals")
 @pytest.mark.parametrize(("batch", "probe"), [(400, 400), (413, 413), (400, 413), (413, 401)])
 def test_a_server_that_refuses_everything_gets_a_batch_and_later_one_of_it_and_all_of_it_is_lost(
     batch: int, probe: int, caplog: pytest.LogCaptureFixture
@@ -461,6 +469,7 @@ def test_a_server_that_refuses_everything_gets_a_batch_and_later_one_of_it_and_a
     assert [record.levelno for record in caplog.records if record.getMessage() in said] == [logging.ERROR, logging.INFO]
 
 
+@pytest.mark.usefixtures("few_refusals")
 def test_each_episode_of_refusals_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
     outbox = box(batch=3)
     for status in (400, 413):
@@ -475,6 +484,7 @@ def test_each_episode_of_refusals_is_said_once(caplog: pytest.LogCaptureFixture)
     assert said == ["HTTP 400", "HTTP 413"]
 
 
+@pytest.mark.usefixtures("few_refusals")
 def test_exposures_of_a_dropped_batch_are_forgotten_and_others_are_not() -> None:
     exposures = ExposureFilter()
     outbox = Outbox(10, 2, exposures)
@@ -486,6 +496,7 @@ def test_exposures_of_a_dropped_batch_are_forgotten_and_others_are_not() -> None
     assert [key in exposures.of(0) for key in (1, 2, 3)] == [False, False, True]
 
 
+@pytest.mark.usefixtures("few_refusals")
 def test_a_flush_is_told_when_the_batch_that_it_waits_for_is_dropped() -> None:
     outbox, calls = box(batch=3), Calls()
     refuse(outbox, "ab")
@@ -498,6 +509,7 @@ def test_a_flush_is_told_when_the_batch_that_it_waits_for_is_dropped() -> None:
     assert calls.count == 1
 
 
+@pytest.mark.usefixtures("few_refusals")
 def test_a_batch_that_is_interrupted_before_its_probe_is_dropped_in_the_same_order() -> None:
     outbox = box(batch=2)
     refuse(outbox, "ab")

@@ -13,8 +13,7 @@ BATCHES   400, several events                   go again, one by one            
 BATCHES   400 or 413, one event                 lost                                                BATCHES
 TRIAL     taken; also the last, all taken       sent                                                TRIAL; SINGLE
 TRIAL     rejected                              lost                                                TRIAL
-TRIAL     of the last event, and some taken     as above                                            BATCHES
-TRIAL     of the last event, and none taken     as above                                            REFUSING
+TRIAL     of the last event, not all taken      as above                                            BATCHES
 SINGLE    taken                                 sent                                                SINGLE
 SINGLE    rejected                              lost                                                SINGLE
 REFUSING  taken                                 sent                                                as before it
@@ -25,7 +24,8 @@ any       no answer, 3xx, 408, 429, 5xx         go again                        
 any       another 4xx                           rejected: lost                                      the same
 ========  ====================================  ========================================  ========  ==================
 
-- After ``MOST_REFUSED`` single events that got 400 or 413, with none taken between, the state is REFUSING as well.
+- After ``MOST_REFUSED`` single events that got 400 or 413, with none taken between, the state is REFUSING. So many are
+  those of a whole trial. A trial of few events shows less: they may all be bad, and the server well.
 - In TRIAL, SINGLE and PROBING a post holds one event. In REFUSING it holds ``USUAL`` events at most.
 - Without a ceiling of the application's, a post holds up to ``MOST`` events while more than two of the usual size wait.
   If such a post fails, its events go again, ``USUAL`` a post. If that is taken at once, it was for the size: a post
@@ -135,7 +135,6 @@ class BatchSize:
         "_refused",
         "_single",
         "_some_rejected",
-        "_some_taken",
         "_suspect",
         "_too_large",
         "_trial",
@@ -160,7 +159,6 @@ class BatchSize:
         self.max_body: int | None = MAX_BODY if largest is None else None
         self.state: State = State.BATCHES
         self._trial = 0  # TRIAL: events that are still to go one by one. PROBING: events of the refused batch
-        self._some_taken = False  # of the trial
         self._some_rejected = False  # of the trial
         self._single = False  # the server was found to take single events only
         self._too_large = False  # PROBING: the batch got 413
@@ -251,13 +249,12 @@ class BatchSize:
         else:
             self.state = State.TRIAL
             self._trial = size
-            self._some_taken = self._some_rejected = False
+            self._some_rejected = False
 
     def _sent(self, size: int) -> None:
         self._refused = 0
         self._regain()
         if self.state is State.TRIAL:
-            self._some_taken = True
             self._advance()
             return
         if self.state is State.PROBING and self._too_large:
@@ -283,9 +280,7 @@ class BatchSize:
         self._trial -= 1
         if self._trial:
             return
-        if not self._some_taken:
-            self._refuse()
-        elif self._some_rejected:
+        if self._some_rejected:
             self.state = State.BATCHES
         else:
             self.state = State.SINGLE

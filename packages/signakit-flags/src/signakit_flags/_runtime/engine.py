@@ -131,6 +131,7 @@ class Engine:
     def release(self) -> None:
         """End once everything is sent: the application holds no reference to the client. Takes no lock."""
         self.life.released = True
+        self.outbox.hurry = True  # events that gather wait for no more of them
         self.handover.driver.retire()
 
     # --- events -----------------------------------------------------------------------------------------------

@@ -156,7 +156,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement, at least")
     seconds = parser.parse_args().seconds
-    logging.disable(logging.WARNING)  # that events are left when the rate was measured is no news
+    logging.disable(logging.WARNING)  # events are left when the rate was measured
     print("| latency of the service | events a second | with `max_batch_size=100` |\n|---|---|---|")
     for latency in LATENCIES:
         with service(latency) as server:

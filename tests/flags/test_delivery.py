@@ -457,7 +457,7 @@ def test_with_little_room_an_outage_is_probed_every_few_seconds() -> None:
         wait = seconds_of(sender.answer(Failure("away")))
         longest = FIRST_BACKOFF * 2**failures  # the first waits are no longer than they are with room left
         assert min(longest / 2, 1.99) < wait <= min(longest, 5)
-        sender.ingest.due = sender.ingest.due_while_nearly_full = Due()
+        sender.ingest.due = sender.ingest.due_soon = Due()
         posted = sender.answer()
 
 
@@ -581,6 +581,21 @@ def test_a_flush_does_not_cut_the_wait_before_a_probe_short_and_the_end_does() -
     assert isinstance(sender.answer(), Sleep)
     sender.outbox.closed = True
     assert sender.answer() == "c"
+
+
+@pytest.mark.usefixtures("few_refusals")
+def test_while_a_flush_waits_for_such_a_server_the_wait_is_a_short_one() -> None:
+    sender = Sender("a", "b")
+    for answer in (None, Response(400), Response(400), Response(400)):
+        sender.answer(answer)
+    for _ in range(10):
+        sender.ingest.backoff.next()  # as after many refusals
+    sender.put("c")
+    assert sender.answer() == "c"
+    assert refused(sender) > 10
+    sender.outbox.when_settled(lambda: None)
+    sender.outbox.hurry = True
+    assert 1 < seconds_of(sender.answer()) <= 5
 
 
 @pytest.mark.usefixtures("few_refusals")

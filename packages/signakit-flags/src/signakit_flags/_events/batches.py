@@ -1,7 +1,7 @@
 """Batches: how many events travel together, and what an answer of the server means for them.
 
 The rules are those of PROTOCOL section 8, row "batches". A server may refuse a batch for its form, for its size or for
-one of its events, or refuse whatever it gets. The states tell these apart, so that few posts are made in vain:
+one of its events, or refuse whatever it gets. The states tell these apart by few posts:
 
 ========  ====================================  ========================================  ========  ==================
 state     answer                                events of the post                        waits     next state
@@ -63,7 +63,7 @@ MAX_BODY = 1_000_000
 """Bytes of a post of several events, at most, unless the application gave a ceiling of events."""
 
 PATIENCE = 100
-"""Posts that are taken before a size that the server did not take is tried again."""
+"""Posts that are taken before a post has a size again that the server did not take."""
 
 _SHARE = 400
 """Bytes of an event besides what its ``size`` counts, about: names, times and ids."""

@@ -157,6 +157,11 @@ class Outbox:
         return self._size.refusing
 
     @property
+    def awaited(self) -> bool:
+        """A call waits for events that are queued."""
+        return bool(self._waiters)
+
+    @property
     def in_flight(self) -> bool:
         """A batch is with the server, or with a sender that is gone."""
         return self._in_flight is not None

@@ -34,12 +34,12 @@ class Ingest:
         key: The key of the project that the events belong to.
         backoff: The waits after failures.
         due: When the next post may be made, after a failure.
-        due_while_nearly_full: The same while the queue has little room left.
+        due_soon: The same while the queue has little room left, or a call waits for a server that refuses everything.
         flush_interval: Seconds that events may gather before they are sent.
         gathered: When those that gather have done so; None while none do.
     """
 
-    __slots__ = ("backoff", "due", "due_while_nearly_full", "flush_interval", "gathered", "key", "url")
+    __slots__ = ("backoff", "due", "due_soon", "flush_interval", "gathered", "key", "url")
 
     def __init__(self, url: str, key: SdkKey, flush_interval: float = 0.0) -> None:
         self.url: str = url
@@ -48,7 +48,7 @@ class Ingest:
         self.gathered: Due | None = None
         self.backoff: Backoff = Backoff()
         self.due: Due = Due()
-        self.due_while_nearly_full: Due = Due()
+        self.due_soon: Due = Due()
 
     def request(self, body: bytes) -> Request:
         """Return the post of one batch."""
@@ -58,7 +58,7 @@ class Ingest:
         """Plan the next post after ``answer``, by which events wait."""
         now, wait = time.monotonic(), self.backoff.next(answer)
         self.due.plan(now, wait)
-        self.due_while_nearly_full.plan(now, wait_while_nearly_full(wait, answer))
+        self.due_soon.plan(now, wait_while_nearly_full(wait, answer))
 
 
 def deliver(outbox: Outbox, ingest: Ingest, is_mine: Callable[[], bool], *, until_empty: bool = False) -> Flow:
@@ -128,8 +128,8 @@ def _deliver(outbox: Outbox, ingest: Ingest, is_mine: Callable[[], bool], *, unt
 def _wait_after_failure(outbox: Outbox, ingest: Ingest, is_mine: Callable[[], bool]) -> Flow:
     """Wait until the next post is due. Only a hurry, or a queue that gets nearly full, cuts the wait short.
 
-    A server that refuses everything is in no hurry: a flush after each event would get it a post for each, for ever.
-    The end of the client is worth one more attempt.
+    A hurry does not end the wait for a server that refuses everything: a flush after each event would be a post for
+    each. While a call waits for the events, the wait is a short one. The end of the client is worth one more attempt.
 
     When it is due is kept with the endpoint and not with this flow: a new driver must not start the wait again.
     """
@@ -137,8 +137,8 @@ def _wait_after_failure(outbox: Outbox, ingest: Ingest, is_mine: Callable[[], bo
         if outbox.hurry and (outbox.closed or not outbox.refusing):
             break
         outbox.idle = False
-        due = ingest.due_while_nearly_full if outbox.wake_when_nearly_full() else ingest.due
-        rest = due.rest(time.monotonic())
+        soon = outbox.wake_when_nearly_full() or (outbox.refusing and outbox.awaited)
+        rest = (ingest.due_soon if soon else ingest.due).rest(time.monotonic())
         if not rest:
             break
         yield Sleep(rest)

@@ -148,6 +148,21 @@ def test_the_config_outlives_an_outage_in_djangos_cache(configure: Callable[...,
     caches["default"].clear()
 
 
+def test_each_sdk_key_has_an_entry_of_its_own_in_a_cache(configure: Callable[..., None], server: FlagServer) -> None:
+    caches["default"].clear()
+    for key in (SDK_KEY, f"{SDK_KEY}2"):
+        configure(SDK_KEY=key, SNAPSHOT_CACHE="default")
+        conf.integration.start()
+    server.config_fault = status(503)
+    for key in (SDK_KEY, f"{SDK_KEY}2"):
+        configure(SDK_KEY=key, SNAPSHOT_CACHE="default")
+        conf.integration.start()
+        client = signakit_django.get_client()
+        assert client is not None
+        assert client.status().source == "snapshot"
+    caches["default"].clear()
+
+
 def test_a_cache_that_is_away_breaks_nothing(configure: Callable[..., None], server: FlagServer) -> None:
     broken = {"default": {"BACKEND": "support.django_site.broken_cache.BrokenCache"}}
     with override_settings(CACHES=broken):

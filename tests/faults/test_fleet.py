@@ -88,11 +88,31 @@ def started(program: Program, number: int) -> None:
     serves(program, number)
 
 
+@contextlib.contextmanager
+def running(count: int, number: int, face: str, shared: Shared, server: FlagServer) -> Iterator[list[Program]]:
+    """Processes that share a store and serve version ``number``, until the block ends."""
+    server.set_config(versioned(number))
+    with contextlib.ExitStack() as stack:
+        fleet = [stack.enter_context(Program("fleet", face, shared.place, server=server)) for _ in range(count)]
+        for program in fleet:
+            started(program, number)
+        yield fleet
+        ended(*fleet)
+
+
 def ended(*programs: Program) -> None:
     for program in programs:
         program.tell()
         assert program.end() == 0, program.errors
         assert "Traceback" not in program.errors
+
+
+@contextlib.contextmanager
+def lagging_edge(number: int) -> Iterator[FlagServer]:
+    """An edge of the CDN that still serves version ``number``."""
+    with flag_server() as edge:
+        edge.set_config(versioned(number))
+        yield edge
 
 
 def a_new_host_serves(number: int, face: str, shared: Shared, server: FlagServer) -> None:
@@ -107,31 +127,22 @@ def a_new_host_serves(number: int, face: str, shared: Shared, server: FlagServer
 def test_a_store_that_was_emptied_is_filled_again_and_a_new_host_starts_from_it(
     face: str, shared: Shared, server: FlagServer
 ) -> None:
-    server.set_config(versioned(1))
-    with contextlib.ExitStack() as stack:
-        fleet = [stack.enter_context(Program("fleet", face, shared.place, server=server)) for _ in range(3)]
-        for program in fleet:
-            started(program, 1)
+    with running(3, 1, face, shared, server):
         shared.empty()
         assert wait_until(lambda: stored_version(shared) == 1)
         a_new_host_serves(1, face, shared, server)
-        ended(*fleet)
 
 
 def test_a_process_at_a_lagging_edge_brings_no_older_version_back(
     face: str, shared: Shared, server: FlagServer
 ) -> None:
-    with flag_server() as lagging, contextlib.ExitStack() as stack:
-        server.set_config(versioned(2))
-        lagging.set_config(versioned(1))
-        current = [stack.enter_context(Program("fleet", face, shared.place, server=server)) for _ in range(2)]
-        for program in current:
-            started(program, 2)
-        late = stack.enter_context(Program("fleet", face, shared.place, server=lagging))
-        serves_first = late.next(), late.next()
-        assert serves_first[1] == {"version": 1, "first": "v1"}, (
-            "a process serves what the CDN says, whatever is stored"
-        )
+    with (
+        lagging_edge(1) as lagging,
+        running(2, 2, face, shared, server),
+        Program("fleet", face, shared.place, server=lagging) as late,
+    ):
+        late.next()
+        serves(late, 1)  # what its edge says, whatever is stored
         # It has put its own in place of the newer one at most once: two answers had given it.
         assert wait_until(lambda: len(lagging.config_requests) > 30)
         assert wait_until(lambda: stored_version(shared) == 2)
@@ -139,29 +150,22 @@ def test_a_process_at_a_lagging_edge_brings_no_older_version_back(
         while len(lagging.config_requests) < seen + 50:
             assert stored_version(shared) == 2
         a_new_host_serves(2, face, shared, server)
-        ended(*current, late)
+        ended(late)
 
 
 def test_a_version_that_is_taken_back_is_served_at_once_and_stored_after_two_answers(
     face: str, shared: Shared, server: FlagServer
 ) -> None:
-    server.set_config(versioned(2))
-    with contextlib.ExitStack() as stack:
-        fleet = [stack.enter_context(Program("fleet", face, shared.place, server=server)) for _ in range(2)]
-        for program in fleet:
-            started(program, 2)
+    with running(2, 2, face, shared, server) as fleet:
         server.set_config(versioned(1))
         for program in fleet:
             serves(program, 1)
         assert wait_until(lambda: stored_version(shared) == 1)
         a_new_host_serves(1, face, shared, server)
-        ended(*fleet)
 
 
 def test_a_process_never_goes_back_to_what_is_stored(face: str, shared: Shared, server: FlagServer) -> None:
-    server.set_config(versioned(2))
-    with Program("fleet", face, shared.place, server=server) as program:
-        started(program, 2)
+    with running(1, 2, face, shared, server) as [program]:
         assert wait_until(lambda: stored_version(shared) == 2)
         server.config_fault = status(503)
         older = json.dumps(versioned(1)).encode()
@@ -170,8 +174,7 @@ def test_a_process_never_goes_back_to_what_is_stored(face: str, shared: Shared, 
         assert wait_until(lambda: len(server.config_requests) > asked + 1)
         server.config_fault = None
         assert wait_until(lambda: stored_version(shared) == 2)
-        ended(program)
-        assert [line["version"] for line in program.said if "version" in line] == [2]
+    assert [line["version"] for line in program.said if "version" in line] == [2]
 
 
 @needs_redis

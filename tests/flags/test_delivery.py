@@ -20,7 +20,7 @@ from signakit_flags._events.outbox import Outbox
 from signakit_flags._events.payloads import Conversion, Warnings
 from signakit_flags._runtime.backoff import FIRST_BACKOFF, LONGEST_BACKOFF, Due
 from signakit_flags._runtime.delivery import Ingest, deliver
-from signakit_flags._runtime.flow import Answer, Failure, Flow, Response, Sleep
+from signakit_flags._runtime.flow import Answer, Failure, Flow, Response, Send, Sleep
 from support.configs import SDK_KEY
 
 if TYPE_CHECKING:
@@ -297,6 +297,17 @@ def test_the_event_that_fills_a_batch_wakes_the_sender_and_all_that_wait_leave(c
     assert sender.answer(Response(200)) == "uvwx"
     sender.put("y")
     assert sender.answer(Response(200)) == Sleep(5.0)
+
+
+def test_events_that_another_flow_sent_leave_no_plan_for_the_next_ones() -> None:
+    """As a flush does on the thread of the home loop."""
+    sender = Sender("a", flush_interval=5)
+    assert isinstance(sender.answer(), Sleep)
+    here = deliver(sender.outbox, sender.ingest, lambda: True, until_empty=True)
+    assert isinstance(next(here), Send)
+    with pytest.raises(StopIteration):
+        here.send(Response(200))
+    assert sender.ingest.gathered is None
 
 
 def test_large_events_fill_a_batch_by_their_size(clock: Clock) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import sys
 from typing import TYPE_CHECKING, Any
@@ -39,7 +38,7 @@ class DjangoIntegration(Integration[HttpRequest]):
         alias = options.extra.get("snapshot_cache")
         more: dict[str, Any] = {}
         if alias is not None and options.usable:
-            more["snapshot_store"] = CacheSnapshotStore(alias, options.sdk_key or "")
+            more["snapshot_store"] = CacheSnapshotStore(alias)
         return options.make_client(may_load=self.may_load, **more)
 
     def may_load(self) -> bool:
@@ -118,10 +117,13 @@ def identity_of(user: Any, attributes: Mapping[str, Any] | None = None) -> Ident
 class CacheSnapshotStore:
     """Keeps the last good config in one of Django's caches, for all processes that share it."""
 
-    def __init__(self, alias: str, sdk_key: str) -> None:
+    def __init__(self, alias: str, name: str = "default") -> None:
         self._alias = alias
-        # Not the key itself: a cache is less well guarded than the environment.
-        self._key = f"signakit:{hashlib.sha256(sdk_key.encode()).hexdigest()[:32]}"
+        self._key = f"signakit:{name}"
+
+    def bind(self, name: str) -> CacheSnapshotStore:
+        """Return the store of one SDK key, of which ``name`` is a digest. The client calls it."""
+        return CacheSnapshotStore(self._alias, name)
 
     def load(self) -> bytes | None:
         """Return what was saved last, or None."""

@@ -194,7 +194,7 @@ def is_bot(user_agent: str | None) -> bool:
     costs a look-up. Safe in any thread and after a fork: there is no lock. Never raises for any `str`.
 
     Args:
-        user_agent: The header's value as it came, well-formed or not; None where there is no header.
+        user_agent: The header's value as it came, well-formed or not; None without the header.
 
     Returns:
         True for a bot. Where the package's list cannot be read (a frozen application without its data), our own marks

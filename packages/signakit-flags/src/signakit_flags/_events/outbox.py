@@ -153,7 +153,7 @@ class Outbox:
 
     @property
     def refusing(self) -> bool:
-        """The server refuses whatever it gets: what it answers is no success, even where the sender may go on."""
+        """The server refuses whatever it gets. No answer of it counts as a success, even where the sender may go on."""
         return self._size.refusing
 
     @property

@@ -88,10 +88,10 @@ def _deliver(outbox: Outbox, ingest: Ingest, is_mine: Callable[[], bool], *, unt
         outbox.idle = False
         batch = outbox.take()
         if batch is None:
+            if not outbox.queued:
+                outbox.hurry, ingest.gathered = False, None  # what was in a hurry, or gathered, has left
             if until_empty or (outbox.closed and not outbox.queued):
                 return
-            if not outbox.queued:
-                outbox.hurry = False  # what was in a hurry has left
             outbox.idle = True
             if outbox.queued and not outbox.in_flight:
                 continue  # an event slipped in between the two looks

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from starlette.applications import Starlette
-from starlette.authentication import AuthCredentials
 from starlette.middleware import Middleware
 from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.requests import Request
@@ -17,7 +16,7 @@ from starlette.testclient import TestClient
 
 from signakit_fastapi import Identity, SignaKit, SignaKitMiddleware, get_flags
 from signakit_flags.integration import IdentityNotAwaited, is_visitor_id
-from support.asgi import HeaderBackend, User, exchange
+from support.asgi import HeaderBackend, exchange
 from support.contract import BROWSER
 
 if TYPE_CHECKING:
@@ -271,19 +270,6 @@ def test_the_handler_of_all_errors_makes_no_visitor_whom_no_cookie_brings_back(
 
 
 # --- who asks --------------------------------------------------------------------------------------------------------
-
-
-def test_an_account_without_an_identity_is_a_visitors(signakit: SignaKit) -> None:
-    class Unsaved(User):
-        identity = None  # type: ignore[assignment]  # as an ORM has it of what is not saved yet
-
-    class Backend(HeaderBackend):
-        async def authenticate(self, conn: Any) -> Any:
-            return AuthCredentials(), Unsaved("ada")
-
-    middleware = [*signakit.middleware, Middleware(AuthenticationMiddleware, backend=Backend())]
-    with TestClient(site(signakit, middleware=middleware)) as browser:
-        assert is_visitor_id(browser.get("/").json()["user"])
 
 
 def test_an_identity_that_has_to_be_awaited_says_so_to_code_that_does_not(make: Callable[..., SignaKit]) -> None:

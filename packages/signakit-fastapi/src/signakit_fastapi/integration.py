@@ -15,6 +15,8 @@ from starlette.requests import HTTPConnection, cookie_parser
 
 from signakit_flags.integration import Identity, Integration, LazyUserContext
 
+from .account import account_id
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
@@ -111,12 +113,12 @@ class StarletteIntegration(Integration[HTTPConnection]):
         return cookie_parser("; ".join(request.headers.getlist("cookie"))).get(name)
 
     def account(self, request: HTTPConnection) -> Identity | None:
-        """Return the user of Starlette's ``AuthenticationMiddleware``, by their ``identity``; None without one."""
+        """Return the user of Starlette's ``AuthenticationMiddleware``, by ``identity`` or name; None without one."""
         user = request.scope.get("user")
         if user is None or not user.is_authenticated:
             return None
-        identity = user.identity
-        return None if identity is None else Identity(str(identity))
+        user_id = account_id(user, self.report)
+        return None if user_id is None else Identity(user_id)
 
     def resolve(self, request: HTTPConnection) -> Identity | None:
         """Return the user that ``flags_from`` names, else the one of ``identify``, else the account, else None."""

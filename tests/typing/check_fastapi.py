@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict, assert_type
 
-from fastapi import APIRouter, Depends, FastAPI, WebSocket
+from fastapi import APIRouter, Depends, FastAPI, Security, WebSocket
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Route
@@ -24,9 +26,12 @@ from signakit_fastapi import (
 from signakit_flags import Decision, SignaKitClient, SignaKitUserContext
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+    from uuid import UUID
 
     from starlette.requests import HTTPConnection, Request
+
+    from signakit_flags import Attributes
 
 
 def identify(connection: HTTPConnection) -> Identity | None:
@@ -120,6 +125,113 @@ async def a_job() -> None:
         assert_type(signakit.flags_for("u", {"plan": "pro"}), SignaKitUserContext)
 
 
+# --- flags of a user dependency --------------------------------------------------------------------------------------
+
+
+@dataclass
+class User:
+    id: int | None
+    plan: str
+
+
+class Session:
+    def __init__(self, request: Request) -> None: ...
+
+    user_id: UUID
+
+
+class ByHeader:
+    async def __call__(self) -> User | None: ...
+
+
+def given() -> User:
+    raise NotImplementedError
+
+
+def optional() -> User | None:
+    raise NotImplementedError
+
+
+async def later() -> User:
+    raise NotImplementedError
+
+
+async def later_optional() -> User | None:
+    raise NotImplementedError
+
+
+def yielded() -> Iterator[User]:
+    raise NotImplementedError
+
+
+def generated() -> Generator[User | None, None, None]:
+    raise NotImplementedError
+
+
+def yielded_later() -> AsyncIterator[User | None]:
+    raise NotImplementedError
+
+
+def generated_later() -> AsyncGenerator[User, None]:
+    raise NotImplementedError
+
+
+def claims() -> dict[str, str]:
+    raise NotImplementedError
+
+
+def id_of(user: User) -> int | None:
+    raise NotImplementedError
+
+
+def plan_of(user: User) -> Attributes:
+    raise NotImplementedError
+
+
+assert_type(
+    signakit.flags_from(given, key=lambda user: user.id, attributes=lambda user: {"plan": user.plan}),
+    Callable[..., Awaitable[SignaKitUserContext]],
+)
+signakit.flags_from(given, key=id_of, attributes=plan_of)
+signakit.flags_from(optional, key=lambda user: user.id)
+signakit.flags_from(optional, key=id_of, attributes=plan_of)
+signakit.flags_from(later, key=lambda user: user.id)
+signakit.flags_from(later, key=id_of, attributes=plan_of)
+signakit.flags_from(later_optional, key=lambda user: user.id)
+signakit.flags_from(later_optional, key=id_of, attributes=plan_of)
+signakit.flags_from(yielded, key=id_of, attributes=plan_of)
+signakit.flags_from(generated, key=lambda user: user.id, attributes=lambda user: {"plan": user.plan})
+signakit.flags_from(generated, key=id_of)
+signakit.flags_from(yielded_later, key=lambda user: user.id, attributes=lambda user: {"plan": user.plan})
+signakit.flags_from(yielded_later, key=id_of)
+signakit.flags_from(generated_later, key=id_of, attributes=plan_of)
+signakit.flags_from(claims, key=lambda claims: claims["sub"])
+signakit.flags_from(Session, key=lambda session: session.user_id)
+signakit.flags_from(ByHeader(), key=lambda user: user.id)
+signakit.flags_from(Security(later, scopes=["me"]), key=id_of)
+
+
+def a_number() -> int:
+    raise NotImplementedError
+
+
+def a_uuid() -> Iterator[UUID]:
+    raise NotImplementedError
+
+
+async def a_text() -> str | None:
+    raise NotImplementedError
+
+
+async def an_identity() -> AsyncIterator[Identity | None]:
+    yield None
+
+
+signakit.flags_from(a_number)
+signakit.flags_from(a_uuid)
+signakit.flags_from(a_text, attributes=lambda user_id: {"internal": user_id.startswith("staff-")})
+signakit.flags_from(an_identity)
+
 # --- mistakes --------------------------------------------------------------------------------------------------------
 
 SignaKit(poling_interval=5)  # type: ignore[call-arg]
@@ -127,3 +239,24 @@ SignaKit(identify=lambda: None)  # type: ignore[arg-type]
 SignaKit(17)  # type: ignore[arg-type]
 require_flag("f", "on")  # type: ignore[call-arg]
 require_flag(5)  # type: ignore[arg-type]
+signakit.flags_from(given)  # type: ignore[arg-type]
+signakit.flags_from(optional)  # type: ignore[arg-type]
+signakit.flags_from(later)  # type: ignore[arg-type]
+signakit.flags_from(later_optional)  # type: ignore[arg-type]
+signakit.flags_from(yielded)  # type: ignore[arg-type]
+signakit.flags_from(generated_later)  # type: ignore[arg-type]
+signakit.flags_from(claims)  # type: ignore[arg-type]
+signakit.flags_from(Session)  # type: ignore[arg-type]
+signakit.flags_from(ByHeader())  # type: ignore[arg-type]
+signakit.flags_from(given, attributes=plan_of)  # type: ignore[arg-type]
+signakit.flags_from(given, key=lambda user: user.email)  # type: ignore[arg-type]
+signakit.flags_from(optional, key=lambda user: user.email)  # type: ignore[arg-type]
+signakit.flags_from(later_optional, key=lambda user: user.email)  # type: ignore[arg-type]
+signakit.flags_from(yielded, key=lambda user: user.email)  # type: ignore[arg-type]
+signakit.flags_from(generated_later, key=lambda user: user.email)  # type: ignore[attr-defined]
+signakit.flags_from(later, key=lambda user: user)  # type: ignore[arg-type]
+signakit.flags_from(claims, key=id_of)  # type: ignore[arg-type]
+signakit.flags_from(later, key=id_of, attributes=id_of)  # type: ignore[arg-type]
+signakit.flags_from(later, key="id")  # type: ignore[call-overload]
+signakit.flags_from(later, id_of)  # type: ignore[call-overload]
+signakit.flags_from("later")  # type: ignore[call-overload]

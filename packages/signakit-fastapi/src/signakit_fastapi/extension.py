@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, overload
 
-from fastapi import Depends
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection
 
 from signakit_flags import SignaKitUserContext
-from signakit_flags.integration import Identity, VisitorCookie, conceal, parse_options
+from signakit_flags.integration import VisitorCookie, conceal, parse_options
 
-from .integration import IDENTITY, StarletteIntegration
+from .integration import StarletteIntegration
 from .middleware import SignaKitMiddleware
 from .openapi import document_refusals
-from .scope import SIGNAKIT, attach, flags_of
+from .scope import SIGNAKIT, flags_of_user
+from .user_dependency import Given, as_depends
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
     from types import TracebackType
     from typing import NotRequired, Self, Unpack
 
@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     from signakit_flags import SignaKitClient
     from signakit_flags.integration import AnyIdentityResolver, AsyncSnapshotStore, LazyUserContext, SnapshotStore
 
-    from .scope import Attached
+    from .user_dependency import AttributesOf, FlagsDependency, Key, UserDependency
 
 AppT = TypeVar("AppT")
+T = TypeVar("T")
 
 
 class ClientOptions(TypedDict, total=False):
@@ -180,37 +181,76 @@ class SignaKit:
         """
         return self.integration.flags_for(user_id, attributes)
 
-    def flags_from(self, dependency: Callable[..., Any]) -> Callable[..., Awaitable[SignaKitUserContext]]:
+    @overload
+    def flags_from(
+        self, dependency: UserDependency, *, key: None = None, attributes: AttributesOf[Any] | None = None
+    ) -> FlagsDependency: ...
+    @overload
+    def flags_from(
+        self,
+        dependency: Callable[..., AsyncIterator[T | None]],
+        *,
+        key: Key[T],
+        attributes: AttributesOf[T] | None = None,
+    ) -> FlagsDependency: ...
+    @overload
+    def flags_from(
+        self,
+        dependency: Callable[..., Awaitable[T | None]],
+        *,
+        key: Key[T],
+        attributes: AttributesOf[T] | None = None,
+    ) -> FlagsDependency: ...
+    @overload
+    def flags_from(
+        self,
+        dependency: Callable[..., Iterator[T | None]],
+        *,
+        key: Key[T],
+        attributes: AttributesOf[T] | None = None,
+    ) -> FlagsDependency: ...
+    @overload
+    def flags_from(
+        self, dependency: Callable[..., T | None], *, key: Key[T], attributes: AttributesOf[T] | None = None
+    ) -> FlagsDependency: ...
+    def flags_from(
+        self, dependency: Any, *, key: Key[Any] | None = None, attributes: AttributesOf[Any] | None = None
+    ) -> FlagsDependency:
         """Return a flags dependency, in which a dependency of the application's says who asks.
 
         Its own dependencies, its parameters in the OpenAPI document and the errors that it raises stay as they are::
 
-            UserFlags = Annotated[SignaKitUserContext, Depends(signakit.flags_from(get_current_user_id))]
+            user_flags = signakit.flags_from(
+                get_current_user, key=lambda user: user.id, attributes=lambda user: {"plan": user.plan}
+            )
+            UserFlags = Annotated[SignaKitUserContext, Depends(user_flags)]
 
         From then on ``Flags`` and ``request.state.flags`` are the same user's. Flags that were asked earlier in this
         request, as a visitor's, stay what they were.
 
-        Args:
-            dependency: Gives an ``Identity``, a user id, or None, which leaves it to ``identify`` and so on. Anything
-                else is logged once, and flags are off for the request.
-        """
+        `key` and `attributes` run on the event loop, and must not wait there. What they raise is logged once, and flags
+        are off for the request.
 
-        async def get_flags_from(connection: HTTPConnection, found: Any = Depends(dependency)) -> SignaKitUserContext:
-            scope = connection.scope
-            flags = flags_of(scope)
-            if found is None:
-                return await flags.resolve()
-            scope[IDENTITY] = found
-            if flags.touched and not _is_of(flags, found):
-                # The cookie of those before is still set, if there is a middleware.
-                before: Attached = scope[SIGNAKIT]
-                flags = attach(scope, before.integration, by_middleware=before.by_middleware)
-            return await flags.resolve()
+        Args:
+            dependency: What ``Depends`` takes: a function, a generator, a class or a callable object, sync or async. Or
+                a ``Depends`` or ``Security`` itself, or a type annotated with one. It gives a user, or None, which
+                leaves it to ``identify``, then to the account, then to the visitor.
+            key: Returns the user id of what the dependency gives: text, an int or a UUID. None leaves it to
+                ``identify`` and so on. Without `key` the dependency gives an ``Identity`` or a user id. Anything else
+                is logged once, and flags are off for the request.
+            attributes: Returns the attributes of what the dependency gives, matched against audience rules; they are
+                added to those of an ``Identity``.
+
+        Raises:
+            TypeError: `dependency` is not a dependency, or `key` or `attributes` cannot be called.
+        """
+        for name, function in {"key": key, "attributes": attributes}.items():
+            if function is not None and not callable(function):
+                raise TypeError(f"{name} must be a function, not {type(function).__name__}")
+
+        depends = as_depends(dependency)
+
+        async def get_flags_from(connection: HTTPConnection, found: Any = depends) -> SignaKitUserContext:
+            return await flags_of_user(connection.scope, None if found is None else Given(found, key, attributes))
 
         return get_flags_from
-
-
-def _is_of(flags: LazyUserContext, found: Any) -> bool:
-    if isinstance(found, Identity):
-        return flags.user_id == found.user_id and flags.attributes == found.attributes
-    return bool(flags.user_id == found)

@@ -16,6 +16,7 @@ from starlette.requests import HTTPConnection, cookie_parser
 from signakit_flags.integration import Identity, Integration, LazyUserContext
 
 from .account import account_id
+from .user_dependency import GIVEN, Given
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -38,9 +39,6 @@ _NO_COOKIE_HERE: str = (
     "no visitor cookie, as flags were first asked after the response has started, or by middleware outside of"
     " SignaKitMiddleware: add that one last, app.add_middleware(SignaKitMiddleware, signakit=signakit)"
 )
-
-IDENTITY: str = "signakit.identity"
-"""The key of a request's scope under which ``flags_from`` leaves what its dependency gave."""
 
 logger: logging.Logger = logging.getLogger("signakit_fastapi")
 
@@ -122,11 +120,11 @@ class StarletteIntegration(Integration[HTTPConnection]):
 
     def resolve(self, request: HTTPConnection) -> Identity | None:
         """Return the user that ``flags_from`` names, else the one of ``identify``, else the account, else None."""
-        return named(request) or super().resolve(request)
+        return given(request) or super().resolve(request)
 
     async def aresolve(self, request: HTTPConnection) -> Identity | None:
         """Return the same, for async code."""
-        return named(request) or await super().aresolve(request)
+        return given(request) or await super().aresolve(request)
 
     def wait(self, found: Awaitable[Identity | None]) -> Identity | None:
         """Return what an async ``identify`` gives to a ``def`` endpoint, which runs in one of Starlette's threads."""
@@ -151,17 +149,12 @@ class StarletteIntegration(Integration[HTTPConnection]):
         super().report(subject, message, *arguments)
 
 
-def named(request: HTTPConnection) -> Identity | None:
-    """Return the user that the dependency of ``flags_from`` named.
+def given(request: HTTPConnection) -> Identity | None:
+    """Return the user of the dependency of ``flags_from``, or None.
 
     Raises:
-        TypeError: It gave something that is no user.
+        TypeError: It gave something that is not a user.
+        Exception: What ``key`` or ``attributes`` raises.
     """
-    found = request.scope.get(IDENTITY)
-    if found is None or isinstance(found, Identity):
-        return found
-    if isinstance(found, str):
-        return Identity(found)
-    raise TypeError(
-        f"the dependency of flags_from must give an Identity, a user id or None, not {type(found).__name__}"
-    )
+    found: Given | None = request.scope.get(GIVEN)
+    return None if found is None else found.identity()

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 from starlette.requests import HTTPConnection
 
 from .integration import NOT_STARTED
+from .user_dependency import GIVEN
 
 if TYPE_CHECKING:
     from signakit_flags.integration import LazyUserContext
 
     from .integration import StarletteIntegration
+    from .user_dependency import Given
 
 SIGNAKIT: str = "signakit"
 """The key in the scope, of ``Attached``, and in the lifespan's state, of the extension."""
@@ -89,3 +91,27 @@ def flags_of(scope: Any) -> LazyUserContext:
         # Middleware that adds to the scope does so in a copy, as ASGI wants it: who asks is in that of the caller.
         attached.connection.scope = scope
     return attached.flags
+
+
+async def flags_of_user(scope: Any, given: Given | None) -> LazyUserContext:
+    """Return the flags of a request, those of the user whom the dependency of ``flags_from`` gave; see ``Given``."""
+    flags = flags_of(scope)
+    if given is None:
+        return await flags.resolve()
+    scope[GIVEN] = given
+    if flags.touched and not _is_of(flags, given):
+        # The cookie of those before is still set, if there is a middleware.
+        before: Attached = scope[SIGNAKIT]
+        flags = attach(scope, before.integration, by_middleware=before.by_middleware)
+    return await flags.resolve()
+
+
+def _is_of(flags: LazyUserContext, given: Given) -> bool:
+    try:
+        identity = given.identity()
+    except Exception:  # noqa: BLE001  # the application's code: it fails again in the new flags, which log it
+        return False
+    if identity is None or flags.user_id != identity.user_id:
+        return False
+    # An id alone says nothing of the attributes, which those before may have from `identify`.
+    return not identity.attributes or flags.attributes == identity.attributes

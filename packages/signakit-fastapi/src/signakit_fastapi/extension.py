@@ -11,10 +11,10 @@ from starlette.requests import HTTPConnection
 from signakit_flags import SignaKitUserContext
 from signakit_flags.integration import VisitorCookie, conceal, parse_options
 
-from .integration import StarletteIntegration
+from .integration import SIGNAKIT, StarletteIntegration
 from .middleware import SignaKitMiddleware
 from .openapi import document_refusals
-from .scope import SIGNAKIT, flags_of_user
+from .scope import flags_of_user
 from .user_dependency import Given, as_depends
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from anyio import from_thread
 from starlette.requests import HTTPConnection, cookie_parser
 
-from signakit_flags.integration import Identity, Integration, LazyUserContext
+from signakit_flags.integration import Identity, Integration, LazyUserContext, new_visitor_id
 
 from .account import account_id
 from .user_dependency import GIVEN, Given
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from signakit_flags import SignaKitClient
-    from signakit_flags.integration import Options
+    from signakit_flags.integration import Options, VisitorCookie
+
+    from .scope import Attached
 
 CLOSE_TIMEOUT: float = 2.0
 """Seconds that the end of the application waits for events to be sent, at most."""
@@ -39,6 +41,9 @@ _NO_COOKIE_HERE: str = (
     "no visitor cookie, as flags were first asked after the response has started, or by middleware outside of"
     " SignaKitMiddleware: add that one last, app.add_middleware(SignaKitMiddleware, signakit=signakit)"
 )
+
+SIGNAKIT: str = "signakit"
+"""The key in a request's scope, of ``scope.Attached``, and in the lifespan's state, of the extension."""
 
 logger: logging.Logger = logging.getLogger("signakit_fastapi")
 
@@ -117,6 +122,13 @@ class StarletteIntegration(Integration[HTTPConnection]):
             return None
         user_id = account_id(user, self.report)
         return None if user_id is None else Identity(user_id)
+
+    def new_visitor_id(self, request: HTTPConnection, cookie: VisitorCookie) -> str:
+        """Return the id of a new visitor: the same for all integrations of this request whose cookies have one name."""
+        attached: Attached | None = request.scope.get(SIGNAKIT)
+        if attached is None:  # flags of `SignaKit.context`
+            return new_visitor_id()
+        return attached.new_visitors.setdefault(cookie.name, new_visitor_id())
 
     def resolve(self, request: HTTPConnection) -> Identity | None:
         """Return the user that ``flags_from`` names, else the one of ``identify``, else the account, else None."""

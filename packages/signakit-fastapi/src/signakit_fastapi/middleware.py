@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from starlette.datastructures import MutableHeaders
 
-from .scope import SIGNAKIT, attach, keep
+from .integration import SIGNAKIT
+from .scope import attach, keep
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from signakit_flags.integration import LazyUserContext, ResponseStart
+    from signakit_flags.integration import LazyUserContext, ResponseStart, SetCookie
 
     from .extension import SignaKit
     from .scope import Attached
@@ -81,7 +82,7 @@ def _with_headers(message: Message, start: ResponseStart) -> Message:
     # A copy: an application may send one response, or one message, to many, who must not get each other's cookie.
     message = {"headers": [], **message}
     headers = MutableHeaders(scope=message)  # makes the list another one, too
-    if start.cookie is not None:
+    if start.cookie is not None and not _has_cookie(headers, start.cookie):
         headers.append("set-cookie", start.cookie.header())
     if message["type"] == "websocket.accept":
         return message  # no cache keeps a connection
@@ -90,3 +91,9 @@ def _with_headers(message: Message, start: ResponseStart) -> Message:
     if "*" not in there:
         headers["vary"] = ", ".join([*vary, *(name for name in start.vary if name.lower() not in there)])
     return message
+
+
+def _has_cookie(headers: MutableHeaders, cookie: SetCookie) -> bool:
+    # A mounted application with flags of its own has set it, for the same visitor. Where the two differ in domain or
+    # path, that of the innermost counts: a browser would keep both of them, and send two cookies of one name.
+    return any(value.startswith(f"{cookie.key}={cookie.value};") for value in headers.getlist("set-cookie"))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.requests import HTTPConnection
 
-from .integration import NOT_STARTED
+from .integration import NOT_STARTED, SIGNAKIT
 from .user_dependency import GIVEN
 
 if TYPE_CHECKING:
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
     from .integration import StarletteIntegration
     from .user_dependency import Given
-
-SIGNAKIT: str = "signakit"
-"""The key in the scope, of ``Attached``, and in the lifespan's state, of the extension."""
 
 
 @dataclass(slots=True)  # not frozen: that costs each request a microsecond
@@ -33,19 +30,24 @@ class Attached:
         flags: The flags.
         connection: What the flags know of the request.
         by_middleware: Whether a ``SignaKitMiddleware`` will set their cookie.
+        new_visitors: Ids of new visitors by the name of their cookie: one dict for all that are attached to a request,
+            as a browser keeps one cookie of a name. See ``StarletteIntegration.new_visitor_id``.
     """
 
     integration: StarletteIntegration
     flags: LazyUserContext
     connection: HTTPConnection
     by_middleware: bool
+    new_visitors: dict[str, str]
 
 
 def attach(scope: Any, integration: StarletteIntegration, *, by_middleware: bool) -> LazyUserContext:
     """Make new flags, those of a request from now on, also as ``request.state.flags``."""
     connection = HTTPConnection(scope)
     flags = integration.context(connection)
-    keep(scope, Attached(integration, flags, connection, by_middleware))
+    outer: Attached | None = scope.get(SIGNAKIT)
+    new_visitors = {} if outer is None else outer.new_visitors
+    keep(scope, Attached(integration, flags, connection, by_middleware, new_visitors))
     return flags
 
 

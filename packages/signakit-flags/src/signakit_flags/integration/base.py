@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic
 
 from .context import LazyUserContext
 from .identity import Identity, IdentityNotAwaited, RequestT, aresolve, resolve
+from .visitor import new_visitor_id
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from .client import LazyClient
     from .identity import AnyIdentityResolver
     from .options import Options
+    from .visitor import VisitorCookie
 
 
 class Integration(Generic[RequestT]):
@@ -111,6 +113,18 @@ class Integration(Generic[RequestT]):
     async def in_thread(self, identify: AnyIdentityResolver[RequestT], request: RequestT) -> Any:
         """Call an ``identify`` that does not await, for async code: on the loop, unless a framework knows better."""
         return identify(request)
+
+    def new_visitor_id(self, request: RequestT, cookie: VisitorCookie) -> str:  # noqa: ARG002  # for a subclass
+        """Return the id of a new visitor.
+
+        A framework in which several integrations may serve one request returns the same id for the same name of a
+        cookie: a browser keeps one cookie of a name.
+
+        Args:
+            request: The request, which has no valid visitor id.
+            cookie: Sets the id.
+        """
+        return new_visitor_id()
 
     # --- who a request is from: see `identity` ----------------------------------------------------------------------
 

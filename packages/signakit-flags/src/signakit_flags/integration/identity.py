@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 from .._arguments import check_attributes, plain_user_id
 from .._names import USER_AGENT
 from .._running_loop import loop_is_running
-from .visitor import is_visitor_id, new_visitor_id
+from .visitor import is_visitor_id
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -171,7 +171,7 @@ def request_user(
     if sealed:
         integration.report("sealed", "flags first asked after the response has started: no visitor cookie any more")
         return no_user("a new visitor, after the response has started")
-    return RequestUser(new_visitor_id(), attributes, new_visitor=True)
+    return RequestUser(integration.new_visitor_id(request, cookie), attributes, new_visitor=True)
 
 
 def is_async(resolver: object) -> bool:

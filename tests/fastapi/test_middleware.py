@@ -306,32 +306,3 @@ def test_an_async_identify_is_awaited_for_a_def_endpoint_and_not_for_a_thread_of
         assert browser.get("/?own").json() == "ada"
         assert browser.get("/?broken").json() == ""
     gc.collect()  # a coroutine that nobody awaited would be reported now
-
-
-def test_a_server_that_shares_one_state_between_requests_mixes_nobody_up(signakit: SignaKit) -> None:
-    both = asyncio.Event()
-    shared: dict[str, Any] = {}
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        request = Request(scope)
-        if scope["path"] == "/first":
-            await both.wait()
-        both.set()
-        response = JSONResponse((await get_flags(request)).user_id)
-        await response(scope, receive, send)
-
-    async def run() -> None:
-        async with signakit:
-            middleware = SignaKitMiddleware(app, signakit=signakit)
-
-            def scope(path: str, visitor: str) -> dict[str, Any]:
-                headers = [(b"cookie", f"visitor_id={visitor}".encode())]
-                return {"type": "http", "method": "GET", "path": path, "headers": headers, "state": shared}
-
-            first, second = "8c1f2a52-7d0e-4a52-9a5c-0d3b8f6f2b11", "8c1f2a52-7d0e-4a52-9a5c-0d3b8f6f2b12"
-            answers = await asyncio.gather(
-                exchange(middleware, scope("/first", first)), exchange(middleware, scope("/second", second))
-            )
-            assert [messages[1]["body"].decode().strip('"') for messages, _ in answers] == [first, second]
-
-    asyncio.run(run())

@@ -1,7 +1,7 @@
 """Where the flags of a request are kept: in its scope, under one key.
 
-``request.state`` is for users alone. It is a copy of the lifespan's state that a server may forget to make; a scope is
-always that of one request.
+``request.state.flags`` is for users alone. A server may hand one state to several requests, see ``OwnFlags``. A scope
+is always that of one request.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.requests import HTTPConnection
 
+from signakit_flags.integration import LazyUserContext
+
 from .integration import NOT_STARTED, SIGNAKIT
+from .request_state import FLAGS, OwnFlags
 from .user_dependency import GIVEN
 
 if TYPE_CHECKING:
-    from signakit_flags.integration import LazyUserContext
-
     from .integration import StarletteIntegration
     from .user_dependency import Given
 
@@ -53,11 +54,16 @@ def attach(scope: Any, integration: StarletteIntegration, *, by_middleware: bool
 
 def keep(scope: Any, attached: Attached) -> None:
     """Make these the flags of a request."""
+    known = SIGNAKIT in scope
     scope[SIGNAKIT] = attached
     state = scope.get("state")
     if state is None:
-        state = scope["state"] = {}
-    state["flags"] = attached.flags
+        scope["state"] = {FLAGS: attached.flags}
+    elif not known and isinstance(state.get(FLAGS), LazyUserContext):
+        # Those of another request, which may be under way: the server hands one state to several.
+        scope["state"] = OwnFlags(state, attached.flags)
+    else:
+        state[FLAGS] = attached.flags
 
 
 def integration_of(scope: Any) -> StarletteIntegration:
@@ -69,7 +75,7 @@ def integration_of(scope: Any) -> StarletteIntegration:
     attached: Attached | None = scope.get(SIGNAKIT)
     if attached is not None:
         return attached.integration
-    signakit = scope.get("state", {}).get(SIGNAKIT)
+    signakit = (scope.get("state") or {}).get(SIGNAKIT)
     if signakit is None:
         raise RuntimeError(NOT_STARTED)
     integration: StarletteIntegration = signakit.integration

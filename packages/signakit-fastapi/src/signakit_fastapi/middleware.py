@@ -48,7 +48,7 @@ class SignaKitMiddleware:
             await self.app(scope, receive, send)
             return
 
-        flags = attach(scope, integration, by_middleware=True)
+        flags = attach(scope, integration, outer, by_middleware=True)
         if outer is None or outer.integration is integration:
             await self._serve(flags, scope, receive, send)
             return

@@ -42,28 +42,35 @@ class Attached:
     new_visitors: dict[str, str]
 
 
-def attach(scope: Any, integration: StarletteIntegration, *, by_middleware: bool) -> LazyUserContext:
-    """Make new flags, those of a request from now on, also as ``request.state.flags``."""
+def attach(
+    scope: Any, integration: StarletteIntegration, outer: Attached | None, *, by_middleware: bool
+) -> LazyUserContext:
+    """Make new flags, those of a request from now on, also as ``request.state.flags``.
+
+    Args:
+        scope: The request's.
+        integration: Serves it.
+        outer: What was attached to it before.
+        by_middleware: Whether a ``SignaKitMiddleware`` will set the cookie.
+    """
     connection = HTTPConnection(scope)
     flags = integration.context(connection)
-    outer: Attached | None = scope.get(SIGNAKIT)
     new_visitors = {} if outer is None else outer.new_visitors
+    state = scope.get("state")
+    if outer is None and state is not None and FLAGS in state and isinstance(state[FLAGS], LazyUserContext):
+        # Those of another request, which may be under way: the server hands one state to several.
+        scope["state"] = OwnFlags(state, flags)
     keep(scope, Attached(integration, flags, connection, by_middleware, new_visitors))
     return flags
 
 
 def keep(scope: Any, attached: Attached) -> None:
     """Make these the flags of a request."""
-    known = SIGNAKIT in scope
     scope[SIGNAKIT] = attached
     state = scope.get("state")
     if state is None:
-        scope["state"] = {FLAGS: attached.flags}
-    elif not known and isinstance(state.get(FLAGS), LazyUserContext):
-        # Those of another request, which may be under way: the server hands one state to several.
-        scope["state"] = OwnFlags(state, attached.flags)
-    else:
-        state[FLAGS] = attached.flags
+        state = scope["state"] = {}
+    state[FLAGS] = attached.flags
 
 
 def integration_of(scope: Any) -> StarletteIntegration:
@@ -92,7 +99,7 @@ def flags_of(scope: Any) -> LazyUserContext:
     """
     attached: Attached | None = scope.get(SIGNAKIT)
     if attached is None:
-        flags = attach(scope, integration_of(scope), by_middleware=False)
+        flags = attach(scope, integration_of(scope), None, by_middleware=False)
         flags.start_response()
         return flags
     if not attached.flags.touched:
@@ -110,7 +117,7 @@ async def flags_of_user(scope: Any, given: Given | None) -> LazyUserContext:
     if flags.touched and not _is_of(flags, given):
         # The cookie of those before is still set, if there is a middleware.
         before: Attached = scope[SIGNAKIT]
-        flags = attach(scope, before.integration, by_middleware=before.by_middleware)
+        flags = attach(scope, before.integration, before, by_middleware=before.by_middleware)
     return await flags.resolve()
 
 

@@ -468,6 +468,53 @@ def test_16_a_cookie_that_no_browser_keeps_is_told_once(
         assert f"{said}shop.test" in records[0].getMessage()
 
 
+# --- 19: programs ----------------------------------------------------------------------------------------------------
+
+APP = "okhttp/4.12.0"
+HEADLESS = BROWSER.replace("Firefox", "HeadlessChrome")
+
+
+def named(*, is_bot: bool | None) -> Any:
+    return lambda _request: Identity("named", is_bot=is_bot)
+
+
+@pytest.mark.parametrize("user_agent", [APP, "axios/1.7.2", "MyShop/3.1 Alamofire/5.8", "curl/8.5.0"])
+def test_19_an_account_that_comes_by_an_http_library_is_a_person(
+    site: Adapter, server: FlagServer, user_agent: str
+) -> None:
+    visitor = site.request("flags", user_agent=user_agent)
+    assert (visitor.facts["is_bot"], visitor.facts["variation"], visitor.cookies) == (True, "off", {})
+    user_id = site.login()
+    facts = site.request("flags", user_agent=user_agent).facts
+    assert (facts["user_id"], facts["is_bot"]) == (user_id, False)
+    assert facts["variation"] in {"control", "treatment"}
+    site.configure(identify=named(is_bot=None))
+    assert site.request("flags", user_agent=user_agent).facts["variation"] in {"control", "treatment"}
+    assert exposed(site, server) == {user_id: 1, "named": 1}
+
+
+@pytest.mark.parametrize("user_agent", [CRAWLER, HEADLESS, "Foobot/1.0 python-requests/2.31"])
+def test_19_a_crawler_is_one_whoever_is_logged_in(site: Adapter, server: FlagServer, user_agent: str) -> None:
+    site.login()
+    for _ in range(2):
+        facts = site.request("flags", user_agent=user_agent).facts
+        assert (facts["is_bot"], facts["variation"]) == (True, "off")
+        site.configure(identify=named(is_bot=None))
+    assert exposed(site, server) == {}
+
+
+@pytest.mark.parametrize("user_agent", [BROWSER, CRAWLER, APP, None])
+@pytest.mark.parametrize("is_bot", [True, False])
+def test_19_an_identity_says_whether_it_is_a_bot(
+    site: Adapter, server: FlagServer, is_bot: bool, user_agent: str | None
+) -> None:
+    site.configure(identify=named(is_bot=is_bot))
+    facts = site.request("flags", user_agent=user_agent).facts
+    assert facts["is_bot"] is is_bot
+    assert (facts["variation"] == "off") is is_bot
+    assert exposed(site, server) == ({} if is_bot else {"named": 1})
+
+
 # --- 12: async views -------------------------------------------------------------------------------------------------
 
 

@@ -260,6 +260,22 @@ def test_any_user_agent_is_survived(flags: Callable[..., Flags], user_agent: str
     context.start_response()
 
 
+@pytest.mark.parametrize("said", [True, False])
+@pytest.mark.parametrize("user_agent", ["okhttp/4.12.0", BROWSER, CRAWLER])
+def test_a_detector_of_the_applications_own_leaves_accounts_their_apps(user_agent: str, said: bool) -> None:
+    client = SignaKitClient.offline(CONFIG, bot_detector=lambda _user_agent: said)
+    account = Flags(client).context(Request(user="account", user_agent=user_agent))
+    assert account.is_bot is (said and user_agent != "okhttp/4.12.0")
+    assert Flags(client).context(Request(cookies=VISITOR, user_agent=user_agent)).is_bot is said
+
+
+def test_a_user_outside_of_requests_may_be_a_bot(client: SignaKitClient, flags: Callable[..., Flags]) -> None:
+    assert flags().user(Identity("u", is_bot=True)).variation("exp") == "off"
+    assert flags().user(Identity("u", {"$userAgent": "okhttp/4.12.0"})).variation("exp") != "off"
+    assert flags().user(Identity("u", {"$userAgent": CRAWLER})).variation("exp") == "off"
+    assert [event["userId"] for event in client.recorded_events] == ["u"]
+
+
 # --- identify that goes wrong ----------------------------------------------------------------------------------------
 
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from .. import Explanation, SignaKitUserContext, _hook, is_bot
+from .. import Explanation, SignaKitUserContext, _hook, bot_kind
 from .._hook import hooks
 from .._names import USER_AGENT
 from .._types import Step, text_or_none
@@ -175,6 +175,8 @@ class LazyUserContext(SignaKitUserContext):
             context = client.create_user_context(user.user_id, user.attributes, is_bot=user.is_bot)
             if context is None:
                 return None
+            if context.is_bot and _by_app(user):
+                context = client.create_user_context(user.user_id, user.attributes, is_bot=False) or context
             contexts.append(context)
         return contexts[0]
 
@@ -209,7 +211,7 @@ class LazyUserContext(SignaKitUserContext):
         hook = _hook.active()
         if hook is not None and hook.drives_tests(user_agent):
             return False
-        return is_bot(user_agent)
+        return bot_kind(user_agent) is not None and not _by_app(user)
 
     # --- the response -----------------------------------------------------------------------------------------
 
@@ -331,3 +333,10 @@ class LazyUserContext(SignaKitUserContext):
 
 async def _nothing() -> None:
     pass
+
+
+def _by_app(user: RequestUser) -> bool:
+    """Return whether a user that the application names comes through an HTTP library: a person, by an app."""
+    if not user.known or user.is_bot is not None:
+        return False
+    return bot_kind(text_or_none(user.attributes.get(USER_AGENT))) == "library"

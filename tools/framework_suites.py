@@ -239,7 +239,7 @@ class Comparison:
         broken: Do not pass with ours, though they pass without, or are not there without.
         failing: Fail with ours and without.
         unproved: Are skipped, or expected to fail, without ours.
-        repaired: Pass with ours alone.
+        repaired: Pass with ours, and fail or are not there without.
     """
 
     broken: Mapping[str, Result]
@@ -260,10 +260,12 @@ def compare(without: Mapping[str, Result], ours: Mapping[str, Result]) -> Compar
     for name in sorted({*without, *ours}):
         before, after = without.get(name, _GONE), ours.get(name, _GONE)
         bad = after.outcome in {"failed", "error", "missing"}
-        if before.outcome in {"failed", "error"}:
-            (failing if bad else repaired).append(name)
+        if before.outcome in {"failed", "error"} and bad:
+            failing.append(name)
         elif bad or (before.outcome == "passed" != after.outcome):
             broken[name] = after
+        elif before.outcome in {"failed", "error", "missing"}:
+            repaired.append(name)
         elif before.outcome != "passed":
             unproved[name] = before
     return Comparison(broken, failing, unproved, repaired)
@@ -277,7 +279,7 @@ def show(comparison: Comparison) -> None:
     for name in comparison.failing:
         print(f"  fails without ours as well: {name}")
     for name in comparison.repaired:
-        print(f"  fails without ours alone: {name}")
+        print(f"  passes with ours alone: {name}")
     for name, result in comparison.broken.items():
         print(f"  BROKEN ({result.outcome}): {name}")
         print("    " + tail(result.detail).replace("\n", "\n    "))
@@ -353,6 +355,12 @@ def _module(package: str) -> str:
     return package.replace("-", "_")
 
 
+def not_run(suite: Suite, folder: Path) -> list[str]:
+    """Return what of a suite is not run: what the source distribution lacks, and what is left out."""
+    lacking = [f"not in the source distribution: {path}" for path in suite.needs if not (folder / path).exists()]
+    return lacking + [f"left out: {path}, {reason}" for path, reason in suite.left_out]
+
+
 def check(name: str, wheels: Sequence[Path], scratch: Path, *, key: bool) -> bool:
     """Run a suite twice, and print what there is to say.
 
@@ -365,12 +373,8 @@ def check(name: str, wheels: Sequence[Path], scratch: Path, *, key: bool) -> boo
     suite = SUITES[name]
     python, folder, ours = prepare(suite, wheels, scratch)
     print(f"\n=== {name}: {folder.name}", flush=True)
-    for path in suite.needs:
-        if not (folder / path).exists():
-            print(f"  the source distribution lacks {path}")
-    for path, reason in suite.left_out:
-        print(f"  left out: {path}, {reason}" + ("" if (folder / path).exists() else " (not there either)"))
-
+    for note in not_run(suite, folder):
+        print(f"  {note}")
     without = run_suite(python, folder, suite, scratch=scratch, ours=False)
     print(f"  without ours: {without.summary()} ({without.seconds:.0f} s)", flush=True)
     check_baseline(without.results)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import weakref
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -45,7 +46,9 @@ class FlaskIntegration(Integration[Request]):
         if options.identify is None:
             options = replace(options, identify=identify)
         super().__init__(options)
-        self._app = app
+        # Not the app itself: one that refers to itself is not freed before the garbage collector looks at it.
+        self._config = app.config
+        self._weak_app = weakref.ref(app)
         super().client()  # makes it; the one below would load it, too
 
     def make_client(self) -> LazyClient | None:
@@ -57,7 +60,7 @@ class FlaskIntegration(Integration[Request]):
 
     def may_load(self) -> bool:
         """Return whether the network may be used: not by tests, unless the config asks for it."""
-        return not self._app.testing or bool(self._app.config.get(spell("load_in_tests")))
+        return not self._config["TESTING"] or bool(self._config.get(spell("load_in_tests")))
 
     def existing_client(self) -> SignaKitClient | None:
         """Return the client without loading it; None when the config does not allow one."""
@@ -72,6 +75,14 @@ class FlaskIntegration(Integration[Request]):
         if isinstance(client, LazyClient) and not client.is_ready:
             client.load()
         return client
+
+    @property
+    def _app(self) -> Flask:
+        """The app, for a request: while one is served, something holds the app."""
+        app = self._weak_app()
+        if app is None:
+            raise RuntimeError("the app of these flags is gone")
+        return app
 
     # --- what Flask says --------------------------------------------------------------------------------------
 

@@ -110,11 +110,12 @@ def write_suite(folder: Path, tests: str, conftest: str = "") -> Path:
     return folder
 
 
-def run(folder: Path, framework: str = "flask", *, ours: bool, **environment: str) -> Any:
+def run(folder: Path, framework: str = "flask", *, ours: bool, again: bool = False, **environment: str) -> Any:
     # The plugins of this environment take many times as long to import as the suite to run.
     environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    suite = tool.SUITES[framework]
     return tool.run_suite(
-        Path(sys.executable), folder, tool.SUITES[framework], scratch=folder, ours=ours, environment=environment
+        Path(sys.executable), folder, suite, scratch=folder, ours=ours, environment=environment, again=again
     )
 
 
@@ -266,6 +267,51 @@ def test_a_test_that_no_longer_passes_is_broken(before: str | None, after: str |
     assert {name: tests for name, tests in parts.items() if tests} == ({found: ["t"]} if found else {})
 
 
+def results(**outcomes: str) -> dict[str, Any]:
+    return {name: tool.Result(outcome) for name, outcome in outcomes.items()}
+
+
+def test_what_seems_broken_is_run_again() -> None:
+    asked: list[str] = []
+
+    def with_ours() -> Any:
+        asked.append("with")
+        return results(passes_then="passed", fails_everywhere="failed", broken="failed", failing="failed")
+
+    def without_ours() -> Any:
+        asked.append("without")
+        return results(fails_everywhere="failed", broken="passed", failing="failed")
+
+    before = results(passes_then="passed", fails_everywhere="passed", broken="passed", failing="failed", good="passed")
+    after = results(passes_then="failed", fails_everywhere="failed", broken="error", failing="failed", good="passed")
+    settled = tool.settle(before, after, with_ours, without_ours)
+    assert asked == ["with", "without"]
+    assert [*settled.broken] == ["broken"]
+    assert settled.unsteady == ["fails_everywhere", "passes_then"]
+    assert settled.failing == ["failing"]
+
+
+def test_what_passes_is_not_run_again() -> None:
+    asked: list[str] = []
+
+    def with_ours() -> Any:
+        asked.append("with")
+        return results(a="passed")
+
+    good, bad = results(a="passed"), results(a="failed")
+    assert tool.settle(good, good, with_ours, lambda: pytest.fail("needless")).unsteady == ()
+    assert asked == []
+    assert tool.settle(good, bad, with_ours, lambda: pytest.fail("needless")).unsteady == ["a"]
+
+
+def test_those_tests_alone_run_again_that_failed_with_ours(tmp_path: Path) -> None:
+    folder = write_suite(tmp_path, FLASK)
+    assert run(folder, ours=True).summary() == "1 passed, 1 failed"
+    assert run(folder, ours=True, again=True).summary() == "1 failed"
+    assert run(folder, ours=False, again=True).summary() == "1 passed"
+    assert run(folder, ours=True, again=True).summary() == ""
+
+
 def test_what_does_not_pass_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     before = {
         "a": tool.Result("passed"),
@@ -274,11 +320,13 @@ def test_what_does_not_pass_is_printed(capsys: pytest.CaptureFixture[str]) -> No
         "d": tool.Result("skipped", "not today"),
         "e": tool.Result("failed"),
     }
-    tool.show(tool.compare(before, {**before, "a": tool.Result("failed", "of ours"), "e": tool.Result("passed")}))
+    after = {**before, "a": tool.Result("failed", "of ours"), "e": tool.Result("passed")}
+    tool.show(replace(tool.compare(before, after), unsteady=["f"]))
     assert capsys.readouterr().out.splitlines() == [
         "  2 skipped: not today",
         "  fails without ours as well: b",
         "  passes with ours alone: e",
+        "  unsteady, failed with ours and then passed, or failed without: f",
         "  BROKEN (failed): a",
         "    of ours",
     ]

@@ -291,6 +291,19 @@ def test_what_seems_broken_is_run_again() -> None:
     assert settled.failing == ["failing"]
 
 
+def test_a_test_that_cannot_pass_is_named_and_not_compared() -> None:
+    suite = replace(tool.SUITES["flask"], differing=(("a", "counts extensions"), ("b", "too"), ("c", "too")))
+    before, after = results(a="passed", b="passed", d="passed"), results(a="failed", b="passed", d="failed")
+    assert tool.differing(suite, after) == [
+        "differs, as documented: a counts extensions",
+        "differs no more (passed): b too",
+        "differs no more (missing): c too",
+    ]
+    apart = ["a", "b", "c"]
+    assert [*tool.compare(before, after, apart=apart).broken] == ["d"]
+    assert [*tool.settle(before, after, lambda: after, lambda: before, apart=apart).broken] == ["d"]
+
+
 def test_what_passes_is_not_run_again() -> None:
     asked: list[str] = []
 

@@ -14,10 +14,10 @@ There is no key, so flags are off. With `--key` there is one, and clients load f
 get no event, as no flag is asked for.
 
 What is left out, as none of it makes a request to an application of ours: Flask's `tests/type_check` and the suites of
-its examples, FastAPI's `scripts/tests`. Some tests of FastAPI allow no state of a lifespan but their own, and cannot pass
-with ours. What a source distribution lacks is printed, and so are all tests that prove nothing: those that are skipped,
-or fail without our packages as well. What fails with ours alone is run again, with them and then without, as some tests
-have time limits that a busy machine exceeds.
+its examples, FastAPI's `scripts/tests`. A few tests of FastAPI allow no state of a lifespan but their own, and cannot
+pass with ours. What a source distribution lacks is printed, and so are all tests that prove nothing: those that are
+skipped, or fail without our packages as well. What fails with ours alone is run again, with them and then without, as
+some tests have time limits that a busy machine exceeds.
 
 Exit status 1 if a test that passes without our packages does not pass with them, if the emulator got an event, or if
 our part was not there; 2 if a suite could not be run.

@@ -19,6 +19,7 @@ from signakit_flags.integration import (
     LazyUserContext,
     ResponseStart,
     SetCookie,
+    cookie_values,
     parse_options,
 )
 
@@ -84,8 +85,8 @@ class Framework(Integration[HttpRequest]):
     def user_agent(self, request: HttpRequest) -> str | None:
         return None
 
-    def cookie(self, request: HttpRequest, name: str) -> str | None:
-        return None
+    def cookies(self, request: HttpRequest, name: str) -> list[str]:
+        return cookie_values(request.META.get("HTTP_COOKIE", ""), name)
 
 
 def an_integration(request: HttpRequest) -> None:

@@ -18,6 +18,7 @@ from signakit_flags.integration import (
     IdentityNotAwaited,
     Integration,
     LazyClient,
+    cookie_values,
     loop_is_running,
 )
 
@@ -31,6 +32,7 @@ class DjangoIntegration(Integration[HttpRequest]):
     """The flags in Django."""
 
     logger = logger
+    trusts_proxy_by = "set SECURE_PROXY_SSL_HEADER"
 
     def make_client(self) -> LazyClient | None:
         """Make the client of this process. Touches no network."""
@@ -45,6 +47,10 @@ class DjangoIntegration(Integration[HttpRequest]):
         """Say whether the network may be touched: not by tests, unless the settings ask for it."""
         return not in_test_environment() or bool(self.options.extra.get("load_in_tests"))
 
+    def in_tests(self) -> bool:
+        """Return whether ``setup_test_environment()`` is in force."""
+        return in_test_environment()
+
     def start(self) -> None:
         """Begin to load, and wait for the config up to ``READY_TIMEOUT`` seconds. Never raises."""
         client = self.client()
@@ -58,9 +64,13 @@ class DjangoIntegration(Integration[HttpRequest]):
         user_agent = request.META.get("HTTP_USER_AGENT")
         return user_agent if isinstance(user_agent, str) else None
 
-    def cookie(self, request: HttpRequest, name: str) -> str | None:
-        """Return the value of a cookie of the request, or None without one."""
-        return request.COOKIES.get(name)
+    def cookies(self, request: HttpRequest, name: str) -> list[str]:
+        """Return the values of all cookies of this name that the request has."""
+        last = request.COOKIES.get(name)
+        if last is None:  # also where a middleware has taken it out
+            return []
+        header = request.META.get("HTTP_COOKIE")
+        return [*cookie_values(header, name), last] if isinstance(header, str) else [last]
 
     def resolve(self, request: HttpRequest) -> Identity | None:
         """Return whom ``IDENTIFY`` names, else the account, else None, for sync code."""

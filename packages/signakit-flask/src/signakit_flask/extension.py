@@ -10,9 +10,9 @@ from signakit_flags.integration import conceal
 from . import views
 from .cli import commands
 from .integration import FlaskIntegration, mark_dispatched, spell
-from .proxy import finish, flags
+from .proxy import finish
 from .state import NAME, SignaKitState, state_of
-from .templating import enabled_flag
+from .templating import install
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,8 +58,7 @@ class SignaKit:
         app.extensions[NAME] = SignaKitState(FlaskIntegration(app, self._identified))
         app.url_value_preprocessors[None].insert(0, mark_dispatched)
         app.after_request(finish)
-        app.jinja_env.globals["flags"] = flags
-        app.jinja_env.tests["enabled_flag"] = enabled_flag
+        install(app)
         app.cli.add_command(commands)
 
     def identify(self, resolver: ResolverT) -> ResolverT:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import weakref
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -49,7 +50,9 @@ class FlaskIntegration(Integration[Request]):
         if options.identify is None:
             options = replace(options, identify=identify)
         super().__init__(options)
-        self._app = app
+        # Not the app itself: one that refers to itself is not freed before the garbage collector looks at it.
+        self._config = app.config
+        self._weak_app = weakref.ref(app)
         super().client()  # makes it; the one below would load it, too
 
     def make_client(self) -> LazyClient | None:
@@ -58,11 +61,11 @@ class FlaskIntegration(Integration[Request]):
 
     def in_tests(self) -> bool:
         """Return whether the app is under test."""
-        return self._app.testing
+        return bool(self._config["TESTING"])
 
     def may_load(self) -> bool:
         """Return whether the network may be used: not by tests, unless the config asks for it."""
-        return not self.in_tests() or bool(self._app.config.get(spell("load_in_tests")))
+        return not self.in_tests() or bool(self._config.get(spell("load_in_tests")))
 
     def existing_client(self) -> SignaKitClient | None:
         """Return the client without loading it; None when the config does not allow one."""
@@ -77,6 +80,14 @@ class FlaskIntegration(Integration[Request]):
         if isinstance(client, LazyClient) and not client.is_ready:
             client.load()
         return client
+
+    @property
+    def _app(self) -> Flask:
+        """The app, for a request: while one is served, something holds the app."""
+        app = self._weak_app()
+        if app is None:
+            raise RuntimeError("the app of these flags is gone")
+        return app
 
     # --- what Flask says --------------------------------------------------------------------------------------
 

@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.core import checks
-from django.utils.module_loading import import_string
 
-from .conf import SETTING, conf
+from .conf import MIDDLEWARE, SETTING, conf, place_of, place_of_ours
 
 if TYPE_CHECKING:
     from signakit_flags.integration import Problem
 
-MIDDLEWARE = "signakit_django.middleware.SignaKitMiddleware"
 BEFORE_OURS = (
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -48,28 +46,13 @@ def _missing_key(problem: Problem, kind: type[checks.Error | checks.Warning], co
 def check_middleware(**_: Any) -> list[checks.CheckMessage]:
     """W003: the middleware is missing. W004: it comes before a middleware that it needs."""
     listed = list(settings.MIDDLEWARE)
-    ours = _place(MIDDLEWARE, listed)
+    ours = place_of_ours()
     if ours is None:
         hint = f"Add {MIDDLEWARE!r} after the authentication middleware; without it requests have no flags."
         return [checks.Warning("SignaKitMiddleware is not in MIDDLEWARE.", hint=hint, obj=SETTING, id="signakit.W003")]
-    later = [path for path in BEFORE_OURS if (_place(path, listed) or 0) > ours]
+    later = [path for path in BEFORE_OURS if (place_of(path, listed) or 0) > ours]
     if not later:
         return []
     hint = "Move it below them: a middleware in between that asks for flags would take everyone for anonymous."
     message = f"SignaKitMiddleware is listed before {' and '.join(path.rpartition('.')[2] for path in later)}."
     return [checks.Warning(message, hint=hint, obj=SETTING, id="signakit.W004")]
-
-
-def _place(path: str, listed: list[str]) -> int | None:
-    """Return where a middleware or a subclass of it is listed, or None."""
-    if path in listed:
-        return listed.index(path)
-    return next((place for place, other in enumerate(listed) if _is_subclass(other, path)), None)
-
-
-def _is_subclass(other: str, path: str) -> bool:
-    try:
-        kind, base = import_string(other), import_string(path)
-    except Exception:  # noqa: BLE001  # what cannot be imported is Django's to tell; that of accounts needs their models
-        return False
-    return isinstance(kind, type) and issubclass(kind, base)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import async_to_sync, sync_to_async
@@ -51,16 +52,23 @@ class DjangoIntegration(Integration[HttpRequest]):
         if isinstance(client, LazyClient):
             client.load()
 
+    async def astart(self) -> None:
+        """Do the same in async code, which goes on meanwhile."""
+        client = self.client()
+        if isinstance(client, LazyClient) and not client.is_ready:
+            # In a thread, as the one of `start`: the loop that asks first may end with its request or its task.
+            await sync_to_async(client.load, thread_sensitive=False)()
+
     # --- what Django says -------------------------------------------------------------------------------------
 
     def user_agent(self, request: HttpRequest) -> str | None:
         """Return the request's User-Agent, or None without one."""
-        user_agent = request.META.get("HTTP_USER_AGENT")
+        user_agent = getattr(request, "META", {}).get("HTTP_USER_AGENT")
         return user_agent if isinstance(user_agent, str) else None
 
     def cookie(self, request: HttpRequest, name: str) -> str | None:
         """Return the value of a cookie of the request, or None without one."""
-        return request.COOKIES.get(name)
+        return getattr(request, "COOKIES", {}).get(name)
 
     def resolve(self, request: HttpRequest) -> Identity | None:
         """Return whom ``IDENTIFY`` names, else the account, else None, for sync code."""
@@ -74,7 +82,7 @@ class DjangoIntegration(Integration[HttpRequest]):
 
     def account(self, request: HttpRequest) -> Identity | None:
         """Return the user who is logged in, or None."""
-        user = getattr(request, "user", None)
+        user = _user_of(request)
         if isinstance(user, LazyObject) and loop_is_running():
             # For everyone, not only for those with a session: the mistake shall show at the first request.
             raise self.not_awaited()
@@ -82,13 +90,14 @@ class DjangoIntegration(Integration[HttpRequest]):
 
     async def aaccount(self, request: HttpRequest) -> Identity | None:
         """Return the user who is logged in, or None."""
-        user = getattr(request, "user", None)
+        user = _user_of(request)
         if not isinstance(user, LazyObject):
             return identity_of(user)  # put there by a middleware of the project's, or none
         auser = getattr(request, "auser", None)
-        if auser is not None:
-            return identity_of(await auser())
-        return await sync_to_async(self.account, thread_sensitive=True)(request)
+        if auser is None or (_is_of_django(auser) and not _is_of_django(vars(user).get("_setupfunc"))):
+            # A middleware of the project's has replaced `user` alone: `auser` still means the session, another account.
+            return await aidentity_of(user)
+        return identity_of(await auser())
 
     def wait(self, found: Awaitable[Identity | None]) -> Identity | None:
         """Return what an async ``IDENTIFY`` gives to a sync view; it runs on the request's loop, if there is one."""
@@ -107,11 +116,69 @@ class DjangoIntegration(Integration[HttpRequest]):
         return await sync_to_async(identify, thread_sensitive=True)(request)
 
 
+def _user_of(request: HttpRequest) -> Any:
+    """Return the user that was authenticated last, lazy or not; None without one."""
+    # django-ninja puts there what its `auth=` returns: a user, or something else, such as a token.
+    auth = getattr(request, "auth", None)
+    return auth if is_user(auth) else getattr(request, "user", None)
+
+
+def is_user(value: object) -> bool:
+    """Return whether a value is one of Django's users, or stands for one; without loading it if it is lazy."""
+    return isinstance(value, LazyObject) or (hasattr(value, "is_authenticated") and hasattr(value, "pk"))
+
+
+def _is_of_django(function: Any) -> bool:
+    """Return whether a function is one by which ``AuthenticationMiddleware`` finds out who is logged in."""
+    # By the module that it is written in: the middleware makes a new one for each request, and so do its subclasses.
+    # Django names no other sign. Should this one get lost, users are loaded in a thread: slower, and still right.
+    function = getattr(function, "func", function)  # of a partial
+    return getattr(function, "__module__", None) == "django.contrib.auth.middleware"
+
+
+async def aidentity_of(user: Any, attributes: Mapping[str, Any] | None = None) -> Identity | None:
+    """Return the same as ``identity_of``, and load a lazy user where it may use the database."""
+    if isinstance(user, LazyObject):
+        return await sync_to_async(identity_of, thread_sensitive=True)(user, attributes)
+    return identity_of(user, attributes)
+
+
 def identity_of(user: Any, attributes: Mapping[str, Any] | None = None) -> Identity | None:
     """Return the identity of one of Django's users; None for an anonymous or unsaved one."""
     if user is None or not user.is_authenticated or user.pk is None:
         return None
     return Identity(str(user.pk), attributes or {})
+
+
+def identity_for(user: Any, attributes: Mapping[str, Any] | None = None) -> Identity | None:
+    """Return the identity of what ``flags_for`` takes: a user of Django's, an identity, a user id, or None.
+
+    Raises:
+        TypeError: It is something else.
+    """
+    if user is None or is_user(user):
+        return identity_of(user, attributes)
+    return _identity_of_id(user, attributes)
+
+
+async def aidentity_for(user: Any, attributes: Mapping[str, Any] | None = None) -> Identity | None:
+    """Return the same for async code."""
+    if user is None or is_user(user):
+        return await aidentity_of(user, attributes)
+    return _identity_of_id(user, attributes)
+
+
+def _identity_of_id(user: Any, attributes: Mapping[str, Any] | None) -> Identity:
+    if isinstance(user, Identity):
+        return replace(user, attributes={**user.attributes, **attributes}) if attributes else user
+    try:
+        return Identity(user, attributes or {})
+    except TypeError as error:
+        if "user_id" not in str(error):
+            raise
+        raise TypeError(
+            f"user must be a user of Django's, an Identity, an id or None, not {type(user).__name__}"
+        ) from error
 
 
 class CacheSnapshotStore:

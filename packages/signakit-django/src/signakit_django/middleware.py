@@ -9,6 +9,7 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.utils.cache import patch_vary_headers
 
 from .conf import conf
+from .request import attach
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,24 +41,17 @@ class SignaKitMiddleware:
         """Return the response, or in an async stack a coroutine of it."""
         if self._is_async:
             return self.__acall__(request)
-        flags = _attach(request)
+        flags = attach(request)
         response = self.get_response(request)
         _finish(request, flags, response)
         return response
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
         """Return the response."""
-        flags = _attach(request)
+        flags = attach(request)
         response: HttpResponseBase = await self.get_response(request)
         _finish(request, flags, response)
         return response
-
-
-def _attach(request: Any) -> LazyUserContext:
-    flags: LazyUserContext = conf.integration.context(request)
-    request.flags = flags
-    request.aflags = flags.resolve
-    return flags
 
 
 def _finish(request: HttpRequest, flags: LazyUserContext, response: HttpResponseBase) -> None:

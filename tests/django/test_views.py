@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from asgiref.sync import async_to_sync
-from django.core.cache import caches
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpResponse
 from django.template import Context, Engine, RequestContext, Template, TemplateSyntaxError, engines
@@ -21,7 +20,6 @@ from signakit_django.decorators import flag_required
 from signakit_django.middleware import SignaKitMiddleware
 from signakit_django.testing import override_flags, with_flags
 from signakit_flags.integration import Identity
-from support.contract import BROWSER
 from support.server import FlagServer, status
 
 if TYPE_CHECKING:
@@ -308,25 +306,6 @@ def test_a_decorated_view_is_still_itself() -> None:
     assert view.__doc__ == "The view."
     assert asyncio.iscoroutinefunction(async_view)
     assert not asyncio.iscoroutinefunction(view)
-
-
-# --- caches ----------------------------------------------------------------------------------------------------------
-
-SITE_CACHE = ("django.middleware.cache.UpdateCacheMiddleware", "django.middleware.cache.FetchFromCacheMiddleware")
-
-
-def test_djangos_cache_of_a_whole_site_keeps_visitors_apart(configure: Callable[..., None], settings: Any) -> None:
-    # Without sessions, whose middleware would say by itself that the page depends on cookies.
-    settings.MIDDLEWARE = [SITE_CACHE[0], "signakit_django.middleware.SignaKitMiddleware", SITE_CACHE[1]]
-    caches["default"].clear()
-    visitors = [Client(headers={"user-agent": BROWSER}) for _ in range(3)]
-    for visitor in visitors:
-        assert visitor.get("/sync/flags").json()["user_id"] == visitor.cookies["visitor_id"].value
-    for visitor in visitors * 2:
-        again = visitor.get("/sync/flags")
-        assert again.json()["user_id"] == visitor.cookies["visitor_id"].value
-        assert "visitor_id" not in again.cookies
-    caches["default"].clear()
 
 
 def test_a_template_response_of_an_async_view_needs_no_await(db: None, configure: Callable[..., None]) -> None:

@@ -22,6 +22,8 @@ from signakit_flags.integration import (
     loop_is_running,
 )
 
+from .caching import withhold
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
 
@@ -72,6 +74,7 @@ class DjangoIntegration(Integration[HttpRequest]):
 
     def resolve(self, request: HttpRequest) -> Identity | None:
         """Return whom ``IDENTIFY`` names, else the account, else None, for sync code."""
+        withhold(request)
         try:
             return super().resolve(request)
         except SynchronousOnlyOperation as error:
@@ -79,6 +82,11 @@ class DjangoIntegration(Integration[HttpRequest]):
                 raise  # of an async IDENTIFY, asked by a sync view: its own mistake, like any other
             # A sync IDENTIFY that reads the database, on the event loop: `aflags` calls it in a thread.
             raise self.not_awaited() from error
+
+    async def aresolve(self, request: HttpRequest) -> Identity | None:
+        """Return the same, for async code."""
+        withhold(request)
+        return await super().aresolve(request)
 
     def account(self, request: HttpRequest) -> Identity | None:
         """Return the user who is logged in, or None."""

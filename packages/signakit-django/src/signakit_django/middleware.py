@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.utils.cache import patch_vary_headers
 
+from .caching import give_back
 from .conf import conf
 from .request import attach
 
@@ -58,5 +59,6 @@ def _finish(request: HttpRequest, flags: LazyUserContext, response: HttpResponse
     start = flags.start_response(secure=flags.touched and request.is_secure())
     if start.vary:
         patch_vary_headers(response, start.vary)
+        give_back(request)
     if start.cookie is not None:
         response.set_cookie(**asdict(start.cookie))

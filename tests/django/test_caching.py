@@ -102,6 +102,19 @@ def test_a_cache_of_the_whole_site_keeps_visitors_apart_in_any_order(settings: A
     check_that_visitors_are_kept_apart("/view")
 
 
+@pytest.mark.parametrize("middlewares", [[UPDATE, OURS, FETCH], [BOTH, OURS]])
+def test_visitors_with_the_same_cookies_of_others_do_not_share_an_id(settings: Any, middlewares: list[str]) -> None:
+    """As after a banner that asks for consent, which gives everyone the same cookie."""
+    settings.MIDDLEWARE = middlewares
+    ids = set()
+    for _ in range(3):
+        person = visitor()
+        person.cookies["consent"] = "given"
+        assert person.get("/view").json()["user_id"] == person.cookies["visitor_id"].value
+        ids.add(person.cookies["visitor_id"].value)
+    assert len(ids) == 3
+
+
 @pytest.mark.parametrize("url", ["/cached", "/cached/template", "/cached/vary", "/vary/cached", "/never"])
 @pytest.mark.parametrize("middlewares", [[OURS], [UPDATE, OURS, FETCH]], ids=["alone", "in a cached site"])
 def test_a_cache_of_a_view_keeps_visitors_apart(settings: Any, url: str, middlewares: list[str]) -> None:

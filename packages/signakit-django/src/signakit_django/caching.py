@@ -3,7 +3,8 @@
 The page of a view that asks for flags depends on the visitor. The middleware says so when the view has returned, by
 ``Vary: Cookie``. A cache between the middleware and the view, such as ``cache_page``, has stored the page by then, and
 would give the first visitor's page to everyone. So the first question takes back Django's permission to store, and the
-middleware gives it again to the caches around it.
+middleware gives it again to the caches around it. It does not where the response sets the visitor cookie: some releases
+of Django 5.2 store such a page, and so hand one visitor's id to others.
 """
 
 from __future__ import annotations

@@ -59,6 +59,7 @@ def _finish(request: HttpRequest, flags: LazyUserContext, response: HttpResponse
     start = flags.start_response(secure=flags.touched and request.is_secure())
     if start.vary:
         patch_vary_headers(response, start.vary)
-        give_back(request)
     if start.cookie is not None:
         response.set_cookie(**asdict(start.cookie))
+    elif start.vary:
+        give_back(request)

@@ -210,7 +210,7 @@ def other_type(_request: Any) -> Any:
 
 
 def primary_key(_request: Any) -> Identity | None:
-    return Identity(17)  # type: ignore[arg-type]
+    return 17  # type: ignore[return-value]
 
 
 @pytest.mark.parametrize("resolver", [raises, raises_later, other_type, primary_key])
@@ -362,6 +362,110 @@ def test_11_a_path_that_does_not_exist(site: Adapter) -> None:
     answer = site.request("nothing")
     assert answer.status == 404
     assert answer.cookies == {}
+
+
+# --- 13: several cookies ---------------------------------------------------------------------------------------------
+
+OTHER = "0e5f6c1e-31a6-4d6e-8d0b-6a2f0f6f4a55"
+
+
+@pytest.mark.parametrize(
+    "cookies",
+    [
+        f"visitor_id={ID}; visitor_id=tracker-123",
+        f"visitor_id=tracker-123; visitor_id={ID}",
+        f"visitor_id={ID}; visitor_id={OTHER}",
+        f"visitor_id=; a=b;visitor_id={ID}; visitor_id={OTHER}; visitor_id=tracker",
+        f"xvisitor_id={OTHER}; visitor_id_2={OTHER}; visitor_id={ID}",
+        f'visitor_id="{ID}"; visitor_id={OTHER}',
+    ],
+)
+def test_13_of_several_cookies_the_first_valid_one_counts(site: Adapter, server: FlagServer, cookies: str) -> None:
+    for _ in range(2):
+        answer = site.request("flags", cookies=cookies)
+        assert answer.facts["user_id"] == ID
+        assert answer.cookies == {}
+        assert answer.cache_control is None
+    assert exposed(site, server) == {ID: 1}
+
+
+# --- 15: caches ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (None, "private"),
+        ("max-age=60", "max-age=60, private"),
+        ("public, max-age=60", "max-age=60, private"),
+        ("s-maxage=60, PUBLIC", "s-maxage=60, private"),
+        ('private="x-name", max-age=60', 'private="x-name", max-age=60, private'),
+        ("private, max-age=60", "private, max-age=60"),
+        ("max-age=60,Private", "max-age=60,Private"),
+        ("no-store", "no-store"),
+        ("public, no-store", "public, no-store"),
+    ],
+)
+def test_15_no_shared_cache_keeps_a_response_with_a_visitors_cookie(
+    site: Adapter, caplog: pytest.LogCaptureFixture, given: str | None, expected: str
+) -> None:
+    headers = {} if given is None else {"X-Cache-Control": given}
+    for _ in range(2):
+        answer = site.request("flags", headers=headers)
+        assert set(answer.cookies) == {"visitor_id"}
+        assert answer.cache_control == expected
+    assert site.request("flags", cookies=COOKIE, headers=headers).cache_control == given
+    said = [record for record in caplog.records if "`public`" in record.getMessage()]
+    assert len(said) == ("public" in (given or "").lower())
+
+
+# --- 16: responses that set no cookie --------------------------------------------------------------------------------
+
+
+def test_16_finding_out_who_asks_is_no_question(site: Adapter, server: FlagServer) -> None:
+    for cookies in ("", COOKIE):
+        answer = site.request("declared", cookies=cookies)
+        assert answer.status == 200
+        assert (answer.cookies, answer.cache_control) == ({}, None)
+        # Django and Flask say by themselves that a response depends on the cookies, once the session was loaded.
+        assert answer.vary == ({"cookie"} if answer.loaded else set())
+    assert exposed(site, server) == {}
+
+
+def test_16_a_new_visitor_whose_cookie_no_response_can_set_is_nobody(
+    site: Adapter, server: FlagServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    site.request("untouched")
+    for _ in range(2):
+        facts = site.unanswered()
+        assert (facts["user_id"], facts["variation"], facts["targeted"]) == ("", None, "default")
+        assert facts["switch_by_default"] is True
+    assert len([record for record in caplog.records if "cookie" in record.getMessage()]) == 1
+    assert exposed(site, server) == {}
+    assert site.unanswered(cookies=COOKIE)["user_id"] == ID
+    assert exposed(site, server) == {ID: 1}
+
+
+@pytest.mark.parametrize(
+    ("cookie", "https", "said"),
+    [
+        ({"secure": True}, False, "http://"),
+        ({"domain": "example.com"}, True, "https://"),
+        ({"secure": True}, True, None),
+        ({}, False, None),
+    ],
+)
+def test_16_a_cookie_that_no_browser_keeps_is_told_once(
+    site: Adapter, caplog: pytest.LogCaptureFixture, cookie: dict[str, Any], https: bool, said: str | None
+) -> None:
+    site.configure(visitor_cookie=cookie)
+    for _ in range(2):
+        answer = site.request("flags", https=https, headers={"host": "shop.test"})
+        assert answer.cookies["visitor_id"].value == answer.facts["user_id"], "the visitor stays a visitor"
+    records = [record for record in caplog.records if "browsers do not keep the visitor cookie" in record.getMessage()]
+    assert len(records) == (said is not None)
+    if said is not None:
+        assert f"{said}shop.test" in records[0].getMessage()
 
 
 # --- 12: async views -------------------------------------------------------------------------------------------------

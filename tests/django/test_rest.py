@@ -9,6 +9,7 @@ from asgiref.sync import async_to_sync
 from django.contrib.auth import get_user_model
 from django.core.cache import caches
 from django.test import AsyncClient, Client, RequestFactory
+from django.utils.decorators import async_only_middleware
 
 import signakit_django
 from signakit_django.middleware import SignaKitMiddleware
@@ -138,6 +139,26 @@ def test_flags_that_a_middleware_has_asked_stay_what_they_were(api: Api) -> None
     answer: Any = SignaKitMiddleware(view)(request)
     assert answer.data["flags"] == seen[0]
     assert answer.cookies["visitor_id"].value == seen[0]
+
+
+@pytest.mark.parametrize("path", ["mixin", "below", "permitted"])
+def test_a_middleware_that_finds_out_who_asks_and_asks_nothing_changes_nothing(
+    api: Api, settings: Any, path: str
+) -> None:
+    settings.ROOT_URLCONF = "support.django_site.arest"
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, f"{__name__}.finding_out"]
+    api.browser, api._is_async = AsyncClient(headers={"user-agent": BROWSER}), True
+    ada = str(api.user.pk)
+    assert api.get(path).json() == {"flags": ada, "user": ada, "same": True}
+
+
+@async_only_middleware
+def finding_out(get_response: Any) -> Any:
+    async def middleware(request: Any) -> Any:
+        await request.aflags()
+        return await get_response(request)
+
+    return middleware
 
 
 # --- refusals --------------------------------------------------------------------------------------------------------

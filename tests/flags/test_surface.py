@@ -132,7 +132,7 @@ def parameters(function: Callable[..., Any]) -> dict[str, Any]:
             },
         ),
         (SignaKitClient.offline, {"config": NO_DEFAULT, "*record_events": False, "*bot_detector": None}),
-        (SignaKitClient.create_user_context, {"user_id": NO_DEFAULT, "attributes": None}),
+        (SignaKitClient.create_user_context, {"user_id": NO_DEFAULT, "attributes": None, "*is_bot": None}),
         (SignaKitClient.on_ready, {"timeout": 10.0}),
         (SignaKitClient.on_ready_sync, {"timeout": 10.0}),
         (SignaKitClient.refresh, {}),

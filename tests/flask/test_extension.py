@@ -381,8 +381,10 @@ def test_flags_for_nobody_are_none_and_defaults(make_app: Any) -> None:
     with app.app_context():
         assert signakit.flags_for(None).decide("switch") is None
         assert signakit.flags_for(None).is_enabled("switch", True) is True
+        assert signakit.flags_for(17).user_id == "17"
+        assert signakit.flags_for(Identity("ada", {"plan": "pro"})).attributes == {"plan": "pro"}
         with pytest.raises(TypeError, match="user_id"):
-            signakit.flags_for(17)  # type: ignore[arg-type]  # the mistake in question
+            signakit.flags_for(1.5)  # type: ignore[arg-type]  # the mistake in question
 
 
 def test_an_app_context_touches_no_network_and_leaving_it_closes_nothing(make_app: Any, server: FlagServer) -> None:

@@ -269,6 +269,7 @@ def test_whom_we_know_already_can_ask_after_the_response_started(flags: Callable
 def test_whom_we_met_before_the_response_can_ask_after_it(flags: Callable[..., Flags]) -> None:
     async def view() -> None:
         context = await flags().context(Request()).resolve()
+        assert context.user_id
         assert context.start_response().cookie is not None
         assert context.is_enabled("switch")
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, WebSocketRoute
 
 from signakit_fastapi import get_flags
-from support.asgi import AUTHENTICATION, AsgiAdapter
-from support.facts import facts
+from support.asgi import AUTHENTICATION, AsgiAdapter, accepted
+from support.facts import caching, facts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -39,11 +39,23 @@ def lazy(request: Request) -> Response:
 
 
 async def async_flags(request: Request) -> Response:
-    return JSONResponse(facts(await get_flags(request)), headers={"Vary": "Accept-Language"})
+    cached = caching(request.headers.get("x-cache-control"))
+    return JSONResponse(facts(await get_flags(request)), headers={"Vary": "Accept-Language", **cached})
+
+
+async def async_declared(request: Request) -> Response:
+    await get_flags(request)
+    return PlainTextResponse("declared")
 
 
 def sync_flags(request: Request) -> Response:
-    return JSONResponse(facts(request.state.flags), headers={"Vary": "Accept-Language"})
+    cached = caching(request.headers.get("x-cache-control"))
+    return JSONResponse(facts(request.state.flags), headers={"Vary": "Accept-Language", **cached})
+
+
+def sync_declared(request: Request) -> Response:
+    assert not request.state.flags.touched
+    return PlainTextResponse("declared")
 
 
 async def async_late(request: Request) -> Response:
@@ -65,6 +77,7 @@ def sync_late(request: Request) -> Response:
 
 async def async_early(request: Request) -> Response:
     flags = await get_flags(request)
+    assert flags.user_id
 
     async def body() -> AsyncIterator[str]:
         await asyncio.sleep(0)
@@ -111,6 +124,7 @@ SYNC = {
     "untouched": sync_untouched,
     "lazy": lazy,
     "flags": sync_flags,
+    "declared": sync_declared,
     "late": sync_late,
     "early": sync_early,
     "error": sync_error,
@@ -120,6 +134,7 @@ ASYNC = {
     "untouched": async_untouched,
     "lazy": lazy,
     "flags": async_flags,
+    "declared": async_declared,
     "late": async_late,
     "early": async_early,
     "error": async_error,
@@ -131,7 +146,7 @@ def make_app(signakit: SignaKit, endpoints: dict[str, Any]) -> Starlette:
     routes = [Route(f"/{name}", endpoint, methods=METHODS) for name, endpoint in endpoints.items()]
     handlers: dict[Any, Any] = {LookupError: handle}
     return Starlette(
-        routes=[*routes, Mount("/mounted", app=Starlette(routes=routes))],
+        routes=[*routes, WebSocketRoute("/accepted", accepted), Mount("/mounted", app=Starlette(routes=routes))],
         lifespan=signakit.lifespan,
         middleware=[*signakit.middleware, AUTHENTICATION],
         exception_handlers=handlers,

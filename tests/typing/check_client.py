@@ -134,6 +134,8 @@ def users(client: SignaKitClient, attributes: UserAttributes) -> None:
     assert_type(client.create_user_context("u"), SignaKitUserContext | None)
     client.create_user_context("u", None)
     client.create_user_context("u", attributes)
+    assert_type(client.create_user_context("u", attributes, is_bot=False), SignaKitUserContext | None)
+    client.create_user_context("u", is_bot=None)
     client.create_user_context("u", {"plan": "pro", "age": 30, "ratio": 0.5, "beta": True, "tags": ["a"], "none": None})
     client.create_user_context("u", MappingProxyType({"plan": "pro"}))
     only_text: dict[str, str] = {"plan": "pro"}

@@ -30,6 +30,7 @@ from signakit_flags.integration import (
     LazyUserContext,
     ResponseStart,
     SetCookie,
+    cookie_values,
     parse_options,
 )
 
@@ -61,7 +62,7 @@ def outside_of_requests(user: User, anonymous: AnonymousUser) -> None:
     assert_type(flags_for("ada"), SignaKitUserContext)
     assert_type(flags_for(42), SignaKitUserContext)
     assert_type(flags_for(uuid4()), SignaKitUserContext)
-    assert_type(flags_for(Identity("ada"), {"plan": "pro"}), SignaKitUserContext)
+    assert_type(flags_for(Identity("ada", {"plan": "pro"})), SignaKitUserContext)
     flags_for(1.5)  # type: ignore[arg-type]
 
 
@@ -115,8 +116,8 @@ class Framework(Integration[HttpRequest]):
     def user_agent(self, request: HttpRequest) -> str | None:
         return None
 
-    def cookie(self, request: HttpRequest, name: str) -> str | None:
-        return None
+    def cookies(self, request: HttpRequest, name: str) -> list[str]:
+        return cookie_values(request.META.get("HTTP_COOKIE", ""), name)
 
 
 def an_integration(request: HttpRequest) -> None:

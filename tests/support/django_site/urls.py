@@ -11,6 +11,7 @@ def pages(module):
     return [
         path("untouched", module.untouched),
         path("lazy", module.lazy),
+        path("declared", module.declared),
         path("flags", module.flags),
         path("worker", module.worker),
         path("late", module.late),

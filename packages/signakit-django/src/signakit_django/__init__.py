@@ -86,20 +86,19 @@ def flags_for(
     Args:
         user: One of Django's, where ``str(user.pk)`` is the user id, as in requests; an ``Identity``; or an id, such as
             a visitor's that was kept with an order. An anonymous or unsaved user, or None, gets None and defaults.
-        attributes: Matched against audience rules, on top of an identity's. The User-Agent of a request is not known
-            here.
+        attributes: Matched against audience rules. The User-Agent of a request is not known here.
 
     Returns:
         The context, never None. While there is no config it gives None and defaults. The first use in a process waits
         for the config, for ``READY_TIMEOUT`` seconds at most.
 
     Raises:
-        TypeError: ``user`` is something else, or ``attributes`` is not a mapping.
+        TypeError: ``user`` is something else, ``attributes`` is not a mapping, or an ``Identity`` comes with
+            attributes beside its own.
     """
     from .conf import conf
-    from .integration import identity_for
 
-    return conf.integration.user(identity_for(user, attributes))
+    return conf.integration.flags_for(user, attributes)
 
 
 async def aflags_for(
@@ -119,10 +118,5 @@ async def aflags_for(
         TypeError: As from ``flags_for``.
     """
     from .conf import conf
-    from .integration import aidentity_for
 
-    integration = conf.integration
-    identity = await aidentity_for(user, attributes)
-    if identity is not None:
-        await integration.astart()
-    return integration.user(identity)
+    return await conf.integration.aflags_for(user, attributes)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import sys
-from dataclasses import replace
+from types import NoneType
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from asgiref.sync import async_to_sync, sync_to_async
 from django.core.cache import caches
@@ -19,6 +20,7 @@ from signakit_flags.integration import (
     IdentityNotAwaited,
     Integration,
     LazyClient,
+    cookie_values,
     loop_is_running,
 )
 
@@ -27,13 +29,20 @@ from .caching import withhold
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
 
+    from signakit_flags.integration import LazyUserContext
+
 logger: logging.Logger = logging.getLogger("signakit_django")
+
+
+UNANSWERED = "_signakit_unanswered"
+"""On a request: its flags, if they were made where the middleware has not run."""
 
 
 class DjangoIntegration(Integration[HttpRequest]):
     """The flags in Django."""
 
     logger = logger
+    trusts_proxy_by = "set SECURE_PROXY_SSL_HEADER"
 
     def make_client(self) -> LazyClient | None:
         """Make the client of this process. Touches no network."""
@@ -47,6 +56,26 @@ class DjangoIntegration(Integration[HttpRequest]):
     def may_load(self) -> bool:
         """Say whether the network may be touched: not by tests, unless the settings ask for it."""
         return not in_test_environment() or bool(self.options.extra.get("load_in_tests"))
+
+    def in_tests(self) -> bool:
+        """Return whether ``setup_test_environment()`` is in force."""
+        return in_test_environment()
+
+    def flags_for(self, user: Any, attributes: Mapping[str, Any] | None = None) -> LazyUserContext:
+        """Return the flags of a user of Django's, of an identity or of a user id. See ``signakit_django.flags_for``."""
+        if is_user(user):
+            return self.user(identity_of(user, attributes))
+        if not isinstance(user, (str, int, UUID, Identity, NoneType)):
+            kind = type(user).__name__
+            raise TypeError(f"user must be a user of Django's, an Identity, an id or None, not {kind}")
+        return super().flags_for(user, attributes)
+
+    async def aflags_for(self, user: Any, attributes: Mapping[str, Any] | None = None) -> LazyUserContext:
+        """Return the same for async code, when the client has begun to load."""
+        flags = self.user(await aidentity_of(user, attributes)) if is_user(user) else self.flags_for(user, attributes)
+        if flags.user_id:
+            await self.astart()
+        return flags
 
     def start(self) -> None:
         """Begin to load, and wait for the config up to ``READY_TIMEOUT`` seconds. Never raises."""
@@ -65,12 +94,21 @@ class DjangoIntegration(Integration[HttpRequest]):
 
     def user_agent(self, request: HttpRequest) -> str | None:
         """Return the request's User-Agent, or None without one."""
-        user_agent = getattr(request, "META", {}).get("HTTP_USER_AGENT")
+        withhold(request)  # also at the first question after `aflags`, which has found out who asks by then
+        user_agent = request.META.get("HTTP_USER_AGENT")
         return user_agent if isinstance(user_agent, str) else None
 
-    def cookie(self, request: HttpRequest, name: str) -> str | None:
-        """Return the value of a cookie of the request, or None without one."""
-        return getattr(request, "COOKIES", {}).get(name)
+    def cookies(self, request: HttpRequest, name: str) -> list[str]:
+        """Return the values of all cookies of this name that the request has."""
+        last = request.COOKIES.get(name)
+        if last is None:  # also where a middleware has taken it out
+            return []
+        header = request.META.get("HTTP_COOKIE")
+        return [*cookie_values(header, name), last] if isinstance(header, str) else [last]
+
+    def can_set_cookie(self, request: HttpRequest) -> bool:
+        """Return False for flags that were made where the middleware has not run."""
+        return request.__dict__.get(UNANSWERED) is not request.__dict__.get("flags", request)
 
     def resolve(self, request: HttpRequest) -> Identity | None:
         """Return whom ``IDENTIFY`` names, else the account, else None, for sync code."""
@@ -156,37 +194,6 @@ def identity_of(user: Any, attributes: Mapping[str, Any] | None = None) -> Ident
     if user is None or not user.is_authenticated or user.pk is None:
         return None
     return Identity(str(user.pk), attributes or {})
-
-
-def identity_for(user: Any, attributes: Mapping[str, Any] | None = None) -> Identity | None:
-    """Return the identity of what ``flags_for`` takes: a user of Django's, an identity, a user id, or None.
-
-    Raises:
-        TypeError: It is something else.
-    """
-    if user is None or is_user(user):
-        return identity_of(user, attributes)
-    return _identity_of_id(user, attributes)
-
-
-async def aidentity_for(user: Any, attributes: Mapping[str, Any] | None = None) -> Identity | None:
-    """Return the same for async code."""
-    if user is None or is_user(user):
-        return await aidentity_of(user, attributes)
-    return _identity_of_id(user, attributes)
-
-
-def _identity_of_id(user: Any, attributes: Mapping[str, Any] | None) -> Identity:
-    if isinstance(user, Identity):
-        return replace(user, attributes={**user.attributes, **attributes}) if attributes else user
-    try:
-        return Identity(user, attributes or {})
-    except TypeError as error:
-        if "user_id" not in str(error):
-            raise
-        raise TypeError(
-            f"user must be a user of Django's, an Identity, an id or None, not {type(user).__name__}"
-        ) from error
 
 
 class CacheSnapshotStore:

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.core.exceptions import DisallowedHost
 from django.utils.cache import patch_vary_headers
 
 from .caching import give_back
@@ -56,10 +57,24 @@ class SignaKitMiddleware:
 
 
 def _finish(request: HttpRequest, flags: LazyUserContext, response: HttpResponseBase) -> None:
-    start = flags.start_response(secure=flags.touched and request.is_secure())
-    if start.vary:
-        patch_vary_headers(response, start.vary)
+    if not flags.touched:
+        flags.start_response()
+        give_back(request)
+        return
+    start = flags.start_response(
+        secure=request.is_secure(), host=_host(request), cache_control=response.get("Cache-Control")
+    )
+    patch_vary_headers(response, start.vary)
     if start.cookie is not None:
         response.set_cookie(**asdict(start.cookie))
-    elif start.vary:
+    else:
         give_back(request)
+    if start.cache_control is not None:
+        response["Cache-Control"] = start.cache_control
+
+
+def _host(request: HttpRequest) -> str | None:
+    try:
+        return request.get_host()
+    except DisallowedHost:
+        return None

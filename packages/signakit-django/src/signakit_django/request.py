@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest
 
+from signakit_flags.integration import LazyUserContext
+
 from .conf import conf, place_of_ours
+from .integration import UNANSWERED
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from signakit_flags import SignaKitUserContext
-    from signakit_flags.integration import LazyUserContext
 
 
 class FlagsRequest(HttpRequest):
@@ -44,6 +46,7 @@ def flags_of(request: Any) -> SignaKitUserContext:
     inner = http_request(request)
     if inner is not request:
         request.user  # noqa: B018  # authenticates, and tells Django's request who it is
+        _forget_earlier_user(inner)
     flags: SignaKitUserContext | None = getattr(inner, "flags", None)
     return _made_for(inner) if flags is None else flags
 
@@ -51,8 +54,10 @@ def flags_of(request: Any) -> SignaKitUserContext:
 async def aflags_of(request: Any) -> SignaKitUserContext:
     """Return the same for async code: it awaits who asks, as ``request.aflags()`` does."""
     inner = http_request(request)
-    if inner is not request and not hasattr(request, "_user"):
-        await sync_to_async(getattr, thread_sensitive=True)(request, "user")
+    if inner is not request:
+        if not hasattr(request, "_user"):
+            await sync_to_async(getattr, thread_sensitive=True)(request, "user")
+        _forget_earlier_user(inner)
     if getattr(inner, "aflags", None) is None:
         flags = _made_for(inner)
         await conf.integration.astart()  # as the middleware does when it is built
@@ -75,6 +80,13 @@ def attach(request: Any) -> LazyUserContext:
     return flags
 
 
+def _forget_earlier_user(request: HttpRequest) -> None:
+    """Have the next question find out who asks, if `aflags` was awaited before the view has authenticated."""
+    flags = getattr(request, "flags", None)
+    if isinstance(flags, LazyUserContext):
+        flags.forget_user()
+
+
 def _made_for(request: Any) -> LazyUserContext:
     integration = conf.integration
     if not isinstance(request, HttpRequest):
@@ -83,5 +95,5 @@ def _made_for(request: Any) -> LazyUserContext:
     if place_of_ours() is None:
         integration.report("middleware", "flags asked without SignaKitMiddleware in MIDDLEWARE")
     flags = attach(request)
-    flags.start_response()  # no middleware is going to set a cookie
+    setattr(request, UNANSWERED, flags)
     return flags

@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, assert_type
+from typing import TYPE_CHECKING, Any, Literal, assert_type
 from uuid import UUID
 
 from signakit_flags import (
@@ -19,6 +19,7 @@ from signakit_flags import (
     SignaKitUserContext,
     UserAttributes,
     __version__,
+    bot_kind,
     create_instance,
     is_bot,
     parse_sdk_key,
@@ -181,6 +182,8 @@ def the_rest() -> None:
     assert_type(is_bot("curl/8.0"), bool)
     headers: dict[str, str] = {}
     assert_type(is_bot(headers.get("User-Agent")), bool)
+    assert_type(bot_kind("curl/8.0"), Literal["crawler", "library"] | None)
+    assert_type(bot_kind(headers.get("User-Agent")), Literal["crawler", "library"] | None)
     assert_type(__version__, str)
     key = parse_sdk_key("sk_dev_org_1_x")
     assert_type(key, SdkKey)

@@ -9,7 +9,9 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.core.exceptions import DisallowedHost
 from django.utils.cache import patch_vary_headers
 
+from .caching import give_back
 from .conf import conf
+from .request import attach
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,29 +43,23 @@ class SignaKitMiddleware:
         """Return the response, or in an async stack a coroutine of it."""
         if self._is_async:
             return self.__acall__(request)
-        flags = _attach(request)
+        flags = attach(request)
         response = self.get_response(request)
         _finish(request, flags, response)
         return response
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
         """Return the response."""
-        flags = _attach(request)
+        flags = attach(request)
         response: HttpResponseBase = await self.get_response(request)
         _finish(request, flags, response)
         return response
 
 
-def _attach(request: Any) -> LazyUserContext:
-    flags: LazyUserContext = conf.integration.context(request)
-    request.flags = flags
-    request.aflags = flags.resolve
-    return flags
-
-
 def _finish(request: HttpRequest, flags: LazyUserContext, response: HttpResponseBase) -> None:
     if not flags.touched:
         flags.start_response()
+        give_back(request)
         return
     start = flags.start_response(
         secure=request.is_secure(), host=_host(request), cache_control=response.get("Cache-Control")
@@ -71,6 +67,8 @@ def _finish(request: HttpRequest, flags: LazyUserContext, response: HttpResponse
     patch_vary_headers(response, start.vary)
     if start.cookie is not None:
         response.set_cookie(**asdict(start.cookie))
+    else:
+        give_back(request)
     if start.cache_control is not None:
         response["Cache-Control"] = start.cache_control
 

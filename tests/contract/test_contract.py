@@ -389,6 +389,32 @@ def test_13_of_several_cookies_the_first_valid_one_counts(site: Adapter, server:
     assert exposed(site, server) == {ID: 1}
 
 
+# --- 14: authentication in the view layer ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("logged_in", [False, True], ids=["anonymous", "another one is logged in"])
+def test_14_the_user_that_the_view_layer_authenticates_is_the_one_who_asks(
+    site: Adapter, server: FlagServer, logged_in: bool
+) -> None:
+    if logged_in:
+        site.login()
+    user_id = site.account("ben")
+    for cookies in ("", COOKIE):
+        answer = site.request("gated", cookies=cookies, headers={"Authorization": "Name ben"})
+        assert answer.facts["user_id"] == user_id
+        shut = site.request("shut", cookies=cookies, headers={"Authorization": "Name ben"})
+        assert (answer.cookies, shut.status, shut.cookies) == ({}, 404, {})
+    assert exposed(site, server) == {user_id: 1}
+
+
+def test_14_a_view_that_refuses_the_authentication_asks_for_no_flag(site: Adapter, server: FlagServer) -> None:
+    for path in ("gated", "shut"):
+        answer = site.request(path)
+        assert answer.status in {401, 403}
+        assert answer.cookies == {}
+    assert exposed(site, server) == {}
+
+
 # --- 15: caches ------------------------------------------------------------------------------------------------------
 
 

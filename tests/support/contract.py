@@ -9,6 +9,8 @@ An adapter runs a site of its framework that serves, under the paths below, what
 - ``late``, which asks first while its body is streamed;
 - ``early``, which finds out who asks, and decides while its body is streamed;
 - ``error``, which asks, then raises; ``away``, which asks, then redirects;
+- ``gated`` and ``shut``, which find out in the view layer who asks, by ``Authorization: Name ada``, and are restricted
+  with the flags ``switch`` and ``unknown``; ``gated`` answers as ``flags``;
 - ``/mounted/flags``, the same as ``flags`` in a part of the site that is mounted.
 """
 
@@ -98,6 +100,10 @@ class Adapter:
     ) -> Answer:
         """Send a request and return the answer, its body read to the end. ``cookies`` is the header, as it is sent."""
         raise NotImplementedError
+
+    def account(self, name: str) -> str:
+        """Make an account without logging it in, and return its user id."""
+        return name
 
     def unanswered(self, *, cookies: str = "") -> dict[str, Any]:
         """Return the facts of a request whose flags are asked where no response can set a cookie."""

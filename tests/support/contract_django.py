@@ -14,7 +14,6 @@ from django.test import AsyncClient, Client, RequestFactory
 from django.test.utils import CaptureQueriesContext, override_settings
 
 import signakit_django
-from signakit_django.conf import conf
 from support.configs import SDK_KEY
 from support.contract import BROWSER, Adapter, Answer, cookies_in
 from support.facts import facts
@@ -69,6 +68,9 @@ class DjangoAdapter(Adapter):
     def client(self) -> SignaKitClient | None:
         return signakit_django.get_client()
 
+    def account(self, name: str) -> str:
+        return str(get_user_model().objects.create_user(name).pk)
+
     def login(self) -> str:
         user = get_user_model().objects.create_user("ada")
         self._client.force_login(user)
@@ -115,9 +117,7 @@ class DjangoAdapter(Adapter):
 
     def unanswered(self, *, cookies: str = "") -> dict[str, Any]:
         request = RequestFactory().get("/", headers={"user-agent": BROWSER}, HTTP_COOKIE=cookies)
-        flags = conf.integration.context(request)
-        flags.start_response()
-        return facts(flags)
+        return facts(signakit_django.flags_of(request))
 
 
 class SyncUnderWsgi(DjangoAdapter):

@@ -6,11 +6,11 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING, Any
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse, StreamingResponse
 from starlette.routing import WebSocketRoute
 
-from signakit_fastapi import Flags, get_flags
+from signakit_fastapi import Flags, get_flags, require_flag
 from support.asgi import AUTHENTICATION, AsgiAdapter, accepted
 from support.facts import caching, facts
 
@@ -136,12 +136,35 @@ def handle(_request: Request, error: Exception) -> PlainTextResponse:
     return PlainTextResponse(f"{error}", 500)
 
 
+def token_user(request: Request) -> str:
+    scheme, _, name = request.headers.get("authorization", "").partition(" ")
+    if scheme != "Name":
+        raise HTTPException(401)
+    return name
+
+
+def add_gated(app: FastAPI, signakit: SignaKit, *, is_async: bool) -> None:
+    """Add the routes in which a dependency finds out who asks."""
+    token_flags = signakit.flags_from(token_user)
+
+    async def async_gated(flags: Any = Depends(token_flags)) -> dict[str, Any]:
+        return facts(flags)
+
+    def sync_gated(flags: Any = Depends(token_flags)) -> dict[str, Any]:
+        return facts(flags)
+
+    for path, key in (("/gated", "switch"), ("/shut", "unknown")):
+        restricted = [Depends(require_flag(key, flags=token_flags))]
+        app.get(path, dependencies=restricted)(async_gated if is_async else sync_gated)
+
+
 def make_app(signakit: SignaKit, router: APIRouter) -> FastAPI:
     handlers: dict[Any, Any] = {LookupError: handle}
     app = FastAPI(
         lifespan=signakit.lifespan, middleware=[*signakit.middleware, AUTHENTICATION], exception_handlers=handlers
     )
     app.include_router(router)
+    add_gated(app, signakit, is_async=router is async_site)
     app.router.routes.append(WebSocketRoute("/accepted", accepted))
     mounted = FastAPI()
     mounted.include_router(router)

@@ -7,11 +7,13 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route, WebSocketRoute
 
 from signakit_fastapi import get_flags
-from support.asgi import AUTHENTICATION, AsgiAdapter, accepted
+from signakit_flags.integration import admits
+from support.asgi import AUTHENTICATION, AsgiAdapter, User, accepted
 from support.facts import caching, facts
 
 if TYPE_CHECKING:
@@ -115,6 +117,35 @@ def sync_away(request: Request) -> Response:
     return RedirectResponse("/elsewhere", 302)
 
 
+def authenticate(request: Request) -> None:
+    """Find out who asks, in the view layer: a token counts there alone."""
+    scheme, _, name = request.headers.get("authorization", "").partition(" ")
+    if scheme != "Name":
+        raise HTTPException(401)
+    request.scope["user"] = User(name)
+
+
+def async_restricted(flag_key: str) -> Any:
+    async def endpoint(request: Request) -> Response:
+        authenticate(request)
+        flags = await get_flags(request)
+        if not admits(flags, flag_key):
+            raise HTTPException(404)
+        return JSONResponse(facts(flags))
+
+    return endpoint
+
+
+def sync_restricted(flag_key: str) -> Any:
+    def endpoint(request: Request) -> Response:
+        authenticate(request)
+        if not admits(request.state.flags, flag_key):
+            raise HTTPException(404)
+        return JSONResponse(facts(request.state.flags))
+
+    return endpoint
+
+
 def handle(_request: Request, error: Exception) -> Response:
     # Starlette answers what nobody handles outside of all middleware, and so without a cookie.
     return PlainTextResponse(f"{error}", 500)
@@ -129,6 +160,8 @@ SYNC = {
     "early": sync_early,
     "error": sync_error,
     "away": sync_away,
+    "gated": sync_restricted("switch"),
+    "shut": sync_restricted("unknown"),
 }
 ASYNC = {
     "untouched": async_untouched,
@@ -139,6 +172,8 @@ ASYNC = {
     "early": async_early,
     "error": async_error,
     "away": async_away,
+    "gated": async_restricted("switch"),
+    "shut": async_restricted("unknown"),
 }
 
 

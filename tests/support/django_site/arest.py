@@ -16,6 +16,7 @@ from rest_framework.response import Response
 
 from signakit_django import FlagRequiredMixin, aflags_of, flag_required
 from signakit_django.rest import FlagPermission
+from support.facts import facts
 
 from .rest import FLAG, ByName
 
@@ -32,6 +33,19 @@ class Base(APIView):
 
     async def get(self, request):
         return await body(request)
+
+
+class Facts(APIView):
+    authentication_classes = (ByName,)
+    permission_classes = (permissions.IsAuthenticated,)
+    renderer_classes = (JSONRenderer,)
+
+    async def get(self, request):
+        return Response(facts(await aflags_of(request)))
+
+
+gated = flag_required("switch")(Facts.as_view())
+shut = flag_required("unknown")(Facts.as_view())
 
 
 class Mixin(FlagRequiredMixin, Base):

@@ -15,6 +15,7 @@ from rest_framework.views import APIView
 
 from signakit_django import FlagRequiredMixin, flag_required, flags_of
 from signakit_django.rest import FlagPermission
+from support.facts import facts
 
 FLAG = "exp"
 
@@ -54,6 +55,19 @@ class Base(APIView):
 
     def get(self, request):
         return body(request)
+
+
+class Facts(APIView):
+    authentication_classes = (ByName,)
+    permission_classes = (permissions.IsAuthenticated,)
+    renderer_classes = (JSONRenderer,)
+
+    def get(self, request):
+        return Response(facts(request.flags))
+
+
+gated = flag_required("switch")(Facts.as_view())
+shut = flag_required("unknown")(Facts.as_view())
 
 
 class Mixin(FlagRequiredMixin, Base):

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.core.cache import caches
 from django.http import HttpResponse, JsonResponse
 from django.template import engines
 from django.template.response import TemplateResponse
-from django.test import Client
+from django.test import AsyncClient, Client
 from django.urls import path
+from django.utils.decorators import async_only_middleware
 from django.views.decorators.cache import cache_page, never_cache
 from django.views.decorators.vary import vary_on_cookie
 
@@ -120,6 +122,25 @@ def test_visitors_with_the_same_cookies_of_others_do_not_share_an_id(settings: A
 def test_a_cache_of_a_view_keeps_visitors_apart(settings: Any, url: str, middlewares: list[str]) -> None:
     settings.MIDDLEWARE = middlewares
     check_that_visitors_are_kept_apart(url)
+
+
+@async_only_middleware
+def finding_out(get_response: Any) -> Any:
+    async def middleware(request: Any) -> Any:
+        await request.aflags()
+        return await get_response(request)
+
+    return middleware
+
+
+@pytest.mark.parametrize("url", ["/cached", "/cached/template"])
+def test_a_user_who_is_found_out_outside_of_the_cache_gets_a_page_of_their_own(settings: Any, url: str) -> None:
+    settings.MIDDLEWARE = [OURS, f"{__name__}.finding_out"]
+    ids = set()
+    for _ in range(2):
+        person = AsyncClient(headers={"user-agent": BROWSER})
+        ids.add(async_to_sync(person.get)(url).json()["user_id"])
+    assert len(ids) == 2
 
 
 @pytest.mark.parametrize("middlewares", [[UPDATE, OURS, FETCH], [BOTH, OURS]])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+
 from django.contrib.auth import get_user_model
+from django.http import HttpResponse
 from django.urls import path
 from django.utils.decorators import method_decorator
-from django.views.decorators.cache import cache_page
 from rest_framework import exceptions, permissions, throttling, viewsets
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.decorators import api_view, authentication_classes, permission_classes
@@ -213,11 +215,21 @@ def twice(request):
     return body(request)
 
 
+def maintained(view):
+    """Answers instead of the view, as a cache or a page about maintenance does."""
+
+    @functools.wraps(view)
+    def answer(request):
+        return HttpResponse("we are back soon")
+
+    return answer
+
+
 @flag_required(FLAG)
-@cache_page(60)
+@maintained
 @api_view()
-def cached(request):
-    return Response("a page that is the same for all")
+def interrupted(request):
+    raise AssertionError("the view was called")
 
 
 plain = Plain.as_view()
@@ -248,7 +260,7 @@ urlpatterns = [
     path("members", Members.as_view()),
     path("throttled", Throttled.as_view()),
     path("browsable", Browsable.as_view()),
-    path("cached", cached),
+    path("interrupted", interrupted),
     path("reasoned", Reasoned.as_view()),
     path("mixin/403", Mixin.as_view(flag_status=403)),
     path("mixin/402", Mixin.as_view(flag_status=402)),

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from signakit_flags._evaluation import bots
-from signakit_flags._evaluation.bots import is_bot
+from signakit_flags._evaluation.bots import bot_kind, is_bot
 
 ENOUGH = 0.99
 ROUNDS = 5
@@ -47,6 +47,9 @@ def main(path: Path) -> int:
         for source in ["all", *(sources if label in {"bot", "human"} else [])]:
             rows, hits = total[label, source], found[label, source]
             print(f"{label:12} {source:34} {rows:5} {hits:5} {hits / rows:8.2%}")
+    kinds = Counter((case["label"], str(bot_kind(case["ua"]))) for case in cases)
+    for label, kind in sorted(kinds):
+        print(f"{label:12} {kind:34} {kinds[label, kind]:5}")
     for user_agent in wronged:
         print(f"human called a bot: {user_agent!r}")
 

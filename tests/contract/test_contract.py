@@ -210,7 +210,7 @@ def other_type(_request: Any) -> Any:
 
 
 def primary_key(_request: Any) -> Identity | None:
-    return Identity(17)  # type: ignore[arg-type]
+    return 17  # type: ignore[return-value]
 
 
 @pytest.mark.parametrize("resolver", [raises, raises_later, other_type, primary_key])
@@ -362,6 +362,183 @@ def test_11_a_path_that_does_not_exist(site: Adapter) -> None:
     answer = site.request("nothing")
     assert answer.status == 404
     assert answer.cookies == {}
+
+
+# --- 13: several cookies ---------------------------------------------------------------------------------------------
+
+OTHER = "0e5f6c1e-31a6-4d6e-8d0b-6a2f0f6f4a55"
+
+
+@pytest.mark.parametrize(
+    "cookies",
+    [
+        f"visitor_id={ID}; visitor_id=tracker-123",
+        f"visitor_id=tracker-123; visitor_id={ID}",
+        f"visitor_id={ID}; visitor_id={OTHER}",
+        f"visitor_id=; a=b;visitor_id={ID}; visitor_id={OTHER}; visitor_id=tracker",
+        f"xvisitor_id={OTHER}; visitor_id_2={OTHER}; visitor_id={ID}",
+        f'visitor_id="{ID}"; visitor_id={OTHER}',
+    ],
+)
+def test_13_of_several_cookies_the_first_valid_one_counts(site: Adapter, server: FlagServer, cookies: str) -> None:
+    for _ in range(2):
+        answer = site.request("flags", cookies=cookies)
+        assert answer.facts["user_id"] == ID
+        assert answer.cookies == {}
+        assert answer.cache_control is None
+    assert exposed(site, server) == {ID: 1}
+
+
+# --- 14: authentication in the view layer ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("logged_in", [False, True], ids=["anonymous", "another one is logged in"])
+def test_14_the_user_that_the_view_layer_authenticates_is_the_one_who_asks(
+    site: Adapter, server: FlagServer, logged_in: bool
+) -> None:
+    if logged_in:
+        site.login()
+    user_id = site.account("ben")
+    for cookies in ("", COOKIE):
+        answer = site.request("gated", cookies=cookies, headers={"Authorization": "Name ben"})
+        assert answer.facts["user_id"] == user_id
+        shut = site.request("shut", cookies=cookies, headers={"Authorization": "Name ben"})
+        assert (answer.cookies, shut.status, shut.cookies) == ({}, 404, {})
+    assert exposed(site, server) == {user_id: 1}
+
+
+def test_14_a_view_that_refuses_the_authentication_asks_for_no_flag(site: Adapter, server: FlagServer) -> None:
+    for path in ("gated", "shut"):
+        answer = site.request(path)
+        assert answer.status in {401, 403}
+        assert answer.cookies == {}
+    assert exposed(site, server) == {}
+
+
+# --- 15: caches ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (None, "private"),
+        ("max-age=60", "max-age=60, private"),
+        ("public, max-age=60", "max-age=60, private"),
+        ("s-maxage=60, PUBLIC", "s-maxage=60, private"),
+        ('private="x-name", max-age=60', 'private="x-name", max-age=60, private'),
+        ("private, max-age=60", "private, max-age=60"),
+        ("max-age=60,Private", "max-age=60,Private"),
+        ("no-store", "no-store"),
+        ("public, no-store", "public, no-store"),
+    ],
+)
+def test_15_no_shared_cache_keeps_a_response_with_a_visitors_cookie(
+    site: Adapter, caplog: pytest.LogCaptureFixture, given: str | None, expected: str
+) -> None:
+    headers = {} if given is None else {"X-Cache-Control": given}
+    for _ in range(2):
+        answer = site.request("flags", headers=headers)
+        assert set(answer.cookies) == {"visitor_id"}
+        assert answer.cache_control == expected
+    assert site.request("flags", cookies=COOKIE, headers=headers).cache_control == given
+    said = [record for record in caplog.records if "`public`" in record.getMessage()]
+    assert len(said) == ("public" in (given or "").lower())
+
+
+# --- 16: responses that set no cookie --------------------------------------------------------------------------------
+
+
+def test_16_finding_out_who_asks_is_no_question(site: Adapter, server: FlagServer) -> None:
+    for cookies in ("", COOKIE):
+        answer = site.request("declared", cookies=cookies)
+        assert answer.status == 200
+        assert (answer.cookies, answer.cache_control) == ({}, None)
+        # Django and Flask say by themselves that a response depends on the cookies, once the session was loaded.
+        assert answer.vary == ({"cookie"} if answer.loaded else set())
+    assert exposed(site, server) == {}
+
+
+def test_16_a_new_visitor_whose_cookie_no_response_can_set_is_nobody(
+    site: Adapter, server: FlagServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    site.request("untouched")
+    for _ in range(2):
+        facts = site.unanswered()
+        assert (facts["user_id"], facts["variation"], facts["targeted"]) == ("", None, "default")
+        assert facts["switch_by_default"] is True
+    assert len([record for record in caplog.records if "cookie" in record.getMessage()]) == 1
+    assert exposed(site, server) == {}
+    assert site.unanswered(cookies=COOKIE)["user_id"] == ID
+    assert exposed(site, server) == {ID: 1}
+
+
+@pytest.mark.parametrize(
+    ("cookie", "https", "said"),
+    [
+        ({"secure": True}, False, "http://"),
+        ({"domain": "example.com"}, True, "https://"),
+        ({"secure": True}, True, None),
+        ({}, False, None),
+    ],
+)
+def test_16_a_cookie_that_no_browser_keeps_is_told_once(
+    site: Adapter, caplog: pytest.LogCaptureFixture, cookie: dict[str, Any], https: bool, said: str | None
+) -> None:
+    site.configure(visitor_cookie=cookie)
+    for _ in range(2):
+        answer = site.request("flags", https=https, headers={"host": "shop.test"})
+        assert answer.cookies["visitor_id"].value == answer.facts["user_id"], "the visitor stays a visitor"
+    records = [record for record in caplog.records if "browsers do not keep the visitor cookie" in record.getMessage()]
+    assert len(records) == (said is not None)
+    if said is not None:
+        assert f"{said}shop.test" in records[0].getMessage()
+
+
+# --- 19: programs ----------------------------------------------------------------------------------------------------
+
+APP = "okhttp/4.12.0"
+HEADLESS = BROWSER.replace("Firefox", "HeadlessChrome")
+
+
+def named(*, is_bot: bool | None) -> Any:
+    return lambda _request: Identity("named", is_bot=is_bot)
+
+
+@pytest.mark.parametrize("user_agent", [APP, "axios/1.7.2", "MyShop/3.1 Alamofire/5.8", "curl/8.5.0"])
+def test_19_an_account_that_comes_by_an_http_library_is_a_person(
+    site: Adapter, server: FlagServer, user_agent: str
+) -> None:
+    visitor = site.request("flags", user_agent=user_agent)
+    assert (visitor.facts["is_bot"], visitor.facts["variation"], visitor.cookies) == (True, "off", {})
+    user_id = site.login()
+    facts = site.request("flags", user_agent=user_agent).facts
+    assert (facts["user_id"], facts["is_bot"]) == (user_id, False)
+    assert facts["variation"] in {"control", "treatment"}
+    site.configure(identify=named(is_bot=None))
+    assert site.request("flags", user_agent=user_agent).facts["variation"] in {"control", "treatment"}
+    assert exposed(site, server) == {user_id: 1, "named": 1}
+
+
+@pytest.mark.parametrize("user_agent", [CRAWLER, HEADLESS, "Foobot/1.0 python-requests/2.31"])
+def test_19_a_crawler_is_one_whoever_is_logged_in(site: Adapter, server: FlagServer, user_agent: str) -> None:
+    site.login()
+    for _ in range(2):
+        facts = site.request("flags", user_agent=user_agent).facts
+        assert (facts["is_bot"], facts["variation"]) == (True, "off")
+        site.configure(identify=named(is_bot=None))
+    assert exposed(site, server) == {}
+
+
+@pytest.mark.parametrize("user_agent", [BROWSER, CRAWLER, APP, None])
+@pytest.mark.parametrize("is_bot", [True, False])
+def test_19_an_identity_says_whether_it_is_a_bot(
+    site: Adapter, server: FlagServer, is_bot: bool, user_agent: str | None
+) -> None:
+    site.configure(identify=named(is_bot=is_bot))
+    facts = site.request("flags", user_agent=user_agent).facts
+    assert facts["is_bot"] is is_bot
+    assert (facts["variation"] == "off") is is_bot
+    assert exposed(site, server) == ({} if is_bot else {"named": 1})
 
 
 # --- 12: async views -------------------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from django.test.utils import override_settings
 
 import signakit_django
 from support.configs import SDK_KEY
@@ -15,9 +14,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def configure(server: FlagServer) -> Iterator[Callable[..., None]]:
+def configure(server: FlagServer, settings: Any) -> Iterator[Callable[..., None]]:
     """Sets ``SIGNAKIT``: its options by name, on top of what a test needs to reach ``server``."""
-    overrides: list[override_settings] = []
 
     def close() -> None:
         client = signakit_django.get_client()
@@ -27,7 +25,8 @@ def configure(server: FlagServer) -> Iterator[Callable[..., None]]:
     def set_options(**options: Any) -> None:
         close()
         urls = {name.upper(): url for name, url in server.urls.items()}
-        given = {
+        # By the fixture of all other settings: two that undo their changes in another order would leave some.
+        settings.SIGNAKIT = {
             "SDK_KEY": SDK_KEY,
             "LOAD_IN_TESTS": True,
             "READY_TIMEOUT": 10,
@@ -35,12 +34,7 @@ def configure(server: FlagServer) -> Iterator[Callable[..., None]]:
             **urls,
             **options,
         }
-        override = override_settings(SIGNAKIT=given)
-        override.enable()
-        overrides.append(override)
 
     set_options()
     yield set_options
     close()
-    for override in reversed(overrides):
-        override.disable()

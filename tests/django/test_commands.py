@@ -179,6 +179,27 @@ def answers(url: str) -> bool:
         return False
 
 
+def test_the_settings_of_the_readme_need_no_key_to_collect_static_files(tmp_path: Path) -> None:
+    readme = (TESTS.parent / "packages" / "signakit-django" / "README.md").read_text()
+    shown = next(block for block in readme.split("```py\n") if block.startswith("# settings.py")).partition("```")[0]
+    (tmp_path / "readme_settings.py").write_text(
+        shown + "INSTALLED_APPS = [app for app in INSTALLED_APPS if app is not ...] + ['django.contrib.staticfiles']\n"
+        "MIDDLEWARE = [path for path in MIDDLEWARE if path is not ...]\n"
+        f"STATIC_URL, STATIC_ROOT = 'static/', {str(tmp_path / 'static')!r}\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SIGNAKIT_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "django", "collectstatic", "--noinput"],
+        env={**environment, "PYTHONPATH": str(tmp_path), "DJANGO_SETTINGS_MODULE": "readme_settings"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "0 static files copied" in done.stdout
+
+
 # --- outside of requests ---------------------------------------------------------------------------------------------
 
 
@@ -209,7 +230,7 @@ def test_flags_for_nobody_are_none_and_defaults(configure: Callable[..., None], 
     assert flags.is_enabled("switch", True) is True
 
 
-@pytest.mark.parametrize("user", [17, "ada", object()])
+@pytest.mark.parametrize("user", [b"ada", 1.5, object()])
 def test_what_is_no_user_is_a_mistake_of_the_callers(configure: Callable[..., None], user: Any) -> None:
     with pytest.raises(TypeError, match="a user of Django's"):
         signakit_django.flags_for(user)

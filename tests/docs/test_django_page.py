@@ -75,6 +75,8 @@ def test_the_project_of_the_page_serves_its_pages(site: dict[str, str | None], s
             assert "<p>" in get("/page").text
             assert get("/express").status_code in {200, 302}
             assert get("/dashboard").status_code in {200, 404}
+            assert get("/api/report").json().keys() in ({"checkout"}, {"detail"})
+            assert get("/api/summary").status_code in {200, 403}
             assert get("/dashboard/class").status_code == get("/dashboard").status_code
             assert get("/health/flags").json()["source"] == "cdn"
             visitor = browser.cookies["visitor_id"]

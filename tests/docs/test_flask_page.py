@@ -60,6 +60,8 @@ def test_the_application_of_the_page_serves_its_pages(
             assert get("/dashboard").status_code in {200, 404}
             assert get("/dashboard/class").status_code == get("/dashboard").status_code
             visitor = browser.cookies["visitor_id"]
+            assert get("/api/checkout").status_code == 401
+            assert get("/api/checkout", Authorization="Bearer token-of-ada").text == "the checkout of ada"
             get("/buy", **{"X-User": "ada"})
         running.stop()
     assert {event["userId"] for event in server.events} == {visitor, "ada"}

@@ -132,6 +132,8 @@ def test_server_sent_events_know_the_visitor(signakit: SignaKit, server: FlagSer
 
     @app.get("/events")
     async def events(flags: Flags) -> StreamingResponse:
+        assert flags.user_id  # a question, while the cookie can be set
+
         async def body() -> AsyncIterator[str]:
             for number in range(3):
                 await asyncio.sleep(0)
@@ -141,6 +143,8 @@ def test_server_sent_events_know_the_visitor(signakit: SignaKit, server: FlagSer
 
     @app.get("/generated")
     def generated(flags: Flags) -> StreamingResponse:
+        assert flags.user_id
+
         def body() -> Iterator[str]:
             yield f"data: {flags.variation('switch')}\n\n"
 
@@ -304,9 +308,10 @@ def test_a_websocket_has_flags_and_its_handshake_sets_the_cookie(signakit: Signa
 
     @app.websocket("/ws")
     async def ticker(socket: WebSocket, flags: Flags) -> None:
+        user_id = flags.user_id
         await socket.accept()
         assert flags is socket.state.flags
-        await socket.send_json({"user": flags.user_id, "switch": flags.variation("switch")})
+        await socket.send_json({"user": user_id, "switch": flags.variation("switch")})
         await socket.close()
 
     with TestClient(app) as browser, browser.websocket_connect("/ws") as socket:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, Any
@@ -348,12 +349,22 @@ def test_a_start_of_the_applications_that_fails_ends_ours(signakit: SignaKit, se
 # --- without a usable key --------------------------------------------------------------------------------------------
 
 
-def test_without_a_key_flags_are_off_and_the_log_says_so(caplog: pytest.LogCaptureFixture) -> None:
-    signakit = SignaKit()
-    with TestClient(site(signakit)) as browser:
-        assert browser.get("/").json() == "none"
-        assert signakit.client is None
-    assert "sdk_key is missing; flags are off" in caplog.text
+def test_without_a_key_flags_are_off_and_the_log_says_so_but_not_in_tests(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for in_tests in (True, False):
+        if not in_tests:
+            monkeypatch.delenv("PYTEST_CURRENT_TEST")
+            monkeypatch.delitem(sys.modules, "starlette.testclient")
+        signakit = SignaKit()
+        with TestClient(site(signakit)) as browser:
+            assert browser.get("/").json() == "none"
+            assert signakit.client is None
+        if in_tests:
+            assert caplog.records == []
+    [record] = caplog.records
+    assert (record.name, record.levelname) == ("signakit_fastapi", "WARNING")
+    assert "sdk_key is missing; flags are off" in record.getMessage()
 
 
 def test_the_key_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch, server: FlagServer) -> None:

@@ -12,7 +12,7 @@ from fastapi import Depends, FastAPI, Header, HTTPException, Request, Security
 from fastapi.security import SecurityScopes  # noqa: TC002  # as above
 from fastapi.testclient import TestClient
 
-from signakit_fastapi import Identity, SignaKit, get_flags, require_flag
+from signakit_fastapi import Flags, Identity, SignaKit, get_flags, require_flag
 from signakit_flags import SignaKitUserContext  # noqa: TC001  # as above
 from signakit_flags.integration import is_visitor_id
 
@@ -258,3 +258,22 @@ def test_what_fails_after_a_question_leaves_no_flags_of_the_visitors(
     app = site(signakit, signakit.flags_from(as_function, key=raises), dependencies=[Depends(require_flag("switch"))])
     assert answers(app) == {"user": "", "attributes": {}, "switch": "none"}
     assert caplog.text.count("flags are off for requests whose user cannot be told") == 1
+
+
+@pytest.mark.parametrize("asks", [False, True])
+def test_flags_that_an_outer_dependency_resolved_become_the_users_unless_it_asked(
+    signakit: SignaKit, server: FlagServer, asks: bool
+) -> None:
+    async def outer(flags: Flags) -> None:
+        if asks:
+            flags.decide("switch")
+
+    user_flags = signakit.flags_from(as_function, key=lambda user: user.id)
+    app = site(signakit, user_flags, dependencies=[Depends(outer)])
+    with TestClient(app) as browser:
+        answer = browser.get("/")
+        assert answer.json()["user"] == "7"
+        assert ("set-cookie" in answer.headers) is asks
+    users = [event["userId"] for event in server.events]
+    assert users[-1] == "7"
+    assert len(users) == (2 if asks else 1)

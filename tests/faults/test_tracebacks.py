@@ -80,7 +80,8 @@ class Watch(logging.Handler):
 @pytest.fixture
 def watch() -> Iterator[Watch]:
     handler = Watch()
-    loggers = [logging.getLogger(name) for name in ("signakit_flags", "signakit_django", "signakit_flask")]
+    names = ("signakit_flags", "signakit_django", "signakit_flask", "signakit_fastapi")
+    loggers = [logging.getLogger(name) for name in names]
     for logger in loggers:
         logger.addHandler(handler)
         logger.setLevel(logging.DEBUG)

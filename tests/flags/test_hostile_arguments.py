@@ -48,8 +48,8 @@ class Framework(Integration[Any]):
     def user_agent(self, request: Any) -> Any:
         return request
 
-    def cookie(self, request: Any, name: str) -> str | None:
-        return None
+    def cookies(self, request: Any, name: str) -> list[str]:
+        return []
 
 
 # --- $userAgent ------------------------------------------------------------------------------------------------------
@@ -124,7 +124,7 @@ def test_a_user_id_of_a_subclass_of_text_is_its_characters_whatever_its_methods_
     user = client.create_user_context(hostile(str, *fault, "ada"))
     assert user is not None
     assert (type(user.user_id), user.user_id) == (str, "ada")
-    Identity(hostile(str, *fault, "ada"))
+    assert Identity(hostile(str, *fault, "ada")).user_id == "ada"
 
 
 @few

@@ -493,6 +493,46 @@ def test_a_detector_that_raises_takes_everyone_for_a_person_and_is_logged_once(
     assert "bot_detector raised RuntimeError('cannot judge x')" in messages(caplog)[0]
 
 
+def test_is_bot_takes_the_place_of_the_detectors_word() -> None:
+    client = offline()
+    person = client.create_user_context("u", {"plan": "pro", "$userAgent": "bot"}, is_bot=False)
+    machine = client.create_user_context("u", {"plan": "pro", "$userAgent": "a person's"}, is_bot=True)
+    assert person is not None
+    assert machine is not None
+    assert (person.is_bot, person.variation("pro"), person.attributes) == (False, "on", {"plan": "pro"})
+    assert (machine.is_bot, machine.variation("pro"), machine.attributes) == (True, "off", {"plan": "pro"})
+
+
+@pytest.mark.parametrize("attributes", [None, {}, {"plan": "pro"}])
+@pytest.mark.parametrize("known", [True, False])
+def test_that_a_user_is_a_bot_can_be_said_without_a_user_agent(known: bool, attributes: Any) -> None:
+    user = offline().create_user_context("u", attributes, is_bot=known)
+    assert user is not None
+    assert user.is_bot is known
+
+
+def test_none_asks_the_detector() -> None:
+    user = offline().create_user_context("u", {"$userAgent": "bot"}, is_bot=None)
+    assert user is not None
+    assert user.is_bot
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_the_detector_is_not_called_where_it_is_known_whether_the_user_is_a_bot(known: bool) -> None:
+    asked: list[str] = []
+    client = SignaKitClient.offline(config(*FLAGS), bot_detector=lambda agent: bool(asked.append(agent)))
+    user = client.create_user_context("u", {"$userAgent": "curl/8.5.0"}, is_bot=known)
+    assert user is not None
+    assert user.is_bot is known
+    assert asked == []
+
+
+@pytest.mark.parametrize("known", [0, 1, "no", "", [], object()])
+def test_is_bot_is_a_bool_or_none(known: Any) -> None:
+    with pytest.raises(TypeError, match=f"is_bot must be True, False or None, not {type(known).__name__}"):
+        offline().create_user_context("u", is_bot=known)
+
+
 # --- exposures -------------------------------------------------------------------------------------------------------
 
 

@@ -115,6 +115,72 @@ def test_an_account_is_its_own_apps_also_within_the_context_of_another_app(
     assert browser.get("/").text == "17"
 
 
+def test_it_leaves_the_jinja_environment_to_options_that_are_set_later(make_app: Any) -> None:
+    app = make_app()
+    SignaKit(app)
+    app.config["TEMPLATES_AUTO_RELOAD"] = True
+    app.jinja_options = {"trim_blocks": True}
+    assert (app.jinja_env.auto_reload, app.jinja_env.trim_blocks) == (True, True)
+    assert "flags" in app.jinja_env.globals
+    assert "enabled_flag" in app.jinja_env.tests
+
+
+def test_an_app_that_has_its_jinja_environment_already_keeps_it(make_app: Any) -> None:
+    app = make_app()
+    environment = app.jinja_env
+    SignaKit(app)
+    assert app.jinja_env is environment
+    assert "flags" in environment.globals
+
+
+def test_an_app_that_makes_its_jinja_environment_itself_still_does(make_app: Any) -> None:
+    class Own(Flask):
+        def create_jinja_environment(self) -> Any:
+            environment = super().create_jinja_environment()
+            environment.globals["own"] = "of the class"
+            return environment
+
+    app = Own("of_a_test")
+    create = app.create_jinja_environment
+
+    def of_another_extension() -> Any:
+        environment = create()
+        environment.globals["other"] = "of another extension"
+        return environment
+
+    app.create_jinja_environment = of_another_extension  # type: ignore[method-assign]
+    SignaKit(app)
+    assert {"own", "other", "flags"} <= app.jinja_env.globals.keys()
+
+
+def test_an_app_is_freed_without_the_garbage_collector(config: dict[str, Any]) -> None:
+    app = Flask("of_a_test")
+    app.config.update(config)
+    SignaKit(app)
+    gone = weakref.ref(app)
+    gc.disable()
+    try:
+        del app
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+def test_a_client_that_outlives_its_app_may_still_load(config: dict[str, Any], server: FlagServer) -> None:
+    def client_of_an_app(**more: bool) -> Any:
+        app = Flask("of_a_test")
+        app.config.update(config, **more)
+        SignaKit(app)
+        return app.extensions["signakit"].client
+
+    client, in_tests = client_of_an_app(), client_of_an_app(TESTING=True)
+    for each in (client, in_tests):
+        each.load()
+        each.close(0.5)
+    assert (client.is_ready, in_tests.is_ready) == (True, False)
+    assert len(server.config_requests) == 1
+
+
 def test_apps_that_are_gone_take_their_clients_and_threads_along(config: dict[str, Any], browse: Any) -> None:
     def ask_once() -> weakref.ref[Any]:
         app = Flask("of_a_test")
@@ -381,8 +447,10 @@ def test_flags_for_nobody_are_none_and_defaults(make_app: Any) -> None:
     with app.app_context():
         assert signakit.flags_for(None).decide("switch") is None
         assert signakit.flags_for(None).is_enabled("switch", True) is True
+        assert signakit.flags_for(17).user_id == "17"
+        assert signakit.flags_for(Identity("ada", {"plan": "pro"})).attributes == {"plan": "pro"}
         with pytest.raises(TypeError, match="user_id"):
-            signakit.flags_for(17)  # type: ignore[arg-type]  # the mistake in question
+            signakit.flags_for(1.5)  # type: ignore[arg-type]  # the mistake in question
 
 
 def test_an_app_context_touches_no_network_and_leaving_it_closes_nothing(make_app: Any, server: FlagServer) -> None:

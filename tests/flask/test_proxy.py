@@ -16,6 +16,8 @@ from signakit_flags.integration import is_visitor_id
 from signakit_flask import SignaKit, flags
 from support.contract import BROWSER
 
+ID = "8c1f2a52-7d0e-4a52-9a5c-0d3b8f6f2b11"
+
 if TYPE_CHECKING:
     from http.server import HTTPServer
 
@@ -120,9 +122,61 @@ def test_threads_of_one_request_that_ask_first_at_once_have_the_same_flags(
     assert browser.get("/").text == "1"
 
 
-def test_a_test_request_context_is_a_request(app: Flask) -> None:
+def test_a_test_request_context_knows_a_visitor_by_their_cookie_and_makes_no_new_one(
+    app: Flask, server: FlagServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(2):
+        with app.test_request_context(headers={"User-Agent": BROWSER}):
+            assert flags.decide("exp") is None
+            assert flags.user_id == ""
+        with app.test_request_context(headers={"User-Agent": BROWSER, "Cookie": f"visitor_id={ID}"}):
+            assert flags.is_enabled("exp")
+            assert flags.user_id == ID
+    client = app.extensions["signakit"].client
+    assert client.flush_sync(10)
+    assert [event["userId"] for event in server.events] == [ID]
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "flags are off for new visitors where no response can set their cookie" in caplog.text
+
+
+def test_a_test_request_context_that_is_dispatched_is_a_request(app: Flask) -> None:
+    @app.get("/")
+    def page() -> str:
+        return flags.user_id
+
     with app.test_request_context(headers={"User-Agent": BROWSER}):
-        assert flags.is_enabled("switch")
+        answer = app.full_dispatch_request()
+    assert is_visitor_id(answer.get_data(as_text=True))
+    assert f"visitor_id={answer.get_data(as_text=True)}" in answer.headers["Set-Cookie"]
+
+
+def test_code_that_runs_before_the_view_makes_visitors_too(app: Flask, browser: FlaskClient) -> None:
+    seen: list[str] = []
+
+    @app.url_value_preprocessor
+    def preprocess(_endpoint: str | None, _values: dict[str, Any] | None) -> None:
+        seen.append(flags.user_id)
+
+    @app.get("/")
+    def page() -> str:
+        return flags.user_id
+
+    assert is_visitor_id(browser.get("/").text)
+    assert browser.get("/nothing").status_code == 404
+    assert all(map(is_visitor_id, seen))
+    assert len(seen) == 2
+
+
+def test_the_handshake_of_a_websocket_makes_no_visitor(app: Flask) -> None:
+    @app.get("/")
+    def page() -> str:
+        return flags.user_id
+
+    browser = app.test_client(use_cookies=False)
+    headers = {"User-Agent": BROWSER, "Upgrade": "WebSocket"}
+    answer = browser.get("/", headers=headers)
+    assert (answer.text, "Set-Cookie" in answer.headers) == ("", False)
+    assert browser.get("/", headers={**headers, "Cookie": f"visitor_id={ID}"}).text == ID
 
 
 def test_a_request_is_not_kept_alive_by_its_flags(app: Flask, browser: FlaskClient) -> None:

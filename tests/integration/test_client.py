@@ -49,6 +49,14 @@ def test_the_first_use_waits_for_the_config(server: FlagServer, make: Callable[.
     assert len(server.config_requests) == 1
 
 
+def test_is_bot_reaches_the_context(server: FlagServer, make: Callable[..., LazyClient]) -> None:
+    client = make(ready_timeout=10)
+    users = [
+        client.create_user_context("u", {"$userAgent": "curl/8.5.0"}, is_bot=known) for known in (True, False, None)
+    ]
+    assert [user is not None and user.is_bot for user in users] == [True, False, True]
+
+
 def test_a_load_is_begun_once(server: FlagServer, make: Callable[..., LazyClient]) -> None:
     client = make(ready_timeout=10)
     client.load()

@@ -269,10 +269,75 @@ def test_whom_we_know_already_can_ask_after_the_response_started(flags: Callable
 def test_whom_we_met_before_the_response_can_ask_after_it(flags: Callable[..., Flags]) -> None:
     async def view() -> None:
         context = await flags().context(Request()).resolve()
+        assert context.user_id
         assert context.start_response().cookie is not None
         assert context.is_enabled("switch")
 
     asyncio.run(view())
+
+
+def test_to_resolve_is_no_question(client: SignaKitClient, flags: Callable[..., Flags]) -> None:
+    async def declared(request: Request) -> LazyUserContext:
+        return await flags().context(request).resolve()
+
+    for request in (Request(), Request(cookies=VISITOR), Request(user="account")):
+        context = asyncio.run(declared(request))
+        assert not context.touched
+        assert context.start_response() == ResponseStart()
+    assert client.recorded_events == []
+
+
+def test_a_new_visitor_that_is_first_asked_after_the_response_started_is_nobody_though_resolved(
+    flags: Callable[..., Flags],
+) -> None:
+    context = asyncio.run(flags().context(Request()).resolve())
+    context.start_response()
+    assert_off(context)
+
+
+def test_who_was_found_out_can_be_forgotten_until_a_question(flags: Callable[..., Flags]) -> None:
+    request = Request(cookies=VISITOR)
+    context = asyncio.run(flags().context(request).resolve())
+    request.user = "account"
+    assert context.forget_user()
+    assert context.user_id == "account"
+    request.user = None
+    assert not context.forget_user()
+    assert context.user_id == "account"
+
+
+def test_without_being_forgotten_who_was_found_out_stays(flags: Callable[..., Flags]) -> None:
+    request = Request(user="first")
+    context = asyncio.run(flags().context(request).resolve())
+    request.user = "second"
+    asyncio.run(context.resolve())
+    assert context.user_id == "first"
+
+
+def test_of_several_threads_that_ask_a_resolved_context_first_all_get_one_visitor(flags: Callable[..., Flags]) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(50):
+            context = asyncio.run(flags().context(Request()).resolve())
+            assert len(set(pool.map(lambda _, asked=context: asked.user_id, range(8)))) == 1
+
+
+@pytest.mark.parametrize("awaited", [False, True])
+def test_where_no_response_sets_a_cookie_a_new_visitor_is_nobody_and_others_are_themselves(
+    flags: Callable[..., Flags], caplog: pytest.LogCaptureFixture, awaited: bool
+) -> None:
+    bound = flags()
+    for request, user_id in (
+        (Request(answered=False), ""),
+        (Request(answered=False), ""),
+        (Request(answered=False, cookies=VISITOR), VISITOR["visitor_id"]),
+        (Request(answered=False, user="account"), "account"),
+    ):
+        context = bound.context(request)
+        if awaited:
+            asyncio.run(context.resolve())
+        assert context.user_id == user_id
+        assert context.is_enabled("switch") is bool(user_id)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 
 # --- outside of requests ---------------------------------------------------------------------------------------------

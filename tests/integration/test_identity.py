@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import enum
 import functools
+import uuid
 from collections import UserDict
 from typing import TYPE_CHECKING, Any
 
@@ -34,17 +37,80 @@ if TYPE_CHECKING:
 def test_an_identity_is_a_value() -> None:
     assert Identity("u", {"plan": "pro"}) == Identity("u", {"plan": "pro"})
     assert Identity("u").attributes == {}
+    assert Identity("u", is_bot=True) != Identity("u")
+    assert dataclasses.replace(Identity(17, {"plan": "pro"}), is_bot=False) == Identity(
+        "17", {"plan": "pro"}, is_bot=False
+    )
+    assert hash(Identity("u", ReadOnly(plan="pro"))) == hash(Identity("u", ReadOnly(plan="pro")))
     with pytest.raises(AttributeError):
         Identity("u").user_id = "v"  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("user_id", [1, None, b"u", ["u"]])
-def test_a_user_id_that_is_no_text_is_refused_where_it_is_given(user_id: object) -> None:
-    with pytest.raises(TypeError, match="user_id must be a str"):
-        Identity(user_id)  # type: ignore[arg-type]
+class ReadOnly(dict[str, Any]):
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(tuple(self.items()))
 
 
-@pytest.mark.parametrize("attributes", [None, [("plan", "pro")], "plan"])
+class Rank(enum.IntEnum):
+    FIRST = 1
+
+
+class Named(int, enum.Enum):
+    SECOND = 2
+
+
+class Text(str):
+    __slots__ = ()
+
+
+class DriverUUID(uuid.UUID):
+    """As asyncpg has one."""
+
+
+@pytest.mark.parametrize(
+    ("user_id", "text"),
+    [
+        (17, "17"),
+        (0, "0"),
+        (-3, "-3"),
+        (10**30, "1" + "0" * 30),
+        (Rank.FIRST, "1"),
+        (Named.SECOND, "2"),
+        (uuid.UUID(int=7), "00000000-0000-0000-0000-000000000007"),
+        (DriverUUID(int=7), "00000000-0000-0000-0000-000000000007"),
+        (Text("u"), "u"),
+        ("", ""),
+    ],
+)
+def test_a_number_or_a_uuid_becomes_text(flags: Callable[..., Flags], user_id: Any, text: str) -> None:
+    identity = Identity(user_id)
+    assert type(identity.user_id) is str
+    assert identity.user_id == text
+    assert flags().flags_for(user_id, {"plan": "pro"}).user_id == text
+    assert flags().flags_for(identity).user_id == text
+
+
+@pytest.mark.parametrize("user_id", [True, False, 1.0, None, b"u", ["u"], object()])
+def test_a_user_id_of_another_type_is_refused_where_it_is_given(flags: Callable[..., Flags], user_id: Any) -> None:
+    with pytest.raises(TypeError, match="user_id must be a str, an int or a UUID, not"):
+        Identity(user_id)
+    if user_id is not None:
+        with pytest.raises(TypeError, match="user_id must be a str, an int or a UUID, not"):
+            flags().flags_for(user_id)
+
+
+@pytest.mark.parametrize("is_bot", [0, 1, "", "yes"])
+def test_whether_a_user_is_a_bot_is_true_false_or_unknown(is_bot: Any) -> None:
+    with pytest.raises(TypeError, match="is_bot must be True, False or None, not"):
+        Identity("u", is_bot=is_bot)
+
+
+def test_attributes_are_given_once(flags: Callable[..., Flags]) -> None:
+    with pytest.raises(TypeError, match="an Identity has its own attributes"):
+        flags().flags_for(Identity("u"), {"plan": "pro"})
+
+
+@pytest.mark.parametrize("attributes", [[("plan", "pro")], "plan", 0])
 def test_attributes_that_are_no_mapping_are_refused_where_they_are_given(attributes: object) -> None:
     with pytest.raises(TypeError, match="attributes must be a mapping"):
         Identity("u", attributes)  # type: ignore[arg-type]
@@ -194,6 +260,22 @@ def test_any_user_agent_is_survived(flags: Callable[..., Flags], user_agent: str
     context.start_response()
 
 
+@pytest.mark.parametrize("said", [True, False])
+@pytest.mark.parametrize("user_agent", ["okhttp/4.12.0", BROWSER, CRAWLER])
+def test_a_detector_of_the_applications_own_leaves_accounts_their_apps(user_agent: str, said: bool) -> None:
+    client = SignaKitClient.offline(CONFIG, bot_detector=lambda _user_agent: said)
+    account = Flags(client).context(Request(user="account", user_agent=user_agent))
+    assert account.is_bot is (said and user_agent != "okhttp/4.12.0")
+    assert Flags(client).context(Request(cookies=VISITOR, user_agent=user_agent)).is_bot is said
+
+
+def test_a_user_outside_of_requests_may_be_a_bot(client: SignaKitClient, flags: Callable[..., Flags]) -> None:
+    assert flags().user(Identity("u", is_bot=True)).variation("exp") == "off"
+    assert flags().user(Identity("u", {"$userAgent": "okhttp/4.12.0"})).variation("exp") != "off"
+    assert flags().user(Identity("u", {"$userAgent": CRAWLER})).variation("exp") == "off"
+    assert [event["userId"] for event in client.recorded_events] == ["u"]
+
+
 # --- identify that goes wrong ----------------------------------------------------------------------------------------
 
 
@@ -202,7 +284,7 @@ def other_type(_request: Request) -> Any:
 
 
 def wrong_id(request: Request) -> Identity | None:
-    return Identity(17)  # type: ignore[arg-type]
+    return Identity(1.5)  # type: ignore[arg-type]
 
 
 class Odd(UserDict[str, Any]):
@@ -268,7 +350,7 @@ def test_an_id_of_ten_kilobytes_is_an_id(client: SignaKitClient, flags: Callable
 
 def test_a_cookie_jar_that_raises_is_no_error_of_the_page(client: SignaKitClient) -> None:
     class Broken(Flags):
-        def cookie(self, request: Request, name: str) -> str | None:
+        def cookies(self, request: Request, name: str) -> list[str]:
             raise ValueError("not a cookie")
 
     context = Broken(client).context(Request())

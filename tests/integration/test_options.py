@@ -95,7 +95,13 @@ def test_a_missing_key_is_a_problem_with_a_hint(given: dict[str, Any], caplog: p
     assert "SIGNAKIT_SDK_KEY" in (problem.hint or "")
     assert not options.usable
     assert options.make_client() is None
-    assert "FLAGS_SDK_KEY is missing; flags are off. Set it, or SIGNAKIT_SDK_KEY in the environment." in caplog.text
+    options.log_problems(missing_key=False)
+    assert caplog.records == []
+    options.log_problems()
+    [record] = caplog.records
+    assert record.levelname == "WARNING"
+    said = "FLAGS_SDK_KEY is missing; flags are off. Set it, or SIGNAKIT_SDK_KEY in the environment."
+    assert record.getMessage() == said
 
 
 @pytest.mark.parametrize("key", ["sk_dev_org", "pk_dev_org_1_secret", 5, b"sk_dev_org_1_secret", ["x"]])

@@ -11,14 +11,16 @@ from starlette.middleware import Middleware
 from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.testclient import TestClient
 
-from signakit_fastapi import SignaKit
+from signakit_fastapi import SignaKit, get_flags
 from support.configs import SDK_KEY
 from support.contract import BROWSER, Adapter, Answer, cookies_in
+from support.facts import facts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from starlette.requests import HTTPConnection
+    from starlette.websockets import WebSocket
 
     from signakit_flags import SignaKitClient
 
@@ -94,8 +96,10 @@ class AsgiAdapter(Adapter):
         cookies: str = "",
         user_agent: str | None = BROWSER,
         https: bool = False,
+        headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        headers = {"host": "testserver", "cookie": cookies or None, "user-agent": user_agent, "x-user": self._user}
+        sent = {"host": "testserver", "cookie": cookies or None, "user-agent": user_agent, "x-user": self._user}
+        sent.update({name.lower(): value for name, value in (headers or {}).items()})
         runner = self._started()
         assert runner.portal is not None
         scope = {
@@ -108,26 +112,39 @@ class AsgiAdapter(Adapter):
             "raw_path": b"",
             "root_path": "",
             "query_string": b"",
-            "headers": [
-                (name.encode(), value.encode("latin-1")) for name, value in headers.items() if value is not None
-            ],
+            "headers": [(name.encode(), value.encode("latin-1")) for name, value in sent.items() if value is not None],
             "client": ("127.0.0.1", 1),
             "server": ("testserver", 80),
             "state": runner.app_state.copy(),
         }
         messages, thread = runner.portal.call(exchange, self._app, scope)
         start = messages[0]
-        sent = [(name.decode().lower(), value.decode("latin-1")) for name, value in start["headers"]]
-        vary = [name for key, value in sent if key == "vary" for name in value.split(",")]
+        got = [(name.decode().lower(), value.decode("latin-1")) for name, value in start["headers"]]
+        vary = [name for key, value in got if key == "vary" for name in value.split(",")]
         user = scope.get("user")
         return Answer(
             status=start["status"],
             body=b"".join(message.get("body", b"") for message in messages[1:]).decode(),
-            cookies=cookies_in(value for name, value in sent if name == "set-cookie"),
+            cookies=cookies_in(value for name, value in got if name == "set-cookie"),
             vary={name.strip().lower() for name in vary},
+            cache_control=dict(got).get("cache-control"),
             loaded=isinstance(user, User) and user.asked,
             loop_thread=thread,
         )
+
+    def unanswered(self, *, cookies: str = "") -> dict[str, Any]:
+        with self._started().websocket_connect(
+            "/accepted", headers={"cookie": cookies, "user-agent": BROWSER}
+        ) as socket:
+            found: dict[str, Any] = socket.receive_json()
+        return found
+
+
+async def accepted(socket: WebSocket) -> None:
+    """Ask once the handshake is over."""
+    await socket.accept()
+    await socket.send_json(facts(await get_flags(socket)))
+    await socket.close()
 
 
 async def exchange(app: Any, scope: dict[str, Any]) -> tuple[list[dict[str, Any]], int]:

@@ -3,10 +3,14 @@
 An adapter runs a site of its framework that serves, under the paths below, what ``facts`` of the Django site shows:
 
 - ``untouched``, and ``lazy``, which handles ``request.flags`` and asks nothing;
-- ``flags``, which asks for everything, answers in JSON and sets ``Vary: Accept-Language`` itself;
+- ``flags``, which asks for everything, answers in JSON, and sets ``Vary: Accept-Language`` itself, and as
+  ``Cache-Control`` what the request has as ``X-Cache-Control``;
+- ``declared``, which finds out who asks, and asks nothing;
 - ``late``, which asks first while its body is streamed;
 - ``early``, which finds out who asks, and decides while its body is streamed;
 - ``error``, which asks, then raises; ``away``, which asks, then redirects;
+- ``gated`` and ``shut``, which find out in the view layer who asks, by ``Authorization: Name ada``, and are restricted
+  with the flags ``switch`` and ``unknown``; ``gated`` answers as ``flags``;
 - ``/mounted/flags``, the same as ``flags`` in a part of the site that is mounted.
 """
 
@@ -18,7 +22,7 @@ from http.cookies import Morsel, SimpleCookie
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from signakit_flags import SignaKitClient
 
@@ -35,6 +39,7 @@ class Answer:
         body: Its body.
         cookies: The cookies that it sets, by name, the session's left out.
         vary: The names in ``Vary``, in lower case.
+        cache_control: Its ``Cache-Control``; None without one.
         loaded: Whether the request has loaded its session or its account.
         queries: Database queries of the request.
         loop_thread: The thread of the event loop that served it; None where there was none.
@@ -44,6 +49,7 @@ class Answer:
     body: str
     cookies: dict[str, Morsel[str]] = field(default_factory=dict)
     vary: set[str] = field(default_factory=set)
+    cache_control: str | None = None
     loaded: bool = False
     queries: int = 0
     loop_thread: int | None = None
@@ -90,8 +96,17 @@ class Adapter:
         cookies: str = "",
         user_agent: str | None = BROWSER,
         https: bool = False,
+        headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """Send a request and return the answer, its body read to the end. ``cookies`` is the header, as it is sent."""
+        raise NotImplementedError
+
+    def account(self, name: str) -> str:
+        """Make an account without logging it in, and return its user id."""
+        return name
+
+    def unanswered(self, *, cookies: str = "") -> dict[str, Any]:
+        """Return the facts of a request whose flags are asked where no response can set a cookie."""
         raise NotImplementedError
 
 

@@ -10,14 +10,17 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import connection
 from django.http import SimpleCookie
-from django.test import AsyncClient, Client
+from django.test import AsyncClient, Client, RequestFactory
 from django.test.utils import CaptureQueriesContext, override_settings
 
 import signakit_django
 from support.configs import SDK_KEY
 from support.contract import BROWSER, Adapter, Answer, cookies_in
+from support.facts import facts
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from signakit_flags import SignaKitClient
 
 
@@ -28,8 +31,9 @@ class RawAsyncClient(AsyncClient):
 
     def _base_scope(self, **request: Any) -> dict[str, Any]:
         scope: dict[str, Any] = super()._base_scope(**request)
-        others = [(name, value) for name, value in scope["headers"] if name != b"cookie"]
-        scope["headers"] = [*others, (b"cookie", self.raw_cookie.encode("latin-1"))]
+        headers = dict(scope["headers"])  # the last of a name: that of the request, not the client's own
+        headers[b"cookie"] = self.raw_cookie.encode("latin-1")
+        scope["headers"] = list(headers.items())
         return scope
 
 
@@ -64,6 +68,9 @@ class DjangoAdapter(Adapter):
     def client(self) -> SignaKitClient | None:
         return signakit_django.get_client()
 
+    def account(self, name: str) -> str:
+        return str(get_user_model().objects.create_user(name).pk)
+
     def login(self) -> str:
         user = get_user_model().objects.create_user("ada")
         self._client.force_login(user)
@@ -78,17 +85,18 @@ class DjangoAdapter(Adapter):
         cookies: str = "",
         user_agent: str | None = BROWSER,
         https: bool = False,
+        headers: Mapping[str, str] | None = None,
     ) -> Answer:
         header = "; ".join(filter(None, (self._session, cookies)))
-        headers = {} if user_agent is None else {"user-agent": user_agent}
+        sent = {**({} if user_agent is None else {"user-agent": user_agent}), **(headers or {})}
         url = path if path.startswith("/") else f"/{self.prefix}/{path}"
         self._client.cookies = SimpleCookie()
         with CaptureQueriesContext(connection) as queries:
             if isinstance(self._client, RawAsyncClient):
                 self._client.raw_cookie = header
-                response, body, thread = async_to_sync(self._arequest)(method, url, https, headers)
+                response, body, thread = async_to_sync(self._arequest)(method, url, https, sent)
             else:
-                response = self._client.generic(method, url, secure=https, headers=headers, HTTP_COOKIE=header)
+                response = self._client.generic(method, url, secure=https, headers=sent, HTTP_COOKIE=header)
                 body, thread = response.getvalue(), None
         request = response.asgi_request if self.under_asgi else response.wsgi_request
         return Answer(
@@ -96,6 +104,7 @@ class DjangoAdapter(Adapter):
             body=body.decode(),
             cookies=cookies_in(morsel.OutputString() for morsel in response.cookies.values()),
             vary={name.strip().lower() for name in response.get("Vary", "").split(",") if name},
+            cache_control=response.get("Cache-Control"),
             loaded=request.session.accessed or hasattr(request, "_cached_user") or hasattr(request, "_acached_user"),
             queries=len(queries),
             loop_thread=thread,
@@ -105,6 +114,10 @@ class DjangoAdapter(Adapter):
         response = await self._client.generic(method, url, secure=https, headers=headers)
         body = b"".join([part async for part in response]) if response.streaming else response.content
         return response, body, threading.get_ident()
+
+    def unanswered(self, *, cookies: str = "") -> dict[str, Any]:
+        request = RequestFactory().get("/", headers={"user-agent": BROWSER}, HTTP_COOKIE=cookies)
+        return facts(signakit_django.flags_of(request))
 
 
 class SyncUnderWsgi(DjangoAdapter):

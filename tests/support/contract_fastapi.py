@@ -6,12 +6,13 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING, Any
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse, StreamingResponse
+from starlette.routing import WebSocketRoute
 
-from signakit_fastapi import Flags, get_flags
-from support.asgi import AUTHENTICATION, AsgiAdapter
-from support.facts import facts
+from signakit_fastapi import Flags, get_flags, require_flag
+from support.asgi import AUTHENTICATION, AsgiAdapter, accepted
+from support.facts import caching, facts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -43,13 +44,27 @@ def lazy(request: Request) -> PlainTextResponse:
 
 
 @async_site.api_route("/flags", methods=METHODS)
-async def async_flags(flags: Flags) -> JSONResponse:
-    return JSONResponse(facts(flags), headers={"Vary": "Accept-Language"})
+async def async_flags(request: Request, flags: Flags) -> JSONResponse:
+    cached = caching(request.headers.get("x-cache-control"))
+    return JSONResponse(facts(flags), headers={"Vary": "Accept-Language", **cached})
+
+
+@async_site.get("/declared")
+async def async_declared(flags: Flags) -> str:
+    assert not flags.touched  # type: ignore[attr-defined]  # of a lazy context
+    return "declared"
 
 
 @sync_site.api_route("/flags", methods=METHODS)
-def sync_flags(flags: Flags) -> JSONResponse:
-    return JSONResponse(facts(flags), headers={"Vary": "Accept-Language"})
+def sync_flags(request: Request, flags: Flags) -> JSONResponse:
+    cached = caching(request.headers.get("x-cache-control"))
+    return JSONResponse(facts(flags), headers={"Vary": "Accept-Language", **cached})
+
+
+@sync_site.get("/declared")
+def sync_declared(flags: Flags) -> str:
+    assert not flags.touched  # type: ignore[attr-defined]  # of a lazy context
+    return "declared"
 
 
 @async_site.get("/late")
@@ -73,6 +88,8 @@ def sync_late(request: Request) -> StreamingResponse:
 
 @async_site.get("/early")
 async def async_early(flags: Flags) -> StreamingResponse:
+    assert flags.user_id
+
     async def body() -> AsyncIterator[str]:
         await asyncio.sleep(0)
         yield flags.variation("exp")
@@ -82,6 +99,8 @@ async def async_early(flags: Flags) -> StreamingResponse:
 
 @sync_site.get("/early")
 def sync_early(flags: Flags) -> StreamingResponse:
+    assert flags.user_id
+
     def body() -> Iterator[str]:
         yield flags.variation("exp")
 
@@ -117,12 +136,36 @@ def handle(_request: Request, error: Exception) -> PlainTextResponse:
     return PlainTextResponse(f"{error}", 500)
 
 
+def token_user(request: Request) -> str:
+    scheme, _, name = request.headers.get("authorization", "").partition(" ")
+    if scheme != "Name":
+        raise HTTPException(401)
+    return name
+
+
+def add_gated(app: FastAPI, signakit: SignaKit, *, is_async: bool) -> None:
+    """Add the routes in which a dependency finds out who asks."""
+    token_flags = signakit.flags_from(token_user)
+
+    async def async_gated(flags: Any = Depends(token_flags)) -> dict[str, Any]:
+        return facts(flags)
+
+    def sync_gated(flags: Any = Depends(token_flags)) -> dict[str, Any]:
+        return facts(flags)
+
+    for path, key in (("/gated", "switch"), ("/shut", "unknown")):
+        restricted = [Depends(require_flag(key, flags=token_flags))]
+        app.get(path, dependencies=restricted)(async_gated if is_async else sync_gated)
+
+
 def make_app(signakit: SignaKit, router: APIRouter) -> FastAPI:
     handlers: dict[Any, Any] = {LookupError: handle}
     app = FastAPI(
         lifespan=signakit.lifespan, middleware=[*signakit.middleware, AUTHENTICATION], exception_handlers=handlers
     )
     app.include_router(router)
+    add_gated(app, signakit, is_async=router is async_site)
+    app.router.routes.append(WebSocketRoute("/accepted", accepted))
     mounted = FastAPI()
     mounted.include_router(router)
     app.mount("/mounted", mounted)

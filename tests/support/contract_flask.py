@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Any
 from flask import g
 from flask.sessions import SecureCookieSessionInterface
 
+from signakit_flask import flags
 from support.configs import SDK_KEY
 from support.contract import BROWSER, Adapter, Answer, cookies_in
+from support.facts import facts
 from support.flask_site import create_app
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from flask import Flask, Response
     from flask.sessions import SessionMixin
 
@@ -69,6 +73,7 @@ class FlaskAdapter(Adapter):
         cookies: str = "",
         user_agent: str | None = BROWSER,
         https: bool = False,
+        headers: Mapping[str, str] | None = None,
     ) -> Answer:
         environ = {"HTTP_COOKIE": "; ".join(filter(None, (self._session, cookies)))}
         client = self._app.test_client(use_cookies=False)
@@ -80,14 +85,21 @@ class FlaskAdapter(Adapter):
             method=method,
             base_url="https://localhost" if https else None,
             environ_overrides=environ,
+            headers=headers,
         )
         return Answer(
             status=response.status_code,
             body=response.get_data(as_text=True),
             cookies=cookies_in(response.headers.getlist("Set-Cookie")),
             vary={name.strip().lower() for name in response.headers.get("Vary", "").split(",") if name},
+            cache_control=response.headers.get("Cache-Control"),
             loaded=self._sessions.loaded,
         )
+
+    def unanswered(self, *, cookies: str = "") -> dict[str, Any]:
+        environ = {"HTTP_COOKIE": cookies, "HTTP_USER_AGENT": BROWSER}
+        with self._app.test_request_context("/", environ_overrides=environ):
+            return facts(flags)
 
 
 def cookie_value(response: Any, name: str) -> str:

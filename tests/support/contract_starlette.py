@@ -7,12 +7,14 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, WebSocketRoute
 
 from signakit_fastapi import get_flags
-from support.asgi import AUTHENTICATION, AsgiAdapter
-from support.facts import facts
+from signakit_flags.integration import admits
+from support.asgi import AUTHENTICATION, AsgiAdapter, User, accepted
+from support.facts import caching, facts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -39,11 +41,23 @@ def lazy(request: Request) -> Response:
 
 
 async def async_flags(request: Request) -> Response:
-    return JSONResponse(facts(await get_flags(request)), headers={"Vary": "Accept-Language"})
+    cached = caching(request.headers.get("x-cache-control"))
+    return JSONResponse(facts(await get_flags(request)), headers={"Vary": "Accept-Language", **cached})
+
+
+async def async_declared(request: Request) -> Response:
+    await get_flags(request)
+    return PlainTextResponse("declared")
 
 
 def sync_flags(request: Request) -> Response:
-    return JSONResponse(facts(request.state.flags), headers={"Vary": "Accept-Language"})
+    cached = caching(request.headers.get("x-cache-control"))
+    return JSONResponse(facts(request.state.flags), headers={"Vary": "Accept-Language", **cached})
+
+
+def sync_declared(request: Request) -> Response:
+    assert not request.state.flags.touched
+    return PlainTextResponse("declared")
 
 
 async def async_late(request: Request) -> Response:
@@ -65,6 +79,7 @@ def sync_late(request: Request) -> Response:
 
 async def async_early(request: Request) -> Response:
     flags = await get_flags(request)
+    assert flags.user_id
 
     async def body() -> AsyncIterator[str]:
         await asyncio.sleep(0)
@@ -102,6 +117,35 @@ def sync_away(request: Request) -> Response:
     return RedirectResponse("/elsewhere", 302)
 
 
+def authenticate(request: Request) -> None:
+    """Find out who asks, in the view layer: a token counts there alone."""
+    scheme, _, name = request.headers.get("authorization", "").partition(" ")
+    if scheme != "Name":
+        raise HTTPException(401)
+    request.scope["user"] = User(name)
+
+
+def async_restricted(flag_key: str) -> Any:
+    async def endpoint(request: Request) -> Response:
+        authenticate(request)
+        flags = await get_flags(request)
+        if not admits(flags, flag_key):
+            raise HTTPException(404)
+        return JSONResponse(facts(flags))
+
+    return endpoint
+
+
+def sync_restricted(flag_key: str) -> Any:
+    def endpoint(request: Request) -> Response:
+        authenticate(request)
+        if not admits(request.state.flags, flag_key):
+            raise HTTPException(404)
+        return JSONResponse(facts(request.state.flags))
+
+    return endpoint
+
+
 def handle(_request: Request, error: Exception) -> Response:
     # Starlette answers what nobody handles outside of all middleware, and so without a cookie.
     return PlainTextResponse(f"{error}", 500)
@@ -111,19 +155,25 @@ SYNC = {
     "untouched": sync_untouched,
     "lazy": lazy,
     "flags": sync_flags,
+    "declared": sync_declared,
     "late": sync_late,
     "early": sync_early,
     "error": sync_error,
     "away": sync_away,
+    "gated": sync_restricted("switch"),
+    "shut": sync_restricted("unknown"),
 }
 ASYNC = {
     "untouched": async_untouched,
     "lazy": lazy,
     "flags": async_flags,
+    "declared": async_declared,
     "late": async_late,
     "early": async_early,
     "error": async_error,
     "away": async_away,
+    "gated": async_restricted("switch"),
+    "shut": async_restricted("unknown"),
 }
 
 
@@ -131,7 +181,7 @@ def make_app(signakit: SignaKit, endpoints: dict[str, Any]) -> Starlette:
     routes = [Route(f"/{name}", endpoint, methods=METHODS) for name, endpoint in endpoints.items()]
     handlers: dict[Any, Any] = {LookupError: handle}
     return Starlette(
-        routes=[*routes, Mount("/mounted", app=Starlette(routes=routes))],
+        routes=[*routes, WebSocketRoute("/accepted", accepted), Mount("/mounted", app=Starlette(routes=routes))],
         lifespan=signakit.lifespan,
         middleware=[*signakit.middleware, AUTHENTICATION],
         exception_handlers=handlers,

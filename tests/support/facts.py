@@ -10,6 +10,11 @@ if TYPE_CHECKING:
     from signakit_flags import SignaKitUserContext
 
 
+def caching(asked: str | None) -> dict[str, str]:
+    """The headers of an answer, by the request's ``X-Cache-Control``."""
+    return {} if asked is None else {"Cache-Control": asked}
+
+
 def facts(flags: SignaKitUserContext) -> dict[str, Any]:
     """Everything that a scenario asks about."""
     decision = flags.decide("exp")

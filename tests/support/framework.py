@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from signakit_flags.integration import Identity, Integration, Options, VisitorCookie
+from signakit_flags.integration import Identity, Integration, Options, VisitorCookie, cookie_values
 from support.configs import config, flag, rule, whole
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class Request:
     cookies: dict[str, str] = field(default_factory=dict)
     user_agent: str | None = BROWSER
     user: str | None = None
+    answered: bool = True
     token: str | None = None
 
 
@@ -55,8 +56,11 @@ class Flags(Integration[Request]):
     def user_agent(self, request: Request) -> str | None:
         return request.user_agent
 
-    def cookie(self, request: Request, name: str) -> str | None:
-        return request.cookies.get(name)
+    def cookies(self, request: Request, name: str) -> list[str]:
+        return cookie_values("; ".join(f"{key}={value}" for key, value in request.cookies.items()), name)
+
+    def can_set_cookie(self, request: Request) -> bool:
+        return request.answered
 
     def account(self, request: Request) -> Identity | None:
         return None if request.user is None else Identity(request.user)

@@ -32,7 +32,7 @@ from signakit_flags.integration import Integration, Options, VisitorCookie
 class Framework(Integration):
     def client(self): return None
     def user_agent(self, request): return None
-    def cookie(self, request, name): return None
+    def cookies(self, request, name): return ()
 
 app = Framework(Options(visitor_cookie=VisitorCookie()))
 

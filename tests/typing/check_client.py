@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, assert_type
+from typing import TYPE_CHECKING, Any, Literal, assert_type
 from uuid import UUID
 
 from signakit_flags import (
@@ -19,6 +19,7 @@ from signakit_flags import (
     SignaKitUserContext,
     UserAttributes,
     __version__,
+    bot_kind,
     create_instance,
     is_bot,
     parse_sdk_key,
@@ -134,6 +135,8 @@ def users(client: SignaKitClient, attributes: UserAttributes) -> None:
     assert_type(client.create_user_context("u"), SignaKitUserContext | None)
     client.create_user_context("u", None)
     client.create_user_context("u", attributes)
+    assert_type(client.create_user_context("u", attributes, is_bot=False), SignaKitUserContext | None)
+    client.create_user_context("u", is_bot=None)
     client.create_user_context("u", {"plan": "pro", "age": 30, "ratio": 0.5, "beta": True, "tags": ["a"], "none": None})
     client.create_user_context("u", MappingProxyType({"plan": "pro"}))
     only_text: dict[str, str] = {"plan": "pro"}
@@ -179,6 +182,8 @@ def the_rest() -> None:
     assert_type(is_bot("curl/8.0"), bool)
     headers: dict[str, str] = {}
     assert_type(is_bot(headers.get("User-Agent")), bool)
+    assert_type(bot_kind("curl/8.0"), Literal["crawler", "library"] | None)
+    assert_type(bot_kind(headers.get("User-Agent")), Literal["crawler", "library"] | None)
     assert_type(__version__, str)
     key = parse_sdk_key("sk_dev_org_1_x")
     assert_type(key, SdkKey)

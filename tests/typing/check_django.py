@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, assert_type
+from uuid import uuid4
 
 from django.core.asgi import get_asgi_application
 from django.http import HttpRequest, HttpResponse
 from django.views import View
 
 import signakit_django
-from signakit_django import FlagRequiredMixin, Identity, flag_required, flags_for, get_client
+from signakit_django import (
+    FlagRequiredMixin,
+    Identity,
+    aflags_for,
+    aflags_of,
+    flag_required,
+    flags_for,
+    flags_of,
+    get_client,
+)
 from signakit_django.asgi import with_lifespan
 from signakit_django.request import FlagsRequest
+from signakit_django.rest import FlagPermission
 from signakit_flags import Decision, SignaKitClient, SignaKitUserContext
 from signakit_flags.integration import (
     AnyIdentityResolver,
@@ -19,6 +30,7 @@ from signakit_flags.integration import (
     LazyUserContext,
     ResponseStart,
     SetCookie,
+    cookie_values,
     parse_options,
 )
 
@@ -47,6 +59,26 @@ def outside_of_requests(user: User, anonymous: AnonymousUser) -> None:
     assert_type(flags_for(user, {"plan": "pro"}), SignaKitUserContext)
     assert_type(flags_for(anonymous), SignaKitUserContext)
     assert_type(flags_for(None), SignaKitUserContext)
+    assert_type(flags_for("ada"), SignaKitUserContext)
+    assert_type(flags_for(42), SignaKitUserContext)
+    assert_type(flags_for(uuid4()), SignaKitUserContext)
+    assert_type(flags_for(Identity("ada", {"plan": "pro"})), SignaKitUserContext)
+    flags_for(1.5)  # type: ignore[arg-type]
+
+
+async def outside_of_requests_async(user: User) -> None:
+    assert_type(await aflags_for(user, {"plan": "pro"}), SignaKitUserContext)
+    assert_type(await aflags_for(uuid4()), SignaKitUserContext)
+    await aflags_for(1.5)  # type: ignore[arg-type]
+
+
+async def of_a_request(request: HttpRequest) -> None:
+    assert_type(flags_of(request), SignaKitUserContext)
+    assert_type(await aflags_of(request), SignaKitUserContext)
+
+
+class Api:
+    permission_classes = (FlagPermission("f", variation="on", status=403),)
 
 
 # A decorated view keeps its type.
@@ -84,8 +116,8 @@ class Framework(Integration[HttpRequest]):
     def user_agent(self, request: HttpRequest) -> str | None:
         return None
 
-    def cookie(self, request: HttpRequest, name: str) -> str | None:
-        return None
+    def cookies(self, request: HttpRequest, name: str) -> list[str]:
+        return cookie_values(request.META.get("HTTP_COOKIE", ""), name)
 
 
 def an_integration(request: HttpRequest) -> None:

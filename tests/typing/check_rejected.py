@@ -27,6 +27,8 @@ def making_a_context(client: SignaKitClient) -> None:
     client.create_user_context("u", "plan=pro")  # type: ignore[arg-type]
     client.create_user_context("u", {"plan": object()})  # type: ignore[dict-item]
     client.create_user_context("u", {"plan": {"nested": 1}})  # type: ignore[dict-item]
+    client.create_user_context("u", is_bot=1)  # type: ignore[arg-type]
+    client.create_user_context("u", None, True)  # type: ignore[call-arg]
     client.create_user_context("u").decide("f")  # type: ignore[union-attr]
 
 

@@ -13,7 +13,7 @@ from django.utils.decorators import method_decorator
 from django.views import View
 
 from signakit_django.decorators import FlagRequiredMixin, flag_required
-from support.facts import facts, worker_facts
+from support.facts import caching, facts, worker_facts
 
 
 async def untouched(request):
@@ -31,7 +31,14 @@ async def lazy(request):
 async def flags(request):
     response = JsonResponse(facts(await request.aflags()))
     response["Vary"] = "Accept-Language"
+    for name, value in caching(request.headers.get("X-Cache-Control")).items():
+        response[name] = value
     return response
+
+
+async def declared(request):
+    await request.aflags()
+    return HttpResponse("declared")
 
 
 async def worker(request):

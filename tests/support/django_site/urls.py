@@ -4,13 +4,16 @@ from django.urls import include, path
 
 from signakit_django.views import health
 
-from . import aviews, views
+from . import arest, aviews, rest, views
 
 
-def pages(module):
+def pages(module, api):
     return [
+        path("gated", api.gated),
+        path("shut", api.shut),
         path("untouched", module.untouched),
         path("lazy", module.lazy),
+        path("declared", module.declared),
         path("flags", module.flags),
         path("worker", module.worker),
         path("late", module.late),
@@ -36,8 +39,8 @@ def pages(module):
 
 
 urlpatterns = [
-    path("sync/", include(pages(views))),
-    path("async/", include(pages(aviews))),
+    path("sync/", include(pages(views, rest))),
+    path("async/", include(pages(aviews, arest))),
     path("mounted/", include([path("flags", views.flags)])),
     path("health", health),
     path("elsewhere", views.untouched, name="elsewhere"),

@@ -12,7 +12,7 @@ from django.utils.decorators import method_decorator
 from django.views import View
 
 from signakit_django.decorators import FlagRequiredMixin, flag_required
-from support.facts import facts, worker_facts
+from support.facts import caching, facts, worker_facts
 
 
 def untouched(request):
@@ -30,7 +30,14 @@ def lazy(request):
 def flags(request):
     response = JsonResponse(facts(request.flags))
     response["Vary"] = "Accept-Language"
+    for name, value in caching(request.headers.get("X-Cache-Control")).items():
+        response[name] = value
     return response
+
+
+def declared(request):
+    assert not request.flags.touched
+    return HttpResponse("declared")
 
 
 def worker(request):

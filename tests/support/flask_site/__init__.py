@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from flask import Flask
+from flask_httpauth import HTTPTokenAuth
 from flask_login import LoginManager, UserMixin, login_user
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
-from signakit_flask import SignaKit, blueprint
+from signakit_flags.integration import Identity
+from signakit_flask import SignaKit, blueprint, flag_required
 
 from . import aviews, views
 
 signakit = SignaKit()
+auth = HTTPTokenAuth("Name")
+auth.verify_token(lambda name: name or None)
 
 
 class Manager(LoginManager):
@@ -27,6 +31,12 @@ class User(UserMixin):
         self.id = user_id
 
 
+@signakit.identify
+def identify(request):
+    name = auth.current_user()
+    return None if name is None else Identity(name)
+
+
 @login_manager.user_loader
 def load_user(user_id):
     return User(user_id)
@@ -41,6 +51,10 @@ def create_app(**config):
     app.register_blueprint(views.pages, url_prefix="/sync")
     app.register_blueprint(aviews.pages, url_prefix="/async")
     app.register_blueprint(blueprint)
+    for module in (views, aviews):
+        for rule, key in (("gated", "switch"), ("shut", "unknown")):
+            view = auth.login_required(flag_required(key)(module.everything))
+            app.add_url_rule(f"/{module.pages.name}/{rule}", f"{module.pages.name}_{rule}", view)
     app.add_url_rule("/elsewhere", "elsewhere", lambda: "elsewhere")
 
     @app.post("/login/<user_id>")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import threading
 
-from flask import Blueprint, Response, jsonify, redirect, render_template, stream_with_context
+from flask import Blueprint, Response, jsonify, redirect, render_template, request, stream_with_context
 
 import signakit_flask
 from signakit_flask import aflags
-from support.facts import facts, worker_facts
+from support.facts import caching, facts, worker_facts
 
 from .views import ALL, add_gates
 
@@ -33,7 +33,14 @@ async def everything():
     response = jsonify(facts(await aflags()))
     await asyncio.sleep(0)
     response.headers["Vary"] = "Accept-Language"
+    response.headers.update(caching(request.headers.get("X-Cache-Control")))
     return response
+
+
+@pages.route("/declared")
+async def declared():
+    await aflags()
+    return "declared"
 
 
 @pages.route("/worker")
@@ -54,6 +61,7 @@ async def late():
 @pages.route("/early")
 async def early():
     flags = await aflags()
+    assert flags.user_id
 
     def body():
         yield flags.variation("exp")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 
-from flask import Blueprint, Response, jsonify, redirect, render_template, stream_with_context
+from flask import Blueprint, Response, jsonify, redirect, render_template, request, stream_with_context
 
 from signakit_flask import flag_required, flags
-from support.facts import facts, worker_facts
+from support.facts import caching, facts, worker_facts
 
 pages = Blueprint("sync", __name__)
 ALL = ["GET", "POST", "OPTIONS"]
@@ -29,7 +29,14 @@ def lazy():
 def everything():
     response = jsonify(facts(flags))
     response.headers["Vary"] = "Accept-Language"
+    response.headers.update(caching(request.headers.get("X-Cache-Control")))
     return response
+
+
+@pages.route("/declared")
+def declared():
+    assert not flags.touched
+    return "declared"
 
 
 @pages.route("/worker")

@@ -1,7 +1,8 @@
 """SignaKit feature flags in Django.
 
 ``INSTALLED_APPS += ["signakit_django"]``, ``MIDDLEWARE += ["signakit_django.middleware.SignaKitMiddleware"]``, and
-``request.flags`` is this request's user context. Outside of requests there are ``get_client()`` and ``flags_for()``.
+``request.flags`` is this request's user context. Where the middleware has not run, ``flags_of(request)`` makes one.
+Outside of requests there are ``get_client()``, ``flags_for()`` and ``await aflags_for()``.
 ``flag_required`` and ``FlagRequiredMixin`` restrict a view with a flag.
 """
 
@@ -14,6 +15,7 @@ from ._version import __version__
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
+    from uuid import UUID
 
     from django.contrib.auth.base_user import AbstractBaseUser
     from django.contrib.auth.models import AnonymousUser
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from signakit_flags.integration import Identity
 
     from .decorators import FlagRequiredMixin, flag_required
+    from .request import aflags_of, flags_of
 else:
     # Imported when they are asked for: Django imports this package before settings and apps are ready.
     def __getattr__(name: str) -> object:
@@ -33,13 +36,27 @@ else:
             from . import decorators
 
             return getattr(decorators, name)
+        if name in {"aflags_of", "flags_of"}:
+            from . import request
+
+            return getattr(request, name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
     def __dir__() -> list[str]:
         return sorted({*globals(), *__all__})
 
 
-__all__ = ["FlagRequiredMixin", "Identity", "__version__", "flag_required", "flags_for", "get_client"]
+__all__ = [
+    "FlagRequiredMixin",
+    "Identity",
+    "__version__",
+    "aflags_for",
+    "aflags_of",
+    "flag_required",
+    "flags_for",
+    "flags_of",
+    "get_client",
+]
 
 
 def get_client() -> SignaKitClient | None:
@@ -58,13 +75,17 @@ def get_client() -> SignaKitClient | None:
 
 
 def flags_for(
-    user: AbstractBaseUser | AnonymousUser | None, attributes: Mapping[str, Any] | None = None
+    user: AbstractBaseUser | AnonymousUser | Identity | str | int | UUID | None,
+    attributes: Mapping[str, Any] | None = None,
 ) -> SignaKitUserContext:
     """Return the flags of a user outside of requests: in a task, a command, a signal handler.
 
+    In async code await ``aflags_for`` instead: nothing waits for a config on an event loop, so the first flags of a
+    process would be defaults.
+
     Args:
-        user: Whose; ``str(user.pk)`` is the user id, as in requests. An anonymous or unsaved one, or None, is nobody,
-            who gets None and defaults.
+        user: One of Django's, where ``str(user.pk)`` is the user id, as in requests; an ``Identity``; or an id, such as
+            a visitor's that was kept with an order. An anonymous or unsaved user, or None, gets None and defaults.
         attributes: Matched against audience rules. The User-Agent of a request is not known here.
 
     Returns:
@@ -72,11 +93,30 @@ def flags_for(
         for the config, for ``READY_TIMEOUT`` seconds at most.
 
     Raises:
-        TypeError: ``user`` is something else, as when the primary key is given, or ``attributes`` no mapping.
+        TypeError: ``user`` is something else, ``attributes`` is not a mapping, or an ``Identity`` comes with
+            attributes beside its own.
     """
-    if user is not None and not hasattr(user, "is_authenticated"):
-        raise TypeError(f"user must be a user of Django's, or None, not {type(user).__name__}")
     from .conf import conf
-    from .integration import identity_of
 
-    return conf.integration.user(identity_of(user, attributes))
+    return conf.integration.flags_for(user, attributes)
+
+
+async def aflags_for(
+    user: AbstractBaseUser | AnonymousUser | Identity | str | int | UUID | None,
+    attributes: Mapping[str, Any] | None = None,
+) -> SignaKitUserContext:
+    """Return the same for async code: a consumer, an async task, an async view that asks about another user.
+
+    It waits for what ``flags_for`` waits for, and leaves the loop free. The user may be a lazy one, such as
+    ``request.user``, which is loaded in a thread.
+
+    Args:
+        user: As for ``flags_for``.
+        attributes: As for ``flags_for``.
+
+    Raises:
+        TypeError: As from ``flags_for``.
+    """
+    from .conf import conf
+
+    return await conf.integration.aflags_for(user, attributes)

@@ -11,12 +11,14 @@ from typing import Any
 
 from django.apps import apps
 from django.conf import settings
+from django.utils.module_loading import import_string
 
 from signakit_flags.integration import Options, Problem, conceal, parse_options
 
 from .integration import DjangoIntegration
 
 SETTING = "SIGNAKIT"
+MIDDLEWARE = "signakit_django.middleware.SignaKitMiddleware"
 OWN_OPTIONS = ("load_in_tests", "snapshot_cache")
 
 
@@ -61,6 +63,26 @@ class Conf:
 def spell(name: str) -> str:
     """Return an option as it stands in the settings."""
     return f'{SETTING}["{name.upper()}"]'
+
+
+def place_of_ours() -> int | None:
+    """Return where ``MIDDLEWARE`` lists ours, or None."""
+    return place_of(MIDDLEWARE, list(settings.MIDDLEWARE))
+
+
+def place_of(path: str, listed: list[str]) -> int | None:
+    """Return where a middleware or a subclass of it is listed, or None."""
+    if path in listed:
+        return listed.index(path)
+    return next((place for place, other in enumerate(listed) if _is_subclass(other, path)), None)
+
+
+def _is_subclass(other: str, path: str) -> bool:
+    try:
+        kind, base = import_string(other), import_string(path)
+    except Exception:  # noqa: BLE001  # what cannot be imported is Django's to tell; that of accounts needs their models
+        return False
+    return isinstance(kind, type) and issubclass(kind, base)
 
 
 def _own_problems(options: Options) -> list[Problem]:

@@ -1,4 +1,4 @@
-"""The gate: restricts a view with a flag."""
+"""Decorator and mixin that restrict a view with a flag."""
 
 from __future__ import annotations
 
@@ -7,21 +7,17 @@ import inspect
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from asgiref.sync import iscoroutinefunction
-from django.core.exceptions import ImproperlyConfigured, PermissionDenied
-from django.http import Http404, HttpResponse
-from django.shortcuts import redirect
+from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest
+from django.views import View
 
-from signakit_flags.integration import admits, check_flag_key
+from signakit_flags.integration import check_flag_key
 
-from .request import aflags_of, flags_of
+from ._gate import Gate, aserve_noted, authenticates, serve_noted
+from .request import http_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from django.http import HttpRequest
-    from django.http.response import HttpResponseBase
-
-    from signakit_flags import SignaKitUserContext
 
 ViewT = TypeVar("ViewT", bound="Callable[..., Any]")
 
@@ -31,43 +27,31 @@ def flag_required(
 ) -> Callable[[ViewT], ViewT]:
     """Restrict a view with a flag; for sync and async functions and class-based views.
 
-    The decision sends an exposure, as ``decide`` does. While there is no config, every request is refused.
+    The decision sends an exposure, as ``decide`` does. While there is no config, every request is refused. A view of
+    Django REST framework authenticates first, and answers for itself to requests that it does not let in.
+
+    On a method it goes by Django's ``method_decorator``: ``@method_decorator(flag_required("key"))``.
 
     Args:
         flag_key: The flag's key.
         variation: The one variation that is let in; None lets in every one but ``"off"``.
         redirect_to: Where other users are sent: a URL, or the name of a URL pattern.
         status: What other users get without ``redirect_to``: the project's own page for 404 and 403, else an empty
-            response.
+            response. A view of REST framework answers by its exception handler.
 
     Raises:
-        TypeError: ``flag_key`` is not text, as when the parentheses are forgotten.
+        TypeError: ``flag_key`` is not text, as when the parentheses are forgotten; or the decorator is put on a method.
+            Where that shows only when the method is called, the call raises.
     """
     check_flag_key(flag_key, gate="flag_required")
-    gate = _Gate(flag_key, variation, redirect_to, status)
+    gate = Gate(flag_key, variation, redirect_to, status)
 
     def decorate(view: ViewT) -> ViewT:
         if isinstance(view, type):
             return cast("ViewT", _class_based(view, gate))
-        if iscoroutinefunction(view):
-
-            @functools.wraps(view)
-            async def async_view(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-                if not gate.admits(await aflags_of(request)):
-                    return gate.refuse()
-                return await view(request, *args, **kwargs)
-
-            return cast("ViewT", async_view)
-        # As `method_decorator(flag_required(...), name="dispatch")` hands it over: a partial of the bound method.
-        owner = getattr(getattr(view, "func", view), "__self__", None)
-        is_async = bool(getattr(owner, "view_is_async", False))
-
-        @functools.wraps(view)
-        def sync_view(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-            serve = functools.partial(view, request, *args, **kwargs)
-            return gate.dispatch(request, serve, is_async=is_async)
-
-        return cast("ViewT", sync_view)
+        if inspect.isfunction(view) and view.__code__.co_varnames[: view.__code__.co_argcount][:1] == ("self",):
+            raise _on_a_method(flag_key)
+        return cast("ViewT", _function(view, gate, flag_key))
 
     return decorate
 
@@ -91,54 +75,61 @@ class FlagRequiredMixin:
         """Serve the request, or refuse it."""
         if not self.flag_key:
             raise ImproperlyConfigured(f"{type(self).__name__} needs a flag_key")
-        gate = _Gate(self.flag_key, self.flag_variation, self.flag_redirect_to, self.flag_status)
+        gate = Gate(self.flag_key, self.flag_variation, self.flag_redirect_to, self.flag_status)
         serve = functools.partial(super().dispatch, request, *args, **kwargs)  # type: ignore[misc]  # of the view
-        return gate.dispatch(request, serve, is_async=getattr(self, "view_is_async", False))
+        return gate.serve(request, serve, view=self, is_async=getattr(self, "view_is_async", False))
 
 
-def _class_based(view: type, gate: _Gate) -> type:
+def _class_based(view: type, gate: Gate) -> type:
     original: Callable[..., Any] = view.dispatch  # type: ignore[attr-defined]  # a class-based view
 
     @functools.wraps(original)
     def dispatch(self: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         serve = functools.partial(original, self, request, *args, **kwargs)
-        return gate.dispatch(request, serve, is_async=self.view_is_async)
+        return gate.serve(request, serve, view=self, is_async=self.view_is_async)
 
     view.dispatch = dispatch  # type: ignore[attr-defined]  # as above
     return view
 
 
-class _Gate:
-    """Which users are let in, and what the others get."""
+def _function(view: Callable[..., Any], gate: Gate, flag_key: str) -> Callable[..., Any]:
+    # As `method_decorator(flag_required(...), name="dispatch")` hands it over: a partial of the bound method.
+    owner = getattr(getattr(view, "func", view), "__self__", None)
+    noted = authenticates(getattr(view, "cls", None))
 
-    def __init__(self, flag_key: str, variation: str | None, redirect_to: str | None, status: int) -> None:
-        self._flag_key = flag_key
-        self._variation = variation
-        self._redirect_to = redirect_to
-        self._status = status
+    def checked(request: Any, args: tuple[Any, ...]) -> Any:
+        if not _is_request(request) and (isinstance(request, View) or (args and _is_request(args[0]))):
+            raise _on_a_method(flag_key)
+        return request
 
-    def admits(self, flags: SignaKitUserContext) -> bool:
-        return admits(flags, self._flag_key, self._variation)
+    if iscoroutinefunction(view):
 
-    def refuse(self) -> HttpResponseBase:
-        if self._redirect_to is not None:
-            return redirect(self._redirect_to)
-        if self._status == 404:
-            raise Http404(f"the flag {self._flag_key!r} is off")
-        if self._status == 403:
-            raise PermissionDenied
-        return HttpResponse(status=self._status)
+        @functools.wraps(view)
+        async def async_view(request: Any, *args: Any, **kwargs: Any) -> Any:
+            serve = functools.partial(view, checked(request, args), *args, **kwargs)
+            if noted:
+                return await aserve_noted(view, gate, request, serve)
+            return await gate.serve(request, serve, view=owner, is_async=True)
 
-    def dispatch(self, request: HttpRequest, serve: Callable[[], Any], *, is_async: bool) -> Any:
-        """Serve a class-based view, whose ``dispatch`` returns a response or a coroutine of one."""
-        if is_async:
-            return self._adispatch(request, serve)
-        return serve() if self.admits(flags_of(request)) else self.refuse()
+        return async_view
+    is_async = bool(getattr(owner, "view_is_async", False))
 
-    async def _adispatch(self, request: HttpRequest, serve: Callable[[], Any]) -> HttpResponseBase:
-        if not self.admits(await aflags_of(request)):
-            return self.refuse()
-        response: Any = serve()
-        if inspect.isawaitable(response):
-            response = await response
-        return cast("HttpResponseBase", response)
+    @functools.wraps(view)
+    def sync_view(request: Any, *args: Any, **kwargs: Any) -> Any:
+        serve = functools.partial(view, checked(request, args), *args, **kwargs)
+        if noted:
+            return serve_noted(view, gate, request, serve)
+        return gate.serve(request, serve, view=owner, is_async=is_async)
+
+    return sync_view
+
+
+def _is_request(value: object) -> bool:
+    return isinstance(http_request(value), HttpRequest)
+
+
+def _on_a_method(flag_key: str) -> TypeError:
+    return TypeError(
+        "flag_required was put on a method, where the first argument is not the request: write "
+        f"@method_decorator(flag_required({flag_key!r})), of django.utils.decorators"
+    )

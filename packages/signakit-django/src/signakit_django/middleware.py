@@ -6,9 +6,12 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.core.exceptions import DisallowedHost
 from django.utils.cache import patch_vary_headers
 
+from .caching import give_back
 from .conf import conf
+from .request import attach
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,29 +43,38 @@ class SignaKitMiddleware:
         """Return the response, or in an async stack a coroutine of it."""
         if self._is_async:
             return self.__acall__(request)
-        flags = _attach(request)
+        flags = attach(request)
         response = self.get_response(request)
         _finish(request, flags, response)
         return response
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
         """Return the response."""
-        flags = _attach(request)
+        flags = attach(request)
         response: HttpResponseBase = await self.get_response(request)
         _finish(request, flags, response)
         return response
 
 
-def _attach(request: Any) -> LazyUserContext:
-    flags: LazyUserContext = conf.integration.context(request)
-    request.flags = flags
-    request.aflags = flags.resolve
-    return flags
-
-
 def _finish(request: HttpRequest, flags: LazyUserContext, response: HttpResponseBase) -> None:
-    start = flags.start_response(secure=flags.touched and request.is_secure())
-    if start.vary:
-        patch_vary_headers(response, start.vary)
+    if not flags.touched:
+        flags.start_response()
+        give_back(request)
+        return
+    start = flags.start_response(
+        secure=request.is_secure(), host=_host(request), cache_control=response.get("Cache-Control")
+    )
+    patch_vary_headers(response, start.vary)
     if start.cookie is not None:
         response.set_cookie(**asdict(start.cookie))
+    else:
+        give_back(request)
+    if start.cache_control is not None:
+        response["Cache-Control"] = start.cache_control
+
+
+def _host(request: HttpRequest) -> str | None:
+    try:
+        return request.get_host()
+    except DisallowedHost:
+        return None

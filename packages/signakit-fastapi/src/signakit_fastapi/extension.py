@@ -26,7 +26,14 @@ if TYPE_CHECKING:
     import httpx
 
     from signakit_flags import SignaKitClient
-    from signakit_flags.integration import AnyIdentityResolver, AsyncSnapshotStore, LazyUserContext, SnapshotStore
+    from signakit_flags.integration import (
+        AnyIdentityResolver,
+        AsyncSnapshotStore,
+        Identity,
+        LazyUserContext,
+        SnapshotStore,
+        UserId,
+    )
 
     from .user_dependency import AttributesOf, FlagsDependency, Key, UserDependency
 
@@ -169,17 +176,23 @@ class SignaKit:
         """Return new flags for a request, by its ASGI scope. What the middleware does; for frameworks without it."""
         return self.integration.context(HTTPConnection(scope))
 
-    def flags_for(self, user_id: str | None, attributes: Mapping[str, Any] | None = None) -> SignaKitUserContext:
+    def flags_for(
+        self, user: UserId | Identity | None, attributes: Mapping[str, Any] | None = None
+    ) -> SignaKitUserContext:
         """Return the flags of a user outside of requests: in a task or a scheduled job.
 
         Args:
-            user_id: Whose. None is nobody, who gets None and defaults.
+            user: The user id; an int or a UUID becomes text. Or an ``Identity``; or None, which means no user: None and
+                defaults.
             attributes: Matched against audience rules. The User-Agent of a request is not known here.
 
         Returns:
             The context, never None. While there is no config it gives None and defaults.
+
+        Raises:
+            TypeError: ``user`` has another type, ``attributes`` is not a mapping, or both bring attributes.
         """
-        return self.integration.flags_for(user_id, attributes)
+        return self.integration.flags_for(user, attributes)
 
     @overload
     def flags_from(

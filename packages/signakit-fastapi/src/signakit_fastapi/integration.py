@@ -8,12 +8,14 @@ still decide by it. One that comes after the last lifespan is told that there is
 from __future__ import annotations
 
 import logging
+import os
+import sys
 from typing import TYPE_CHECKING
 
 from anyio import from_thread
-from starlette.requests import HTTPConnection, cookie_parser
+from starlette.requests import HTTPConnection
 
-from signakit_flags.integration import Identity, Integration, LazyUserContext, new_visitor_id
+from signakit_flags.integration import Identity, Integration, LazyUserContext, cookie_values, new_visitor_id
 
 from .account import account_id
 from .user_dependency import GIVEN, Given
@@ -57,6 +59,7 @@ class StarletteIntegration(Integration[HTTPConnection]):
 
     logger = logger
     awaited_by = "await get_flags(request)"
+    trusts_proxy_by = "have the server trust the proxy's headers, as uvicorn does with --proxy-headers"
 
     def __init__(self, options: Options) -> None:
         super().__init__(options)
@@ -72,6 +75,7 @@ class StarletteIntegration(Integration[HTTPConnection]):
         self._running += 1
         if self._running == 1:
             # It loads here and nowhere else: by itself it would do so in a thread.
+            self.log_problems()
             self._made = self.options.make_client(may_load=lambda: False)
         self._started = True
         if self._made is not None:
@@ -104,16 +108,19 @@ class StarletteIntegration(Integration[HTTPConnection]):
         """Return the client, or None; None also where the lifespan did not run."""
         return self._made
 
+    def in_tests(self) -> bool:
+        """Return whether pytest runs a test, or the test client is imported, which tests alone do."""
+        return "PYTEST_CURRENT_TEST" in os.environ or "starlette.testclient" in sys.modules
+
     # --- what Starlette says ----------------------------------------------------------------------------------
 
     def user_agent(self, request: HTTPConnection) -> str | None:
         """Return the request's User-Agent, or None without one."""
         return request.headers.get("user-agent")
 
-    def cookie(self, request: HTTPConnection, name: str) -> str | None:
-        """Return the value of a cookie of the request, or None without one."""
-        # Not `request.cookies`: before Starlette 0.46 that is the first header alone, and HTTP/2 splits it.
-        return cookie_parser("; ".join(request.headers.getlist("cookie"))).get(name)
+    def cookies(self, request: HTTPConnection, name: str) -> list[str]:
+        """Return the values of all cookies of this name that the request has."""
+        return cookie_values("; ".join(request.headers.getlist("cookie")), name)  # HTTP/2 splits the header
 
     def account(self, request: HTTPConnection) -> Identity | None:
         """Return the user of Starlette's ``AuthenticationMiddleware``, by ``identity`` or name; None without one."""

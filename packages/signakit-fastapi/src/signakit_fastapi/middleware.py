@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 
 from .integration import SIGNAKIT
 from .scope import attach, keep
@@ -12,7 +12,7 @@ from .scope import attach, keep
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from signakit_flags.integration import LazyUserContext, ResponseStart, SetCookie
+    from signakit_flags.integration import LazyUserContext, SetCookie
 
     from .extension import SignaKit
     from .scope import Attached
@@ -61,9 +61,7 @@ class SignaKitMiddleware:
     async def _serve(self, flags: LazyUserContext, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_flags(message: Message) -> None:
             if message["type"] in _STARTS:
-                start = flags.start_response(secure=scope.get("scheme") in _SECURE)
-                if start.vary:
-                    message = _with_headers(message, start)
+                message = _start(flags, scope, message)
             await send(message)
 
         try:
@@ -78,14 +76,24 @@ _STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.
 _SECURE = frozenset({"https", "wss"})
 
 
-def _with_headers(message: Message, start: ResponseStart) -> Message:
+def _start(flags: LazyUserContext, scope: Scope, message: Message) -> Message:
+    if not flags.touched:
+        flags.start_response()
+        return message
     # A copy: an application may send one response, or one message, to many, who must not get each other's cookie.
     message = {"headers": [], **message}
     headers = MutableHeaders(scope=message)  # makes the list another one, too
+    start = flags.start_response(
+        secure=scope.get("scheme") in _SECURE,
+        host=Headers(scope=scope).get("host"),
+        cache_control=", ".join(headers.getlist("cache-control")),
+    )
     if start.cookie is not None and not _has_cookie(headers, start.cookie):
         headers.append("set-cookie", start.cookie.header())
     if message["type"] == "websocket.accept":
         return message  # no cache keeps a connection
+    if start.cache_control is not None:
+        headers["cache-control"] = start.cache_control
     vary = [name.strip() for value in headers.getlist("vary") for name in value.split(",") if name.strip()]
     there = {name.lower() for name in vary}
     if "*" not in there:

@@ -14,12 +14,9 @@ from uuid import UUID
 from fastapi import Depends, params
 
 from signakit_flags import SignaKitUserContext
-from signakit_flags.integration import Identity
+from signakit_flags.integration import Identity, UserId
 
 T = TypeVar("T")
-
-UserId: TypeAlias = str | int | UUID
-"""What can be a user id; an int and a UUID become text."""
 
 AnyUser: TypeAlias = Identity | UserId | None
 """What a dependency may give where there is no ``key``."""
@@ -65,16 +62,14 @@ class Given:
         if user is None:
             return None
         if not isinstance(user, Identity):
-            user = Identity(self._text(user))
+            user = Identity(self._user_id(user))
         if self.attributes is None:
             return user
         return replace(user, attributes={**user.attributes, **self.attributes(self.value)})
 
-    def _text(self, user_id: object) -> str:
-        if isinstance(user_id, str):
+    def _user_id(self, user_id: object) -> UserId:
+        if isinstance(user_id, (str, int, UUID)) and not isinstance(user_id, bool):
             return user_id
-        if isinstance(user_id, (int, UUID)) and not isinstance(user_id, bool):
-            return str(user_id)
         kind = type(user_id).__name__
         if self.key is not None:
             raise TypeError(f"the key of flags_from must return a user id (str, int or UUID) or None, not {kind}")

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ._client import SignaKitClient, create_instance
-    from ._evaluation.bots import is_bot
+    from ._evaluation.bots import bot_kind, is_bot
     from ._sdk_key import SdkKey, parse_sdk_key
     from ._types import (
         Attributes,
@@ -26,6 +26,7 @@ else:
     _MODULES = {
         "SdkKey": "_sdk_key",
         "SignaKitClient": "_client",
+        "bot_kind": "_evaluation.bots",
         "create_instance": "_client",
         "is_bot": "_evaluation.bots",
         "parse_sdk_key": "_sdk_key",
@@ -61,6 +62,7 @@ __all__ = [
     "UserAttributes",
     "VariableValue",
     "__version__",
+    "bot_kind",
     "create_instance",
     "is_bot",
     "parse_sdk_key",

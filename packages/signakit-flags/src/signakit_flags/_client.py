@@ -227,7 +227,9 @@ class SignaKitClient:
         """True once a config is loaded; it never becomes False again."""
         return self._engine.feed.snapshot is not None
 
-    def create_user_context(self, user_id: str, attributes: Attributes | None = None) -> SignaKitUserContext | None:
+    def create_user_context(
+        self, user_id: str, attributes: Attributes | None = None, *, is_bot: bool | None = None
+    ) -> SignaKitUserContext | None:
         """Return a context for one user; make one for each request.
 
         Args:
@@ -237,15 +239,20 @@ class SignaKitClient:
                 A ``Decimal`` or another real number, an ``Enum``, a ``UUID``, a date and a lazy object are made text or
                 a number when they are first matched or sent. A value of any other type never matches, is not sent, and
                 is logged once.
+            is_bot: True or False where you know whether the user is a bot, as of a person whose app sends the
+                User-Agent of an HTTP library. ``"$userAgent"`` and ``bot_detector`` then do not count. None asks them.
 
         Returns:
             The context; None while the client is not ready, which is logged at ERROR once.
 
         Raises:
-            TypeError: ``user_id`` is not text, or ``attributes`` is not a mapping.
+            TypeError: ``user_id`` is not text, ``attributes`` is not a mapping, or ``is_bot`` is not True, False or
+                None.
         """
         if type(user_id) is not str:
             user_id = plain_user_id(user_id)
+        if is_bot is not None and type(is_bot) is not bool:
+            raise TypeError(f"is_bot must be True, False or None, not {type(is_bot).__name__}")
         engine = self._engine
         if not process.same_process[0]:
             process.notice_fork()
@@ -255,9 +262,8 @@ class SignaKitClient:
         if engine.feed.snapshot is None and _hook.in_scope() is None:
             self._say_not_ready()
             return None
-        is_bot = False
         if attributes is None:
-            return PinnedUserContext(engine, user_id, {}, is_bot)
+            return PinnedUserContext(engine, user_id, {}, is_bot or False)
         # A look at the type costs a quarter of asking an abstract class, and nearly everyone passes a dict.
         if type(attributes) is dict:
             own = attributes.copy()
@@ -265,17 +271,20 @@ class SignaKitClient:
             check_attributes(attributes)
             own = dict(attributes)
         if USER_AGENT in own:
-            is_bot = self._is_bot(own.pop(USER_AGENT))
-        return PinnedUserContext(engine, user_id, own, is_bot)
+            user_agent = own.pop(USER_AGENT)
+            if is_bot is None:
+                is_bot = self._is_bot(user_agent)
+        return PinnedUserContext(engine, user_id, own, is_bot or False)
 
     def _is_bot(self, user_agent: object) -> bool:
         if type(user_agent) is not str:
             user_agent = text_or_none(user_agent)
         if not user_agent:
             return False
-        hook = _hook.active()
-        if hook is not None and hook.drives_tests(user_agent):
-            return False
+        if _hook.hooks:  # asked at each request, which nearly never is a test's
+            hook = _hook.active()
+            if hook is not None and hook.drives_tests(user_agent):
+                return False
         if self._bot_detector is None:
             return is_bot(user_agent)
         try:

@@ -66,7 +66,7 @@ class SignaKitUserContext(ABC):
     @property
     @abstractmethod
     def is_bot(self) -> bool:
-        """True when ``$userAgent`` is a bot's: it gets ``off`` for every flag and sends no events."""
+        """True for a bot, by ``$userAgent`` or ``is_bot=``: it gets ``off`` for every flag and sends no events."""
         raise NotImplementedError
 
     # --- decisions --------------------------------------------------------------------------------------------

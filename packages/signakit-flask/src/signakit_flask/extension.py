@@ -9,10 +9,10 @@ from signakit_flags.integration import conceal
 
 from . import views
 from .cli import commands
-from .integration import FlaskIntegration, spell
-from .proxy import finish, flags
+from .integration import FlaskIntegration, mark_dispatched, spell
+from .proxy import finish
 from .state import NAME, SignaKitState, state_of
-from .templating import enabled_flag
+from .templating import install
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from flask import Flask, Request, Response
 
     from signakit_flags import SignaKitClient, SignaKitUserContext
-    from signakit_flags.integration import AnyIdentityResolver
+    from signakit_flags.integration import AnyIdentityResolver, Identity, UserId
 
 ResolverT = TypeVar("ResolverT", bound="AnyIdentityResolver[Request]")
 
@@ -56,9 +56,9 @@ class SignaKit:
         for option, value in defaults.items():
             app.config.setdefault(spell(option), value)
         app.extensions[NAME] = SignaKitState(FlaskIntegration(app, self._identified))
+        app.url_value_preprocessors[None].insert(0, mark_dispatched)
         app.after_request(finish)
-        app.jinja_env.globals["flags"] = flags
-        app.jinja_env.tests["enabled_flag"] = enabled_flag
+        install(app)
         app.cli.add_command(commands)
 
     def identify(self, resolver: ResolverT) -> ResolverT:
@@ -89,11 +89,14 @@ class SignaKit:
         """
         return state_of().client
 
-    def flags_for(self, user_id: str | None, attributes: Mapping[str, Any] | None = None) -> SignaKitUserContext:
+    def flags_for(
+        self, user: UserId | Identity | None, attributes: Mapping[str, Any] | None = None
+    ) -> SignaKitUserContext:
         """Return the flags of a user outside of requests: in a command, a task, a thread with an app context.
 
         Args:
-            user_id: As in requests; with Flask-Login, ``get_id()``. None is nobody, who gets None and defaults.
+            user: The user id, as in requests; with Flask-Login, ``get_id()``. An int or a UUID becomes text. Or an
+                ``Identity``; or None, which means no user: None and defaults.
             attributes: Matched against audience rules. The User-Agent of a request is not known here.
 
         Returns:
@@ -102,9 +105,9 @@ class SignaKit:
 
         Raises:
             RuntimeError: There is no app context.
-            TypeError: ``user_id`` is no text.
+            TypeError: ``user`` has another type, ``attributes`` is not a mapping, or both bring attributes.
         """
-        return state_of().flags_for(user_id, attributes)
+        return state_of().flags_for(user, attributes)
 
     def health(self) -> Response:
         """Return the client's status; a view. See ``blueprint``."""

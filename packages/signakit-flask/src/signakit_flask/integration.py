@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import sys
+import weakref
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from flask import Request, current_app, has_app_context, has_request_context
+from flask import Request, current_app, has_app_context, has_request_context, request
 
-from signakit_flags.integration import Identity, Integration, LazyClient, is_visitor_id, parse_options
+from signakit_flags.integration import Identity, Integration, LazyClient, cookie_values, parse_options
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -26,6 +27,9 @@ ObjectT = TypeVar("ObjectT")
 PREFIX = "SIGNAKIT_"
 OWN_OPTIONS = ("load_in_tests",)
 
+DISPATCHED = "_signakit_dispatched"
+"""The attribute of a request that is dispatched."""
+
 logger: logging.Logger = logging.getLogger("signakit_flask")
 
 
@@ -39,25 +43,29 @@ class FlaskIntegration(Integration[Request]):
 
     logger = logger
     awaited_by = "await aflags()"
+    trusts_proxy_by = "wrap app.wsgi_app in werkzeug's ProxyFix"
 
     def __init__(self, app: Flask, identify: IdentityResolver[Request]) -> None:
         options = parse_options(app.config.get_namespace(PREFIX), extra=OWN_OPTIONS, spell=spell)
         if options.identify is None:
             options = replace(options, identify=identify)
         super().__init__(options)
-        self._app = app
+        # Not the app itself: one that refers to itself is not freed before the garbage collector looks at it.
+        self._config = app.config
+        self._weak_app = weakref.ref(app)
         super().client()  # makes it; the one below would load it, too
 
     def make_client(self) -> LazyClient | None:
         """Make the client of the app. Touches no network."""
-        options = self.options
-        # Flask has no checks that a deployment would run: a reader of the log has to see what to do.
-        options.log_problems(self.logger, missing_key=logging.WARNING)
-        return replace(options, problems=()).make_client(may_load=self.may_load) if options.usable else None
+        return self.options.make_client(may_load=self.may_load)
+
+    def in_tests(self) -> bool:
+        """Return whether the app is under test."""
+        return bool(self._config["TESTING"])
 
     def may_load(self) -> bool:
         """Return whether the network may be used: not by tests, unless the config asks for it."""
-        return not self._app.testing or bool(self._app.config.get(spell("load_in_tests")))
+        return not self.in_tests() or bool(self._config.get(spell("load_in_tests")))
 
     def existing_client(self) -> SignaKitClient | None:
         """Return the client without loading it; None when the config does not allow one."""
@@ -73,17 +81,31 @@ class FlaskIntegration(Integration[Request]):
             client.load()
         return client
 
+    @property
+    def _app(self) -> Flask:
+        """The app, for a request: while one is served, something holds the app."""
+        app = self._weak_app()
+        if app is None:
+            raise RuntimeError("the app of these flags is gone")
+        return app
+
     # --- what Flask says --------------------------------------------------------------------------------------
 
     def user_agent(self, request: Request) -> str | None:
         """Return the request's User-Agent, or None without one."""
         return request.headers.get("User-Agent")
 
-    def cookie(self, request: Request, name: str) -> str | None:
-        """Return the value of a cookie of the request, or None without one."""
-        # A browser sends all of that name, those of a parent domain, too: a stranger's must not hide ours.
-        values = request.cookies.getlist(name)
-        return next(filter(is_visitor_id, values), values[0] if values else None)
+    def cookies(self, request: Request, name: str) -> list[str]:
+        """Return the values of all cookies of this name that the request has."""
+        return cookie_values(request.headers.get("Cookie", ""), name)
+
+    def can_set_cookie(self, request: Request) -> bool:
+        """Return whether this request is dispatched, and so will have a response, and is not a WebSocket's.
+
+        A message of Socket.IO and ``test_request_context`` push a request and never dispatch it. The handshake of a
+        WebSocket is answered below Flask (flask-sock), without the headers of a response.
+        """
+        return DISPATCHED in vars(request) and request.headers.get("Upgrade", "").lower() != "websocket"
 
     def resolve(self, request: Request) -> Identity | None:
         """Return who asks, as the app of the request knows them: see ``Integration.resolve``."""
@@ -120,6 +142,15 @@ class FlaskIntegration(Integration[Request]):
 
         identity: Identity | None = self._app.async_to_sync(awaited)()
         return identity
+
+
+def mark_dispatched(_endpoint: str | None, _values: dict[str, Any] | None) -> None:
+    """Note that the current request is dispatched; as the first of the app's ``url_value_preprocessors``.
+
+    Those run first of all, before anything of the app's could ask. The signal ``request_started`` comes as early, and
+    costs a request twice as much.
+    """
+    vars(behind(request))[DISPATCHED] = True
 
 
 def spell(name: str) -> str:

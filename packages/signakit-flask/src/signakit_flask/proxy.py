@@ -67,11 +67,17 @@ def finish(response: Response) -> Response:
     context: LazyUserContext | None = vars(served).setdefault(_KEY, None)
     if context is None:
         return response
-    start = context.start_response(secure=served.is_secure)
+    start = context.start_response(
+        secure=served.is_secure,
+        host=served.headers.get("Host"),
+        cache_control=", ".join(response.headers.getlist("Cache-Control")),
+    )
     if start.vary and "*" not in response.vary:
         response.vary.update(start.vary)
     if start.cookie is not None:
         response.set_cookie(**asdict(start.cookie))
+    if start.cache_control is not None:
+        response.headers["Cache-Control"] = start.cache_control
     return response
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from signakit_flags import SignaKitClient, SignaKitUserContext
+    from signakit_flags.integration import Identity, UserId
 
     from .integration import FlaskIntegration
 
@@ -34,9 +35,11 @@ class SignaKitState:
         """The app's client; None when the config does not allow one, which is logged, and flags are off."""
         return self.integration.existing_client()
 
-    def flags_for(self, user_id: str | None, attributes: Mapping[str, Any] | None = None) -> SignaKitUserContext:
+    def flags_for(
+        self, user: UserId | Identity | None, attributes: Mapping[str, Any] | None = None
+    ) -> SignaKitUserContext:
         """Return the flags of a user outside of requests, as ``SignaKit.flags_for``."""
-        return self.integration.flags_for(user_id, attributes)
+        return self.integration.flags_for(user, attributes)
 
 
 def state_of(app: Flask = current_app) -> SignaKitState:

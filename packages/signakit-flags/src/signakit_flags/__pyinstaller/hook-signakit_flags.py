@@ -1,6 +1,6 @@
 """What a frozen application needs besides the modules that are imported: the list of known crawlers.
 
-``_evaluation.bots`` finds the package of that list by its name and reads its data, so no import tells of either.
+``_evaluation.bot_list`` finds the package of that list by its name and reads its data, so no import tells of either.
 """
 
 from PyInstaller.utils.hooks import collect_data_files

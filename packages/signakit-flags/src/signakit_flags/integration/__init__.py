@@ -7,7 +7,7 @@ framework keeps the User-Agent, a cookie and the account, hands ``Integration.co
 
     class SanicFlags(Integration[Request]):
         def user_agent(self, request): return request.headers.get("user-agent")
-        def cookie(self, request, name): return request.cookies.get(name)
+        def cookies(self, request, name): return cookie_values(request.headers.get("cookie", ""), name)
 
     integration = SanicFlags(parse_options({"sdk_key": ...}))
 
@@ -17,10 +17,13 @@ framework keeps the User-Agent, a cookie and the account, hands ``Integration.co
 
     @app.on_response
     async def finish(request, response):
-        start = request.ctx.flags.start_response(secure=request.scheme == "https")
+        cache_control = response.headers.get("cache-control")
+        start = request.ctx.flags.start_response(
+            secure=request.scheme == "https", host=request.headers.get("host"), cache_control=cache_control
+        )
         if start.cookie is not None:
             response.headers.add("Set-Cookie", start.cookie.header())
-        ...  # and add start.vary to Vary
+        ...  # set Cache-Control unless start.cache_control is None, and add start.vary to Vary
 
 Async handlers await ``flags.resolve()`` before they ask. The client, ``integration.client()``, is to be loaded when the
 server starts: ``await client.on_ready(...)``, or ``client.load()`` in sync code.
@@ -36,7 +39,7 @@ from .._settings import is_loopback
 from .base import Integration
 from .client import LazyClient
 from .commands import Commands, FlagsUnavailableError, parse_attribute
-from .context import LazyUserContext, ResponseStart
+from .context import LazyUserContext
 from .gate import admits, check_flag_key
 from .health import health_check
 from .http import http_transport
@@ -46,9 +49,11 @@ from .identity import (
     Identity,
     IdentityNotAwaited,
     IdentityResolver,
+    UserId,
 )
 from .options import Options, Problem, parse_options
-from .visitor import SetCookie, VisitorCookie, is_visitor_id, new_visitor_id
+from .response import ResponseStart
+from .visitor import SetCookie, VisitorCookie, cookie_values, is_visitor_id, new_visitor_id
 
 __all__ = [
     "AnyIdentityResolver",
@@ -67,10 +72,12 @@ __all__ = [
     "ResponseStart",
     "SetCookie",
     "SnapshotStore",
+    "UserId",
     "VisitorCookie",
     "admits",
     "check_flag_key",
     "conceal",
+    "cookie_values",
     "health_check",
     "http_transport",
     "is_loopback",

@@ -6,16 +6,16 @@ import logging
 from typing import TYPE_CHECKING, Any, Generic
 
 from .context import LazyUserContext
-from .identity import Identity, IdentityNotAwaited, RequestT, aresolve, resolve
+from .identity import Identity, IdentityNotAwaited, RequestT, aresolve, identity_of, resolve
 from .visitor import new_visitor_id
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Iterable
 
     from .. import SignaKitClient
     from .._types import Attributes
     from .client import LazyClient
-    from .identity import AnyIdentityResolver
+    from .identity import AnyIdentityResolver, UserId
     from .options import Options
     from .visitor import VisitorCookie
 
@@ -23,16 +23,19 @@ if TYPE_CHECKING:
 class Integration(Generic[RequestT]):
     """Binds the flags to one framework. Subclass it, and make one for the application.
 
-    ``user_agent`` and ``cookie`` have to be defined; the rest has a meaning without accounts and without threads.
+    ``user_agent`` and ``cookies`` have to be defined; the rest has a meaning without accounts and without threads.
 
     Attributes:
         options: The settings.
         logger: Where problems are logged.
         awaited_by: What to write instead, in the error about an identity that has to be awaited.
+        trusts_proxy_by: How the framework is told that a proxy served the request by https, in the warning about a
+            cookie that browsers do not keep.
     """
 
     logger: logging.Logger = logging.getLogger("signakit_flags")
     awaited_by: str = "await request.aflags()"
+    trusts_proxy_by: str = "have the framework trust the proxy's X-Forwarded-Proto"
 
     def __init__(self, options: Options) -> None:
         self._options = options
@@ -49,13 +52,22 @@ class Integration(Generic[RequestT]):
     def client(self) -> SignaKitClient | None:
         """Return the client, made at the first call; None when the settings do not allow one, and flags are off."""
         if not self._client:
+            self.log_problems()
             # Made outside any lock, which a fork would copy: of two threads, both go on with the first one's client.
             self._client.append(self.make_client())
         return self._client[0]
 
     def make_client(self) -> LazyClient | None:
-        """Make the client, for ``client``. Touches no network."""
+        """Make the client, for ``client``; None when the settings do not allow one. Touches no network."""
         return self.options.make_client()
+
+    def log_problems(self) -> None:
+        """Log what is wrong with the settings. A missing key is not worth a line in a test environment."""
+        self.options.log_problems(self.logger, missing_key=not self.in_tests())
+
+    def in_tests(self) -> bool:
+        """Return whether this is a test environment, in which no key is needed."""
+        return False
 
     def may_load(self) -> bool:
         """Return whether the network may be used.
@@ -86,9 +98,19 @@ class Integration(Generic[RequestT]):
         """Return the request's User-Agent, or None without one."""
         raise NotImplementedError
 
-    def cookie(self, request: RequestT, name: str) -> str | None:
-        """Return the value of a cookie of the request, or None without one."""
+    def cookies(self, request: RequestT, name: str) -> Iterable[str]:
+        """Return the values of all cookies of this name that the request has. See ``cookie_values``.
+
+        A browser sends those of a parent domain, too. The first valid visitor id counts.
+        """
         raise NotImplementedError
+
+    def can_set_cookie(self, request: RequestT) -> bool:  # noqa: ARG002  # most frameworks need not look
+        """Return whether the request will have a response that can set a cookie. Without one, a new visitor is no user.
+
+        Not asked once the response has started: see ``LazyUserContext.start_response``.
+        """
+        return True
 
     def account(self, request: RequestT) -> Identity | None:  # noqa: ARG002  # a subclass that has accounts uses it
         """Return the user who is logged in, or None.
@@ -161,12 +183,16 @@ class Integration(Generic[RequestT]):
         return LazyUserContext(self, request)
 
     def user(self, identity: Identity | None) -> LazyUserContext:
-        """Return the flags of a user outside any request: in a task, in a command. None is nobody."""
+        """Return the flags of a user outside any request: in a task, in a command. None is no user."""
         return LazyUserContext.of(self, identity)
 
-    def flags_for(self, user_id: str | None, attributes: Attributes | None = None) -> LazyUserContext:
-        """Return the same, for a user id and attributes."""
-        return self.user(None if user_id is None else Identity(user_id, attributes or {}))
+    def flags_for(self, user: UserId | Identity | None, attributes: Attributes | None = None) -> LazyUserContext:
+        """Return the same, for an ``Identity``, or for a user id with attributes.
+
+        Raises:
+            TypeError: ``user`` has another type, ``attributes`` is not a mapping, or both bring attributes.
+        """
+        return self.user(identity_of(user, attributes))
 
     def report(self, subject: str, message: str, *arguments: object) -> None:
         """Log a problem, once for each subject and kind of error: at ERROR with an exception, else at WARNING."""

@@ -76,7 +76,9 @@ class LazyClient(SignaKitClient):
         self.on_ready_sync(timeout)
         self._waiting_until = -inf  # the first answer is here, or the time is over: nobody waits after that
 
-    def create_user_context(self, user_id: str, attributes: Attributes | None = None) -> SignaKitUserContext | None:
+    def create_user_context(
+        self, user_id: str, attributes: Attributes | None = None, *, is_bot: bool | None = None
+    ) -> SignaKitUserContext | None:
         """Return a context for one user, as ``SignaKitClient`` does, and start loading at the first call.
 
         The first call of all waits for the config, for ``ready_timeout`` seconds at most, and calls of other threads
@@ -84,7 +86,7 @@ class LazyClient(SignaKitClient):
         """
         if not self.is_ready:
             self.load(wait=self._loading_in in {None, os.getpid()} and not loop_is_running())
-        return super().create_user_context(user_id, attributes)
+        return super().create_user_context(user_id, attributes, is_bot=is_bot)
 
     def _say_not_ready(self) -> None:
         if self._may_load is None or self._may_load():  # else nobody is to have a config, and nothing is wrong

@@ -2,9 +2,12 @@
 
 Rules of the state:
 
-- ``_users`` holds who the request is from, once that is known, and ``_contexts`` the core's context, once there is a
-  config. Each gets its one item by ``append``, which is atomic, and item 0 is the one that counts: of two threads, or
-  two tasks, that ask at the same time, both go on with the first one's. No lock: a fork would copy it as it stands.
+- ``_found`` holds what ``resolve`` found out, while nothing has been asked: an identity, or None for a visitor, or
+  the user of a request of which nobody can tell who it is from.
+- ``_users`` holds who the request is from, from the first question on, and ``_contexts`` the core's context, once there
+  is a config. Each list gets its one item by ``append``, which is atomic, and item 0 is the one that counts: of two
+  threads, or two tasks, that ask at the same time, both go on with the first one's. No lock: a fork would copy it as it
+  stands.
 - ``_sealed`` is set when the response starts. From then on there are no new visitors: their cookie cannot be set.
 - ``_finding_out`` holds the context that this thread or task is finding out about. Only the code that says who asks can
   ask that context again meanwhile.
@@ -13,16 +16,16 @@ Rules of the state:
 from __future__ import annotations
 
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .. import Explanation, SignaKitUserContext, _hook, is_bot
+from .. import Explanation, SignaKitUserContext, _hook, bot_kind
 from .._hook import hooks
 from .._names import USER_AGENT
 from .._types import Step, text_or_none
 from .._user_context import check_event, check_key
 from .._values import shown_attributes
 from .identity import IdentityNotAwaited, RequestUser, no_user, request_user
+from .response import ResponseStart, keep_private, not_kept
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
@@ -38,26 +41,14 @@ if TYPE_CHECKING:
 _finding_out: ContextVar[LazyUserContext | None] = ContextVar("signakit_finding_out", default=None)
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseStart:
-    """What the flags of a request ask of its response.
-
-    Attributes:
-        cookie: The visitor cookie to set, or None.
-        vary: Names to be added to the ``Vary`` header: what the response depends on.
-    """
-
-    cookie: SetCookie | None = None
-    vary: tuple[str, ...] = ()
-
-
 _UNTOUCHED = ResponseStart()
+_UNTOLD = no_user("identify failed")
 
 
 class _FindingOut:
     """Runs the code that says who a request is from. What it raises is logged, and the request has no user."""
 
-    __slots__ = ("_context", "_integration", "_passes", "_token", "user")
+    __slots__ = ("_context", "_integration", "_passes", "_token")
 
     def __init__(
         self, context: LazyUserContext, integration: Integration[Any], *, passes: type[Exception] | tuple[()] = ()
@@ -65,7 +56,6 @@ class _FindingOut:
         self._context = context
         self._integration = integration
         self._passes = passes
-        self.user: RequestUser = no_user("identify failed")
 
     def __enter__(self) -> Self:
         self._token = _finding_out.set(self._context)
@@ -97,11 +87,12 @@ class LazyUserContext(SignaKitUserContext):
     Made by ``Integration.context`` and ``Integration.user``.
     """
 
-    __slots__ = ("_contexts", "_integration", "_request", "_sealed", "_users")
+    __slots__ = ("_contexts", "_found", "_integration", "_request", "_sealed", "_users")
 
     def __init__(self, integration: Integration[Any], request: object) -> None:
         self._integration = integration
         self._request = request
+        self._found: list[Identity | RequestUser | None] = []
         self._users: list[RequestUser] = []
         self._contexts: list[SignaKitUserContext] = []
         self._sealed = False
@@ -111,7 +102,9 @@ class LazyUserContext(SignaKitUserContext):
         """Return the flags of the user that `identity` names; None means no user. See ``Integration.user``."""
         context = cls(integration, None)
         context._users.append(
-            no_user("no user") if identity is None else RequestUser(identity.user_id, dict(identity.attributes))
+            no_user("no user")
+            if identity is None
+            else RequestUser(identity.user_id, dict(identity.attributes), known=True, is_bot=identity.is_bot)
         )
         return context
 
@@ -125,33 +118,46 @@ class LazyUserContext(SignaKitUserContext):
 
     @property
     def touched(self) -> bool:
-        """True once somebody wanted to know something: who it is has been found out, or that it is nobody."""
+        """True from the first question on. ``resolve`` is not a question: the response need not depend on it."""
         return bool(self._users)
 
     async def resolve(self) -> Self:
         """Find out who asks by awaiting, where that needs it; after that every question can be asked from sync code.
 
+        It makes no new visitor: the first question does, such as ``user_id``.
+
         Raises:
             asyncio.CancelledError: The request was cancelled; the next call begins anew.
         """
-        if not self._users:
-            integration, request = self._integration, self._request
-            with _FindingOut(self, integration) as found:
-                found.begin()
-                identity = await integration.aresolve(request)
-                found.user = request_user(integration, request, identity, sealed=self._sealed)
-            self._users.append(found.user)
+        if not self._users and not self._found:
+            found: Identity | RequestUser | None = _UNTOLD
+            with _FindingOut(self, self._integration) as finding:
+                finding.begin()
+                found = await self._integration.aresolve(self._request)
+            self._found.append(found)
         return self
+
+    def forget_user(self) -> bool:
+        """Have the next ``resolve`` or question find out again who asks, and return True; False after a question.
+
+        For code that learns it later than ``resolve`` was awaited. After a question the user stays for the request.
+        """
+        if self._users:
+            return False
+        self._found.clear()
+        return True
 
     def _user(self) -> RequestUser:
         users = self._users
         if not users:
             integration, request = self._integration, self._request
-            with _FindingOut(self, integration, passes=IdentityNotAwaited) as found:
-                found.begin()
-                identity = integration.resolve(request)
-                found.user = request_user(integration, request, identity, sealed=self._sealed)
-            users.append(found.user)
+            user = _UNTOLD
+            with _FindingOut(self, integration, passes=IdentityNotAwaited) as finding:
+                finding.begin()
+                found = self._found[0] if self._found else integration.resolve(request)
+                if not isinstance(found, RequestUser):
+                    user = request_user(integration, request, found, sealed=self._sealed)
+            users.append(user)
         return users[0]
 
     def _context(self) -> SignaKitUserContext | None:
@@ -166,9 +172,11 @@ class LazyUserContext(SignaKitUserContext):
                 client = self._integration.client()
             if client is None:
                 return None
-            context = client.create_user_context(user.user_id, user.attributes)
+            context = client.create_user_context(user.user_id, user.attributes, is_bot=user.is_bot)
             if context is None:
                 return None
+            if context.is_bot and _by_app(user):
+                context = client.create_user_context(user.user_id, user.attributes, is_bot=False) or context
             contexts.append(context)
         return contexts[0]
 
@@ -194,22 +202,31 @@ class LazyUserContext(SignaKitUserContext):
         return {name: value for name, value in self._user().attributes.items() if name != USER_AGENT}
 
     def _is_bot_by_name(self) -> bool:
-        user_agent = text_or_none(self._user().attributes.get(USER_AGENT))
+        user = self._user()
+        if user.is_bot is not None:
+            return user.is_bot
+        user_agent = text_or_none(user.attributes.get(USER_AGENT))
         if user_agent is None:
             return False
         hook = _hook.active()
-        return not (hook is not None and hook.drives_tests(user_agent)) and is_bot(user_agent)
+        if hook is not None and hook.drives_tests(user_agent):
+            return False
+        return bot_kind(user_agent) is not None and not _by_app(user)
 
     # --- the response -----------------------------------------------------------------------------------------
 
-    def start_response(self, *, secure: bool = False) -> ResponseStart:
-        """Say what the response has to carry. To be called once, when its headers are about to be sent.
+    def start_response(
+        self, *, secure: bool = False, host: str | None = None, cache_control: str | None = None
+    ) -> ResponseStart:
+        """Return what the response has to carry. To be called once, when its headers are about to be sent.
 
-        From then on nobody becomes a visitor: who has no cookie by then, and asks for flags in a streamed body or in a
-        background task, is nobody.
+        From then on no new visitors are made: without a cookie, flags that are first asked in a streamed body or in a
+        background task have no user. A cookie that no browser keeps, and ``public`` beside it, are logged once.
 
         Args:
             secure: Whether the request came by https.
+            host: The request's ``Host`` header.
+            cache_control: The response's ``Cache-Control`` header; None without one.
         """
         self._sealed = True
         users = self._users
@@ -221,21 +238,33 @@ class LazyUserContext(SignaKitUserContext):
         if self._is_bot_by_name() if context is None and forced else context is not None and context.is_bot:
             # What a bot got must not be handed to people by a cache. Those each have a cookie of their own.
             return ResponseStart(vary=("Cookie", "User-Agent"))
-        set_cookie = None
-        if user.new_visitor and user.user_id is not None:
-            cookie = self._integration.options.visitor_cookie
-            if cookie is None or (context is None and not forced):
-                # No config, so nothing was decided. An id that no cookie brings back must not be used later on either.
-                users[0] = no_user("a new visitor, while there was no config")
-            else:
-                set_cookie = cookie.set_cookie(user.user_id, secure=secure)
-        return ResponseStart(set_cookie, ("Cookie",))
+        if not user.new_visitor or user.user_id is None:
+            return ResponseStart(vary=("Cookie",))
+        policy = self._integration.options.visitor_cookie
+        if policy is None or (context is None and not forced):
+            # No config, so nothing was decided. An id that no cookie brings back must not be used later on either.
+            users[0] = no_user("a new visitor, while there was no config")
+            return ResponseStart(vary=("Cookie",))
+        cookie = policy.set_cookie(user.user_id, secure=secure)
+        kept_private, public = keep_private(cache_control)
+        if public:
+            self._integration.report("public", "a response that sets a visitor cookie said `public`: made it `private`")
+        self._warn_of_lost(cookie, secure=secure, host=host)
+        return ResponseStart(cookie, ("Cookie",), kept_private)
+
+    def _warn_of_lost(self, cookie: SetCookie, *, secure: bool, host: str | None) -> None:
+        integration = self._integration
+        reason = not_kept(cookie, secure=secure, host=host, remedy=integration.trusts_proxy_by)
+        if reason is not None:
+            scheme = "https" if secure else "http"
+            message = "browsers do not keep the visitor cookie of a response to %s://%s: %s"
+            integration.report("not kept", message, scheme, (host or "")[:100], reason)
 
     # --- what can be asked ------------------------------------------------------------------------------------
 
     @property
     def user_id(self) -> str:
-        """The user's id; empty for nobody."""
+        """The user's id; empty without a user. A question: a new visitor gets an id, and the response the cookie."""
         return self._user().user_id or ""
 
     @property
@@ -304,3 +333,10 @@ class LazyUserContext(SignaKitUserContext):
 
 async def _nothing() -> None:
     pass
+
+
+def _by_app(user: RequestUser) -> bool:
+    """Return whether a user that the application names comes through an HTTP library: a person, by an app."""
+    if not user.known or user.is_bot is not None:
+        return False
+    return bot_kind(text_or_none(user.attributes.get(USER_AGENT))) == "library"

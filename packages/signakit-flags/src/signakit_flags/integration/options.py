@@ -86,30 +86,29 @@ class Options:
         """False when flags are off, because something was asked for that cannot be done."""
         return not any(problem.fatal for problem in self.problems)
 
-    def log_problems(self, logger: logging.Logger = _logger, *, missing_key: int = logging.ERROR) -> None:
-        """Log what is wrong with the settings.
+    def log_problems(self, logger: logging.Logger = _logger, *, missing_key: bool = True) -> None:
+        """Log what is wrong with the settings: at ERROR what is given and cannot be used, the rest at WARNING.
 
         Args:
             logger: Where to log it.
-            missing_key: The level for a missing key.
+            missing_key: Log a missing key, too.
         """
         for problem in self.problems:
-            level = logging.ERROR if problem.fatal else logging.WARNING
-            if problem.kind == "missing key":
-                level = missing_key
+            missing = problem.kind == "missing key"
+            if missing and not missing_key:
+                continue
+            # A team that has no key yet has made no mistake.
+            level = logging.ERROR if problem.fatal and not missing else logging.WARNING
             hint = "" if problem.hint is None else f" {problem.hint}"
             logger.log(level, "%s%s.%s", problem.message, "; flags are off" if problem.fatal else "", hint)
 
     def make_client(self, *, may_load: Callable[[], bool] | None = None, **defaults: Any) -> LazyClient | None:
         """Return a new client, or None when the settings do not allow one: flags are off. Touches no network.
 
-        What is wrong is logged, each time.
-
         Args:
             may_load: As for ``LazyClient``.
             defaults: Keywords for ``SignaKitClient`` that the settings go before.
         """
-        self.log_problems()
         if not self.usable:
             return None
         keywords = {**defaults, **self.client}

@@ -30,6 +30,27 @@ def is_visitor_id(text: object) -> bool:
     return isinstance(text, str) and len(text) == 36 and _VISITOR_ID.fullmatch(text) is not None
 
 
+def cookie_values(header: str, name: str) -> list[str]:
+    """Return the values of all cookies of one name, in the order of the ``Cookie`` header.
+
+    For frameworks that keep one value a name: see ``Integration.cookies``. A pair of quotes around a value is removed;
+    nothing else is decoded.
+
+    Args:
+        header: The ``Cookie`` header. Several are joined with a semicolon.
+        name: The cookie's name.
+    """
+    values = []
+    if name in header:
+        for pair in header.split(";"):
+            key, _, value = pair.partition("=")
+            if key.strip() == name:
+                value = value.strip()
+                quoted = len(value) >= 2 and value[0] == value[-1] == '"'
+                values.append(value[1:-1] if quoted else value)
+    return values
+
+
 @dataclass(frozen=True, slots=True)
 class SetCookie:
     """A cookie to be set. The fields are named as the parameters of ``set_cookie`` in Django, Flask and Starlette.

@@ -117,6 +117,16 @@ def test_a_handshake_with_odd_headers_is_served(uvicorn: Site, headers: list[tup
     assert "Traceback" not in uvicorn.log
 
 
+def test_granian_drops_the_cookie_of_a_handshake(signakit_emulator: Emulator) -> None:
+    """As the documentation says: when this fails, granian hands on the headers of ``websocket.accept``."""
+    signakit_emulator.set_config(flipped("on"))
+    with Site(*GRANIAN, path="/async/worker", server=signakit_emulator) as site:
+        site.until(site.answers_at_all)
+        code, sent, body = asyncio.run(handshake(site, AGENT))
+    assert (code, "set-cookie" in sent) == (101, False)
+    assert is_visitor_id(json.loads(body)["user"])
+
+
 def test_a_handshake_of_a_bot_gets_no_cookie_and_a_gate_refuses(uvicorn: Site) -> None:
     code, sent, body = asyncio.run(handshake(uvicorn, ("user-agent", CRAWLER.encode())))
     assert (code, json.loads(body)["bot"], "set-cookie" in sent) == (101, True, False)

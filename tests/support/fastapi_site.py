@@ -53,6 +53,8 @@ async def threads() -> list[str]:
 
 @app.get("/stream")
 async def stream(flags: Flags) -> StreamingResponse:
+    assert flags.user_id  # asked before the response starts
+
     async def body() -> AsyncIterator[str]:
         streams["begun"] += 1
         try:
@@ -72,8 +74,9 @@ async def count_streams() -> dict[str, int]:
 
 @app.websocket("/ws")
 async def ws(socket: WebSocket, flags: Flags) -> None:
+    user_id = flags.user_id  # before the handshake is answered
     await socket.accept()
-    await socket.send_json({**worker_facts(flags), "user": flags.user_id, "bot": flags.is_bot})
+    await socket.send_json({**worker_facts(flags), "user": user_id, "bot": flags.is_bot})
     await socket.close()
 
 

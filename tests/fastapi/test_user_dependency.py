@@ -277,3 +277,29 @@ def test_flags_that_an_outer_dependency_resolved_become_the_users_unless_it_aske
     users = [event["userId"] for event in server.events]
     assert users[-1] == "7"
     assert len(users) == (2 if asks else 1)
+
+
+def test_an_identity_that_is_a_bot_is_no_context_of_the_same_id(signakit: SignaKit) -> None:
+    def bot() -> Identity:
+        return Identity(7, is_bot=True)
+
+    app = FastAPI(lifespan=signakit.lifespan, middleware=signakit.middleware)
+
+    @app.get("/")
+    async def index(
+        person: SignaKitUserContext = Depends(signakit.flags_from(lambda: 7)),
+        program: SignaKitUserContext = Depends(signakit.flags_from(bot)),
+    ) -> list[bool]:
+        return [person.is_bot, program.is_bot]
+
+    assert answers(app) == [True, True], "the last one named counts, as nothing was asked before"
+
+    async def asked(flags: SignaKitUserContext = Depends(signakit.flags_from(lambda: 7))) -> str:
+        return flags.variation("switch")
+
+    @app.get("/asked", dependencies=[Depends(asked)])
+    async def later(program: SignaKitUserContext = Depends(signakit.flags_from(bot))) -> list[bool]:
+        return [program.is_bot]
+
+    with TestClient(app) as browser:
+        assert browser.get("/asked").json() == [True]

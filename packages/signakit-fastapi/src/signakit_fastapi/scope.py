@@ -126,7 +126,7 @@ def _is_of(flags: LazyUserContext, given: Given) -> bool:
         identity = given.identity()
     except Exception:  # noqa: BLE001  # the application's code: it fails again in the new flags, which log it
         return False
-    if identity is None or flags.user_id != identity.user_id:
+    if identity is None or flags.user_id != identity.user_id or identity.is_bot not in {None, flags.is_bot}:
         return False
     # An id alone says nothing of the attributes, which those before may have from `identify`.
     return not identity.attributes or flags.attributes == identity.attributes

@@ -106,7 +106,7 @@ class Integration(Generic[RequestT]):
         raise NotImplementedError
 
     def can_set_cookie(self, request: RequestT) -> bool:  # noqa: ARG002  # most frameworks need not look
-        """Return whether the request will have a response that can set a cookie. Without one, a new visitor is no user.
+        """Return whether the request will have a response that can set a cookie. Else new visitors have no user id.
 
         Not asked once the response has started: see ``LazyUserContext.start_response``.
         """

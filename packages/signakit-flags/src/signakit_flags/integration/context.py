@@ -2,8 +2,8 @@
 
 Rules of the state:
 
-- ``_found`` holds what ``resolve`` found out, while nothing has been asked: an identity, or None for a visitor, or
-  the user of a request of which nobody can tell who it is from.
+- ``_found`` holds what ``resolve`` found out, for the first question: an identity, or None for a visitor, or
+  ``_UNTOLD`` where finding out has failed.
 - ``_users`` holds who the request is from, from the first question on, and ``_contexts`` the core's context, once there
   is a config. Each list gets its one item by ``append``, which is atomic, and item 0 is the one that counts: of two
   threads, or two tasks, that ask at the same time, both go on with the first one's. No lock: a fork would copy it as it

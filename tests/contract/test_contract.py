@@ -453,8 +453,9 @@ def test_16_finding_out_who_asks_is_no_question(site: Adapter, server: FlagServe
         answer = site.request("declared", cookies=cookies)
         assert answer.status == 200
         assert (answer.cookies, answer.cache_control) == ({}, None)
-        # Django and Flask say by themselves that a response depends on the cookies, once the session was loaded.
-        assert answer.vary == ({"cookie"} if answer.loaded else set())
+        # A body that is still to come may ask. And Django and Flask say so by themselves, once the session was loaded.
+        resolved = "fastapi" in site.name or site.name == "starlette async"
+        assert answer.vary == ({"cookie"} if answer.loaded or (resolved and cookies) else set())
     assert exposed(site, server) == {}
 
 

@@ -13,7 +13,7 @@ from django.template.response import TemplateResponse
 from django.test import AsyncClient, Client
 from django.urls import path
 from django.utils.decorators import async_only_middleware
-from django.views.decorators.cache import cache_page, never_cache
+from django.views.decorators.cache import cache_control, cache_page, never_cache
 from django.views.decorators.vary import vary_on_cookie
 
 from signakit_django import flag_required
@@ -65,6 +65,7 @@ urlpatterns = (
     path("vary/cached", vary_on_cookie(cache_page(60)(view))),
     path("never", never_cache(view)),
     path("cached/gated", gated),
+    path("kept", cache_control(no_store=True, max_age=60)(view)),
 )
 
 
@@ -175,3 +176,39 @@ def test_a_gate_inside_a_cache_lets_in_by_its_flag_alone(server: FlagServer, con
     server.set_config(config(flag("switch", allocation=whole("off"))))
     configure()
     assert visitor().get("/cached/gated").status_code == 404
+
+
+def failing(_request: Any) -> None:
+    raise LookupError("the session store is away")
+
+
+@pytest.mark.parametrize("awaited", [False, True])
+def test_a_page_whose_user_could_not_be_told_is_not_stored(
+    settings: Any, configure: Callable[..., None], awaited: bool
+) -> None:
+    configure(IDENTIFY=failing)
+    settings.MIDDLEWARE = [OURS, f"{__name__}.finding_out"] if awaited else [OURS]
+    for _ in range(2):
+        if awaited:
+            async_to_sync(AsyncClient(headers={"user-agent": BROWSER}).get)("/cached")
+        else:
+            visitor().get("/cached")
+    assert len(asked) == 2
+
+
+def test_a_page_that_only_finds_out_who_asks_is_stored(settings: Any) -> None:
+    settings.MIDDLEWARE = [OURS, f"{__name__}.finding_out"]
+    for _ in range(2):
+        async_to_sync(AsyncClient(headers={"user-agent": BROWSER}).get)("/cached/plain")
+    assert len(asked) == 1
+
+
+def test_a_page_that_sets_the_cookie_is_not_stored_though_it_may_be_shown_again(settings: Any) -> None:
+    """Django stores a response of `no-store` that has a `max-age`."""
+    settings.MIDDLEWARE = [UPDATE, OURS, FETCH]
+    ids = set()
+    for _ in range(2):
+        person = visitor()
+        person.cookies["consent"] = "given"
+        ids.add(person.get("/kept").json()["user_id"])
+    assert len(ids) == 2

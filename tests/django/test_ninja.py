@@ -8,6 +8,7 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.contrib.auth import get_user_model
 from django.test import AsyncClient, Client
+from django.utils.decorators import async_only_middleware
 
 import signakit_django
 from signakit_flags.integration import is_visitor_id
@@ -70,3 +71,21 @@ def test_an_operation_that_is_open_to_all_has_visitors_and_sessions(ask: Callabl
 
 def test_what_is_not_a_user_says_nothing_about_who_asks(ask: Callable[..., Any]) -> None:
     assert is_visitor_id(ask("/text", "a-token").json()["flags"])
+
+
+@async_only_middleware
+def finding_out(get_response: Any) -> Any:
+    async def middleware(request: Any) -> Any:
+        await request.aflags()
+        return await get_response(request)
+
+    return middleware
+
+
+@pytest.mark.parametrize("path", ["/sync", "/async", "/gate", "/gate/async"])
+def test_a_middleware_that_finds_out_earlier_changes_nothing(ask: Callable[..., Any], settings: Any, path: str) -> None:
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, f"{__name__}.finding_out"]
+    ada = get_user_model().objects.create_user("ada")
+    answer = ask(path, "ada")
+    assert answer.json()["flags"] == str(ada.pk)
+    assert not answer.cookies

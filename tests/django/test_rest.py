@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from asgiref.sync import async_to_sync
 from django.contrib.auth import get_user_model
+from django.core.cache import caches
 from django.test import AsyncClient, Client, RequestFactory
 from django.utils.decorators import async_only_middleware
+from django.utils.functional import SimpleLazyObject
+from rest_framework.authentication import SessionAuthentication
+from rest_framework.request import Request
 
 import signakit_django
 from signakit_django.middleware import SignaKitMiddleware
@@ -291,3 +295,57 @@ def test_an_answer_that_comes_between_the_gate_and_the_view_is_gated(
     assert api.get("interrupted").content == b"we are back soon"
     off(server, configure)
     assert api.get("interrupted").status_code == 404
+
+
+SECRETS = [("rest", path) for path in rest.SECRETS] + [("arest", path) for path in arest.SECRETS]
+
+
+@pytest.mark.parametrize(("api", "path"), SECRETS, indirect=["api"])
+def test_a_view_that_answers_without_authenticating_is_gated(
+    api: Api, path: str, server: FlagServer, configure: Callable[..., None]
+) -> None:
+    assert api.get(path).content == b"secret"
+    off(server, configure)
+    assert api.get(path).status_code == 404
+
+
+def test_a_refusal_that_comes_between_the_gate_and_the_view_asks_for_no_flag(api: Api) -> None:
+    answer = api.get("posted")
+    assert answer.status_code == 405
+    assert not answer.cookies
+    assert api.exposed() == set()
+
+
+def test_a_partial_of_a_view_is_a_view(api: Api, server: FlagServer, configure: Callable[..., None]) -> None:
+    assert api.get("partial").json()["flags"] == str(api.user.pk)
+    off(server, configure)
+    assert api.get("partial").status_code == 404
+
+
+def test_the_user_of_the_framework_counts_and_not_what_it_calls_auth(api: Api) -> None:
+    get_user_model().objects.create_user("administrator")
+    assert api.get("impersonated").json() == {"flags": str(api.user.pk), "user": str(api.user.pk), "same": True}
+    assert api.exposed() == {str(api.user.pk)}
+
+
+def test_a_cache_inside_of_a_view_stores_no_page_that_asked(api: Api) -> None:
+    bob = get_user_model().objects.create_user("bob")
+    try:
+        for _ in range(2):
+            assert api.get("cached").json() == {"flags": str(api.user.pk)}
+            assert api.get("cached", token="bob").json() == {"flags": str(bob.pk)}
+    finally:
+        caches["default"].clear()
+
+
+@pytest.mark.parametrize("api", ["arest"], indirect=True)
+def test_flags_that_were_awaited_can_be_asked_in_sync_code(api: Api) -> None:
+    """As a helper of the view, and a template tag, do."""
+    request = RequestFactory().get("/", headers={"user-agent": BROWSER})
+    request.user = SimpleLazyObject(lambda: get_user_model().objects.get(username="ada"))
+
+    async def view() -> list[str]:
+        drf = Request(request, authenticators=[SessionAuthentication()])
+        return [(await signakit_django.aflags_of(drf)).user_id, signakit_django.flags_of(drf).user_id]
+
+    assert async_to_sync(view)() == [str(api.user.pk)] * 2

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import threading
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, Any
@@ -355,7 +354,6 @@ def test_without_a_key_flags_are_off_and_the_log_says_so_but_not_in_tests(
     for in_tests in (True, False):
         if not in_tests:
             monkeypatch.delenv("PYTEST_CURRENT_TEST")
-            monkeypatch.delitem(sys.modules, "starlette.testclient")
         signakit = SignaKit()
         with TestClient(site(signakit)) as browser:
             assert browser.get("/").json() == "none"

@@ -50,6 +50,9 @@ class AsClass:
         self.plan = "pro" if request.url.path == "/" else "none"
 
 
+AsClass.__init__.__annotations__["request"] = Request  # which older versions of FastAPI do not find by its name
+
+
 class AsObject:
     async def __call__(self) -> User:
         return User(7)
@@ -284,21 +287,21 @@ def test_an_identity_that_is_a_bot_is_no_context_of_the_same_id(signakit: SignaK
         return Identity(7, is_bot=True)
 
     app = FastAPI(lifespan=signakit.lifespan, middleware=signakit.middleware)
+    as_person, as_program = signakit.flags_from(lambda: 7), signakit.flags_from(bot)
 
     @app.get("/")
     async def index(
-        person: SignaKitUserContext = Depends(signakit.flags_from(lambda: 7)),
-        program: SignaKitUserContext = Depends(signakit.flags_from(bot)),
+        person: SignaKitUserContext = Depends(as_person), program: SignaKitUserContext = Depends(as_program)
     ) -> list[bool]:
         return [person.is_bot, program.is_bot]
 
     assert answers(app) == [True, True], "the last one named counts, as nothing was asked before"
 
-    async def asked(flags: SignaKitUserContext = Depends(signakit.flags_from(lambda: 7))) -> str:
+    async def asked(flags: SignaKitUserContext = Depends(as_person)) -> str:
         return flags.variation("switch")
 
     @app.get("/asked", dependencies=[Depends(asked)])
-    async def later(program: SignaKitUserContext = Depends(signakit.flags_from(bot))) -> list[bool]:
+    async def later(program: SignaKitUserContext = Depends(as_program)) -> list[bool]:
         return [program.is_bot]
 
     with TestClient(app) as browser:

@@ -240,8 +240,15 @@ def test_what_the_config_says_goes_before_the_defaults(make_app: Any, monkeypatc
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 def test_what_is_wrong_is_logged_when_the_app_is_made_and_breaks_nothing(
-    make_app: Any, browse: Any, caplog: pytest.LogCaptureFixture, more: dict[str, Any], level: str, said: str
+    make_app: Any,
+    browse: Any,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    more: dict[str, Any],
+    level: str,
+    said: str,
 ) -> None:
+    monkeypatch.delenv("PYTEST_CURRENT_TEST")  # in a test a missing key is not worth a line
     app = make_app(**more)
     SignaKit(app)
     [record] = caplog.records
@@ -251,6 +258,15 @@ def test_what_is_wrong_is_logged_when_the_app_is_made_and_breaks_nothing(
     unknown = "is ignored" in said
     assert browse(app).get("/").text == ("on" if unknown else "none")
     assert len(caplog.records) == 1
+
+
+def test_a_missing_key_is_not_logged_in_tests(
+    make_app: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    SignaKit(make_app(SIGNAKIT_SDK_KEY=None))  # an app is often made before TESTING is set
+    monkeypatch.delenv("PYTEST_CURRENT_TEST")
+    SignaKit(make_app(SIGNAKIT_SDK_KEY=None, TESTING=True))
+    assert caplog.records == []
 
 
 def test_the_key_is_never_shown(make_app: Any, caplog: pytest.LogCaptureFixture) -> None:

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from flask import Flask, Response, after_this_request, copy_current_request_context, g, request, stream_with_context
+from flask import (
+    Flask,
+    Response,
+    after_this_request,
+    copy_current_request_context,
+    g,
+    request,
+    request_started,
+    stream_with_context,
+)
 from werkzeug.serving import make_server
 
 from signakit_flags import SignaKitUserContext
@@ -165,6 +174,26 @@ def test_code_that_runs_before_the_view_makes_visitors_too(app: Flask, browser: 
     assert browser.get("/nothing").status_code == 404
     assert all(map(is_visitor_id, seen))
     assert len(seen) == 2
+
+
+def test_a_question_before_the_request_is_dispatched_leaves_the_view_its_visitor(
+    app: Flask, browser: FlaskClient
+) -> None:
+    seen: list[str] = []
+
+    def started(_app: Flask, **_: object) -> None:
+        seen.append(flags.user_id)
+
+    @app.get("/")
+    def page() -> str:
+        return flags.user_id
+
+    with request_started.connected_to(started, app):
+        visitor = browser.get("/").text
+        assert is_visitor_id(visitor)
+        assert browser.get_cookie("visitor_id").value == visitor  # type: ignore[union-attr]  # it is there
+        assert browser.get("/").text == visitor
+    assert seen == ["", visitor]
 
 
 def test_the_handshake_of_a_websocket_makes_no_visitor(app: Flask) -> None:

@@ -283,7 +283,7 @@ def test_to_resolve_is_no_question(client: SignaKitClient, flags: Callable[..., 
     for request in (Request(), Request(cookies=VISITOR), Request(user="account")):
         context = asyncio.run(declared(request))
         assert not context.touched
-        assert context.start_response() == ResponseStart()
+        assert context.start_response().cookie is None
     assert client.recorded_events == []
 
 
@@ -295,23 +295,66 @@ def test_a_new_visitor_that_is_first_asked_after_the_response_started_is_nobody_
     assert_off(context)
 
 
-def test_who_was_found_out_can_be_forgotten_until_a_question(flags: Callable[..., Flags]) -> None:
+class Changing(Flags):
+    def authenticated(self, request: Request) -> tuple[object, ...]:
+        return request.user, request.token
+
+
+@pytest.mark.parametrize("awaited", [False, True])
+def test_who_is_authenticated_after_it_was_found_out_is_the_one_who_asks(client: SignaKitClient, awaited: bool) -> None:
     request = Request(cookies=VISITOR)
-    context = asyncio.run(flags().context(request).resolve())
+    context = asyncio.run(Changing(client).context(request).resolve())
     request.user = "account"
-    assert context.forget_user()
+    if awaited:
+        asyncio.run(context.resolve())
     assert context.user_id == "account"
     request.user = None
-    assert not context.forget_user()
-    assert context.user_id == "account"
+    if awaited:
+        asyncio.run(context.resolve())
+    assert context.user_id == "account", "not after a question"
 
 
-def test_without_being_forgotten_who_was_found_out_stays(flags: Callable[..., Flags]) -> None:
-    request = Request(user="first")
-    context = asyncio.run(flags().context(request).resolve())
-    request.user = "second"
+def test_where_the_same_user_is_authenticated_it_is_not_found_out_again(client: SignaKitClient) -> None:
+    calls: list[Request] = []
+
+    def identify(request: Request) -> None:
+        calls.append(request)
+
+    context = asyncio.run(Changing(client, identify=identify).context(Request(user="account")).resolve())
     asyncio.run(context.resolve())
-    assert context.user_id == "first"
+    assert context.user_id == "account"
+    assert len(calls) == 1
+
+
+def test_a_response_that_may_still_ask_depends_on_the_cookie_of_a_known_user(flags: Callable[..., Flags]) -> None:
+    for request, vary in (
+        (Request(), ()),
+        (Request(cookies={"visitor_id": "tracker"}), ()),
+        (Request(cookies=VISITOR), ("Cookie",)),
+        (Request(user="account"), ("Cookie",)),
+    ):
+        context = asyncio.run(flags().context(request).resolve())
+        assert context.start_response() == ResponseStart(vary=vary)
+
+
+def test_a_cookie_jar_that_raises_when_the_response_starts_is_no_error_of_the_page(client: SignaKitClient) -> None:
+    class Broken(Flags):
+        def cookies(self, request: Request, name: str) -> list[str]:
+            raise ValueError("not a cookie")
+
+    context = asyncio.run(Broken(client).context(Request()).resolve())
+    assert context.start_response() == ResponseStart()
+
+
+def test_a_request_that_is_answered_after_all_makes_a_visitor(flags: Callable[..., Flags]) -> None:
+    calls: list[Request] = []
+    request = Request(answered=False)
+    context = flags(identify=lambda request: calls.append(request)).context(request)
+    assert (context.user_id, context.touched) == ("", False)
+    request.answered = True
+    assert is_visitor_id(context.user_id)
+    assert context.start_response().cookie is not None
+    assert len(calls) == 1
 
 
 def test_of_several_threads_that_ask_a_resolved_context_first_all_get_one_visitor(flags: Callable[..., Flags]) -> None:

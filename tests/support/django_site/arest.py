@@ -7,6 +7,7 @@ import sys
 from adrf.decorators import api_view
 from adrf.views import APIView
 from adrf.viewsets import ViewSet
+from django.http import HttpResponse
 from django.urls import path
 from django.utils.decorators import method_decorator
 from rest_framework import permissions
@@ -127,8 +128,34 @@ GATES = {
 }
 if sys.version_info >= (3, 12):  # before, adrf takes an async method that is decorated for a sync one
     GATES |= {"method": Method.as_view(), "lazily": Lazily.as_view()}
+
+
+class Secret(Base):
+    """Answers before it authenticates."""
+
+    async def dispatch(self, request, *args, **kwargs):
+        return HttpResponse("secret")
+
+
+class SecretMixin(FlagRequiredMixin, Secret):
+    flag_key = FLAG
+
+
+@flag_required(FLAG)
+class SecretDecorated(Secret):
+    pass
+
+
+SECRETS = {
+    "secret/mixin": SecretMixin.as_view(),
+    "secret/decorated": SecretDecorated.as_view(),
+    "secret/url": flag_required(FLAG)(Secret.as_view()),
+}
+
+
 urlpatterns = [
     *(path(name, view) for name, view in GATES.items()),
+    *(path(name, view) for name, view in SECRETS.items()),
     path("plain", Base.as_view()),
     path("mixin/402", Mixin.as_view(flag_status=402)),
     path("mixin/redirect", Mixin.as_view(flag_redirect_to="/elsewhere")),

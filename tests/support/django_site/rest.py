@@ -8,6 +8,8 @@ from django.contrib.auth import get_user_model
 from django.http import HttpResponse
 from django.urls import path
 from django.utils.decorators import method_decorator
+from django.views.decorators.cache import cache_page
+from django.views.decorators.http import require_POST
 from rest_framework import exceptions, permissions, throttling, viewsets
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.decorators import api_view, authentication_classes, permission_classes
@@ -232,6 +234,56 @@ def interrupted(request):
     raise AssertionError("the view was called")
 
 
+class Secret(Base):
+    """Answers before it authenticates, as a view with a cache of its own does."""
+
+    def dispatch(self, request, *args, **kwargs):
+        return HttpResponse("secret")
+
+
+class SecretMixin(FlagRequiredMixin, Secret):
+    flag_key = FLAG
+
+
+@flag_required(FLAG)
+class SecretDecorated(Secret):
+    pass
+
+
+@method_decorator(flag_required(FLAG), name="dispatch")
+class SecretDispatch(Secret):
+    pass
+
+
+SECRETS = {
+    "secret/mixin": SecretMixin.as_view(),
+    "secret/decorated": SecretDecorated.as_view(),
+    "secret/dispatch": SecretDispatch.as_view(),
+    "secret/url": flag_required(FLAG)(Secret.as_view()),
+}
+
+
+class ViewsAs(BaseAuthentication):
+    """Shows ada's view of the site to an administrator, who is what ``request.auth`` is."""
+
+    def authenticate(self, request):
+        users = get_user_model().objects
+        return users.get(username="ada"), users.get(username="administrator")
+
+
+class Impersonated(FlagRequiredMixin, Base):
+    authentication_classes = (ViewsAs,)
+    flag_key = FLAG
+
+
+class Cached(Base):
+    """Has a page cache inside of the view."""
+
+    @method_decorator(cache_page(60))
+    def get(self, request):
+        return Response({"flags": flags_of(request).user_id})
+
+
 plain = Plain.as_view()
 GATES = {
     "mixin": Mixin.as_view(),
@@ -252,6 +304,11 @@ GATES = {
 }
 urlpatterns = [
     *(path(name, view) for name, view in GATES.items()),
+    *(path(name, view) for name, view in SECRETS.items()),
+    path("impersonated", Impersonated.as_view()),
+    path("partial", flag_required(FLAG)(functools.partial(Base.as_view()))),
+    path("posted", flag_required(FLAG)(require_POST(Base.as_view()))),
+    path("cached", Cached.as_view()),
     path("plain", plain),
     path("forbidden", Forbidden.as_view()),
     path("paid", Paid.as_view()),

@@ -5,8 +5,11 @@ Before that, a gate would take a user with a token for a new visitor. So the gat
 raises goes through ``handle_exception()``, like every refusal of such a view. Both methods are replaced on the view's
 instance, which serves one request. The framework is not imported for that.
 
-A function made by ``as_view()``, such as what ``@api_view`` returns, makes that instance when it is called. The gate is
-noted on the request, and the ``dispatch()`` of its class takes it from there.
+A function made by ``as_view()``, such as what ``@api_view`` returns, makes that instance when it is called. So the
+``dispatch()`` of its class replaces the methods.
+
+The gate is noted on the request until ``initial()`` begins. If it still is when the view has answered, ``initial()``
+was never called, and the gate is asked then.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from signakit_flags.integration import admits
 from .request import aflags_of, flags_of, http_request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from typing import NoReturn
 
     from django.http.response import HttpResponseBase
@@ -71,8 +74,12 @@ class Gate:
             is_async: Whether a coroutine is to be returned; ``serve`` may return one.
         """
         if authenticates(view) and isinstance(request, HttpRequest):  # a handler is given the framework's own request
+            note(self, request)
             self.ask_after_authentication(view)
-            return serve()
+            response = serve()
+            if inspect.isawaitable(response):
+                return self.afinish(request, response)
+            return self.finish(request, response)
         if is_async:
             return self.aserve(request, serve)
         return serve() if self.admits(flags_of(request)) else self.refuse(request)
@@ -86,11 +93,29 @@ class Gate:
             response = await response
         return cast("HttpResponseBase", response)
 
+    def finish(self, request: HttpRequest, response: Any) -> Any:
+        """Return the response of a view that authenticates by itself; refuse if it has answered without the gate.
+
+        So does one with a ``dispatch()`` of its own, and a decorator between the gate and the view, such as a cache. A
+        refusal of theirs stays: a question would be about a user who is not authenticated.
+        """
+        if not forget(self, request) or response.status_code >= 400 or self.admits(flags_of(request)):
+            return response
+        return self.refuse(request)
+
+    async def afinish(self, request: HttpRequest, response: Awaitable[Any]) -> Any:
+        """Return the same, in an async view."""
+        answer = await response
+        if not forget(self, request) or answer.status_code >= 400 or self.admits(await aflags_of(request)):
+            return answer
+        return self.refuse(request)
+
     def ask_after_authentication(self, view: Any) -> None:
         """Have the instance of a view that authenticates by itself ask the gate once it has."""
         initial, handle_exception = view.initial, view.handle_exception
 
         def initial_and_gate(request: Any, *args: Any, **kwargs: Any) -> None:
+            forget(self, http_request(request))
             initial(request, *args, **kwargs)
             if not self.admits(flags_of(request)):
                 self._refuse_by_exception(request)
@@ -117,30 +142,27 @@ def authenticates(view: object) -> bool:
     return all(callable(getattr(view, name, None)) for name in ("perform_authentication", "initial"))
 
 
-def serve_noted(view: Callable[..., Any], gate: Gate, request: HttpRequest, serve: Callable[[], Any]) -> Any:
+def serve_noted(cls: Any, gate: Gate, request: HttpRequest, serve: Callable[[], Any]) -> Any:
     """Serve a function of ``as_view()`` whose class authenticates by itself; it asks the gate after that."""
-    note(view, gate, request)
-    response = serve()
-    # A decorator between the gate and the view has answered, such as one that caches: then nothing was authenticated.
-    if not forget(gate, request) or gate.admits(flags_of(request)):
-        return response
-    return gate.refuse(request)
+    note_for(cls, gate, request)
+    return gate.finish(request, serve())
 
 
-async def aserve_noted(view: Callable[..., Any], gate: Gate, request: HttpRequest, serve: Callable[[], Any]) -> Any:
+async def aserve_noted(cls: Any, gate: Gate, request: HttpRequest, serve: Callable[[], Any]) -> Any:
     """Serve the same, where the function is async."""
-    note(view, gate, request)
-    response = await serve()
-    if not forget(gate, request) or gate.admits(await aflags_of(request)):
-        return response
-    return gate.refuse(request)
+    note_for(cls, gate, request)
+    return await gate.afinish(request, serve())
 
 
-def note(view: Callable[..., Any], gate: Gate, request: HttpRequest) -> None:
+def note_for(cls: Any, gate: Gate, request: HttpRequest) -> None:
     """Note a gate on the request, for the class of a function that ``as_view()`` has made."""
-    cls: Any = view.cls  # type: ignore[attr-defined]  # see `authenticates`, which the caller has asked about it
     if not getattr(cls.dispatch, _NOTED, False):
         cls.dispatch = _asking_noted(cls.dispatch)
+    note(gate, request)
+
+
+def note(gate: Gate, request: HttpRequest) -> None:
+    """Note a gate on the request, as one that is still to be asked."""
     request.__dict__.setdefault(_NOTED, []).append(gate)
 
 
@@ -156,7 +178,7 @@ def forget(gate: Gate, request: HttpRequest) -> bool:
 def _asking_noted(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def dispatch(self: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        for gate in request.__dict__.pop(_NOTED, ()):
+        for gate in tuple(request.__dict__.get(_NOTED, ())):
             gate.ask_after_authentication(self)
         return original(self, request, *args, **kwargs)
 

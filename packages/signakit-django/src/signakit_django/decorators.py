@@ -95,7 +95,8 @@ def _class_based(view: type, gate: Gate) -> type:
 def _function(view: Callable[..., Any], gate: Gate, flag_key: str) -> Callable[..., Any]:
     # As `method_decorator(flag_required(...), name="dispatch")` hands it over: a partial of the bound method.
     owner = getattr(getattr(view, "func", view), "__self__", None)
-    noted = authenticates(getattr(view, "cls", None))
+    cls = _class_of(view)
+    noted = authenticates(cls)
 
     def checked(request: Any, args: tuple[Any, ...]) -> Any:
         if not _is_request(request) and (isinstance(request, View) or (args and _is_request(args[0]))):
@@ -108,7 +109,7 @@ def _function(view: Callable[..., Any], gate: Gate, flag_key: str) -> Callable[.
         async def async_view(request: Any, *args: Any, **kwargs: Any) -> Any:
             serve = functools.partial(view, checked(request, args), *args, **kwargs)
             if noted:
-                return await aserve_noted(view, gate, request, serve)
+                return await aserve_noted(cls, gate, request, serve)
             return await gate.serve(request, serve, view=owner, is_async=True)
 
         return async_view
@@ -118,10 +119,17 @@ def _function(view: Callable[..., Any], gate: Gate, flag_key: str) -> Callable[.
     def sync_view(request: Any, *args: Any, **kwargs: Any) -> Any:
         serve = functools.partial(view, checked(request, args), *args, **kwargs)
         if noted:
-            return serve_noted(view, gate, request, serve)
+            return serve_noted(cls, gate, request, serve)
         return gate.serve(request, serve, view=owner, is_async=is_async)
 
     return sync_view
+
+
+def _class_of(view: Any) -> Any:
+    """Return the class of a function that `as_view()` has made; None of others."""
+    while isinstance(view, functools.partial):
+        view = view.func
+    return getattr(view, "cls", None)
 
 
 def _is_request(value: object) -> bool:

@@ -58,8 +58,8 @@ class DjangoIntegration(Integration[HttpRequest]):
         return not in_test_environment() or bool(self.options.extra.get("load_in_tests"))
 
     def in_tests(self) -> bool:
-        """Return whether ``setup_test_environment()`` is in force."""
-        return in_test_environment()
+        """Return whether ``setup_test_environment()`` is in force, or pytest runs a test."""
+        return in_test_environment() or super().in_tests()
 
     def flags_for(self, user: Any, attributes: Mapping[str, Any] | None = None) -> LazyUserContext:
         """Return the flags of a user of Django's, of an identity or of a user id. See ``signakit_django.flags_for``."""
@@ -94,7 +94,6 @@ class DjangoIntegration(Integration[HttpRequest]):
 
     def user_agent(self, request: HttpRequest) -> str | None:
         """Return the request's User-Agent, or None without one."""
-        withhold(request)  # also at the first question after `aflags`, which has found out who asks by then
         user_agent = request.META.get("HTTP_USER_AGENT")
         return user_agent if isinstance(user_agent, str) else None
 
@@ -104,7 +103,8 @@ class DjangoIntegration(Integration[HttpRequest]):
         if last is None:  # also where a middleware has taken it out
             return []
         header = request.META.get("HTTP_COOKIE")
-        return [*cookie_values(header, name), last] if isinstance(header, str) else [last]
+        values = cookie_values(header, name) if isinstance(header, str) else []
+        return values if last in values else [last]  # or one that a middleware has put there
 
     def can_set_cookie(self, request: HttpRequest) -> bool:
         """Return False for flags that were made where the middleware has not run."""
@@ -112,7 +112,6 @@ class DjangoIntegration(Integration[HttpRequest]):
 
     def resolve(self, request: HttpRequest) -> Identity | None:
         """Return whom ``IDENTIFY`` names, else the account, else None, for sync code."""
-        withhold(request)
         try:
             return super().resolve(request)
         except SynchronousOnlyOperation as error:
@@ -120,11 +119,6 @@ class DjangoIntegration(Integration[HttpRequest]):
                 raise  # of an async IDENTIFY, asked by a sync view: its own mistake, like any other
             # A sync IDENTIFY that reads the database, on the event loop: `aflags` calls it in a thread.
             raise self.not_awaited() from error
-
-    async def aresolve(self, request: HttpRequest) -> Identity | None:
-        """Return the same, for async code."""
-        withhold(request)
-        return await super().aresolve(request)
 
     def account(self, request: HttpRequest) -> Identity | None:
         """Return the user who is logged in, or None."""
@@ -145,6 +139,14 @@ class DjangoIntegration(Integration[HttpRequest]):
             return await aidentity_of(user)
         return identity_of(await auser())
 
+    def asked(self, request: HttpRequest) -> None:
+        """Have the caches between the middleware and the view store nothing of this request."""
+        withhold(request)
+
+    def authenticated(self, request: HttpRequest) -> tuple[object, ...]:
+        """Return ``request.user`` and ``request.auth``: a login, and a view that authenticates, replace them."""
+        return request.__dict__.get("user"), request.__dict__.get("auth")
+
     def wait(self, found: Awaitable[Identity | None]) -> Identity | None:
         """Return what an async ``IDENTIFY`` gives to a sync view; it runs on the request's loop, if there is one."""
 
@@ -164,9 +166,13 @@ class DjangoIntegration(Integration[HttpRequest]):
 
 def _user_of(request: HttpRequest) -> Any:
     """Return the user that was authenticated last, lazy or not; None without one."""
-    # django-ninja puts there what its `auth=` returns: a user, or something else, such as a token.
+    user = getattr(request, "user", None)
+    if user is not None and not isinstance(user, LazyObject):
+        return user  # put there by a middleware of the project's, or by REST framework, in which `auth` is a token
+    # django-ninja puts there what its `auth=` returns: a user, or something else. A lazy object is a middleware's, and
+    # only loading it would tell what it stands for.
     auth = getattr(request, "auth", None)
-    return auth if is_user(auth) else getattr(request, "user", None)
+    return auth if is_user(auth) and not isinstance(auth, LazyObject) else user
 
 
 def is_user(value: object) -> bool:

@@ -57,14 +57,13 @@ class SignaKitMiddleware:
 
 
 def _finish(request: HttpRequest, flags: LazyUserContext, response: HttpResponseBase) -> None:
-    if not flags.touched:
-        flags.start_response()
-        give_back(request)
-        return
-    start = flags.start_response(
-        secure=request.is_secure(), host=_host(request), cache_control=response.get("Cache-Control")
-    )
-    patch_vary_headers(response, start.vary)
+    if flags.touched:
+        cache_control = response.get("Cache-Control")
+        start = flags.start_response(secure=request.is_secure(), host=_host(request), cache_control=cache_control)
+    else:
+        start = flags.start_response()
+    if start.vary:
+        patch_vary_headers(response, start.vary)
     if start.cookie is not None:
         response.set_cookie(**asdict(start.cookie))
     else:

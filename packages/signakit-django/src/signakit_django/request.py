@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest
 
-from signakit_flags.integration import LazyUserContext
-
+from .caching import withhold
 from .conf import conf, place_of_ours
 from .integration import UNANSWERED
 
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from signakit_flags import SignaKitUserContext
+    from signakit_flags.integration import LazyUserContext
 
 
 class FlagsRequest(HttpRequest):
@@ -46,7 +46,7 @@ def flags_of(request: Any) -> SignaKitUserContext:
     inner = http_request(request)
     if inner is not request:
         request.user  # noqa: B018  # authenticates, and tells Django's request who it is
-        _forget_earlier_user(inner)
+        withhold(request)
     flags: SignaKitUserContext | None = getattr(inner, "flags", None)
     return _made_for(inner) if flags is None else flags
 
@@ -57,7 +57,7 @@ async def aflags_of(request: Any) -> SignaKitUserContext:
     if inner is not request:
         if not hasattr(request, "_user"):
             await sync_to_async(getattr, thread_sensitive=True)(request, "user")
-        _forget_earlier_user(inner)
+        withhold(request)
     if getattr(inner, "aflags", None) is None:
         flags = _made_for(inner)
         await conf.integration.astart()  # as the middleware does when it is built
@@ -78,13 +78,6 @@ def attach(request: Any) -> LazyUserContext:
     request.flags = flags
     request.aflags = flags.resolve
     return flags
-
-
-def _forget_earlier_user(request: HttpRequest) -> None:
-    """Have the next question find out who asks, if `aflags` was awaited before the view has authenticated."""
-    flags = getattr(request, "flags", None)
-    if isinstance(flags, LazyUserContext):
-        flags.forget_user()
 
 
 def _made_for(request: Any) -> LazyUserContext:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import getattr_static
 from typing import TYPE_CHECKING, Any
 
 from starlette.authentication import SimpleUser
@@ -24,19 +25,24 @@ def account_id(user: Any, warn: Callable[[str, str, str], None]) -> str | None:
         The id; None where the ``identity`` is None, as of a user who is not saved yet.
 
     Raises:
-        TypeError: There is neither an ``identity`` nor a name, or it is a method.
+        TypeError: There is neither an ``identity`` nor a name, or it is empty or a method.
+        Exception: What the ``identity`` raises.
     """
     try:
         identity = user.identity
-    except (AttributeError, NotImplementedError):
+    except NotImplementedError:
+        return _name(user, warn)
+    except AttributeError:
+        if getattr_static(user, "identity", None) is not None:
+            raise  # of the application's own code, in an identity that there is
         return _name(user, warn)
     return None if identity is None else _text(user, "identity", identity)
 
 
 def _name(user: Any, warn: Callable[[str, str, str], None]) -> str:
     # Not its display name, which a subclass may have changed: newer versions have the username as the identity.
-    if isinstance(user, SimpleUser) and (username := getattr(user, "username", None)):
-        return str(username)
+    if isinstance(user, SimpleUser) and (username := getattr(user, "username", None)) is not None:
+        return _text(user, "username", username)
     kind = type(user)
     try:
         name = user.display_name
@@ -61,4 +67,7 @@ def _text(user: Any, attribute: str, value: Any) -> str:
     if callable(value):
         # Its text names an address in memory, so it would be another user at each request.
         raise TypeError(f"`{attribute}` of the class {type(user).__qualname__} is a method: make it a property")
-    return str(value)
+    text = str(value)
+    if not text:
+        raise TypeError(f"`{attribute}` of a user of the class {type(user).__qualname__} is empty, which is not an id")
+    return text

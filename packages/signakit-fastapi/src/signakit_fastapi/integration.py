@@ -8,8 +8,6 @@ still decide by it. One that comes after the last lifespan is told that there is
 from __future__ import annotations
 
 import logging
-import os
-import sys
 from typing import TYPE_CHECKING
 
 from anyio import from_thread
@@ -108,10 +106,6 @@ class StarletteIntegration(Integration[HTTPConnection]):
         """Return the client, or None; None also where the lifespan did not run."""
         return self._made
 
-    def in_tests(self) -> bool:
-        """Return whether pytest runs a test, or the test client is imported, which tests alone do."""
-        return "PYTEST_CURRENT_TEST" in os.environ or "starlette.testclient" in sys.modules
-
     # --- what Starlette says ----------------------------------------------------------------------------------
 
     def user_agent(self, request: HTTPConnection) -> str | None:
@@ -144,6 +138,10 @@ class StarletteIntegration(Integration[HTTPConnection]):
     async def aresolve(self, request: HTTPConnection) -> Identity | None:
         """Return the same, for async code."""
         return given(request) or await super().aresolve(request)
+
+    def authenticated(self, request: HTTPConnection) -> tuple[object, ...]:
+        """Return what ``AuthenticationMiddleware`` and ``flags_from`` leave in the scope."""
+        return request.scope.get("user"), request.scope.get(GIVEN)
 
     def wait(self, found: Awaitable[Identity | None]) -> Identity | None:
         """Return what an async ``identify`` gives to a ``def`` endpoint, which runs in one of Starlette's threads."""

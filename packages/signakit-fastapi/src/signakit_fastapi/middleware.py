@@ -12,7 +12,7 @@ from .scope import attach, keep
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from signakit_flags.integration import LazyUserContext, SetCookie
+    from signakit_flags.integration import LazyUserContext, ResponseStart, SetCookie
 
     from .extension import SignaKit
     from .scope import Attached
@@ -76,18 +76,21 @@ _STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.
 _SECURE = frozenset({"https", "wss"})
 
 
+def _asked(flags: LazyUserContext, scope: Scope, message: Message) -> ResponseStart:
+    return flags.start_response(
+        secure=scope.get("scheme") in _SECURE,
+        host=Headers(scope=scope).get("host"),
+        cache_control=", ".join(Headers(raw=message.get("headers", [])).getlist("cache-control")),
+    )
+
+
 def _start(flags: LazyUserContext, scope: Scope, message: Message) -> Message:
-    if not flags.touched:
-        flags.start_response()
+    start = _asked(flags, scope, message) if flags.touched else flags.start_response()
+    if not start.vary:
         return message
     # A copy: an application may send one response, or one message, to many, who must not get each other's cookie.
     message = {"headers": [], **message}
     headers = MutableHeaders(scope=message)  # makes the list another one, too
-    start = flags.start_response(
-        secure=scope.get("scheme") in _SECURE,
-        host=Headers(scope=scope).get("host"),
-        cache_control=", ".join(headers.getlist("cache-control")),
-    )
     if start.cookie is not None and not _has_cookie(headers, start.cookie):
         headers.append("set-cookie", start.cookie.header())
     if message["type"] == "websocket.accept":

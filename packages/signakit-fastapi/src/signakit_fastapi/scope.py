@@ -114,7 +114,7 @@ async def flags_of_user(scope: Any, given: Given | None) -> LazyUserContext:
     if given is None:
         return await flags.resolve()
     scope[GIVEN] = given
-    if not flags.forget_user() and not _is_of(flags, given):
+    if flags.touched and not _is_of(flags, given):
         # The cookie of those before is still set, if there is a middleware.
         before: Attached = scope[SIGNAKIT]
         flags = attach(scope, before.integration, before, by_middleware=before.by_middleware)

@@ -56,7 +56,7 @@ class SignaKit:
         for option, value in defaults.items():
             app.config.setdefault(spell(option), value)
         app.extensions[NAME] = SignaKitState(FlaskIntegration(app, self._identified))
-        app.url_value_preprocessors[None].insert(0, mark_dispatched)
+        app.url_value_preprocessor(mark_dispatched)
         app.after_request(finish)
         install(app)
         app.cli.add_command(commands)

@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from flask import Request, current_app, has_app_context, has_request_context, request
+from flask import Request, current_app, g, has_app_context, has_request_context, request
 
 from signakit_flags.integration import Identity, Integration, LazyClient, cookie_values, parse_options
 
@@ -60,12 +60,12 @@ class FlaskIntegration(Integration[Request]):
         return self.options.make_client(may_load=self.may_load)
 
     def in_tests(self) -> bool:
-        """Return whether the app is under test."""
-        return bool(self._config["TESTING"])
+        """Return whether the app is under test, or pytest runs one: ``TESTING`` is often set after ``init_app``."""
+        return bool(self._config["TESTING"]) or super().in_tests()
 
     def may_load(self) -> bool:
         """Return whether the network may be used: not by tests, unless the config asks for it."""
-        return not self.in_tests() or bool(self._config.get(spell("load_in_tests")))
+        return not self._config["TESTING"] or bool(self._config.get(spell("load_in_tests")))
 
     def existing_client(self) -> SignaKitClient | None:
         """Return the client without loading it; None when the config does not allow one."""
@@ -134,6 +134,10 @@ class FlaskIntegration(Integration[Request]):
         user_id: object = current_user.get_id() if current_user.is_authenticated else None
         return None if user_id is None else Identity(str(user_id))
 
+    def authenticated(self, request: Request) -> tuple[object, ...]:  # noqa: ARG002  # as `account`
+        """Return what Flask-Login and Flask-HTTPAuth keep: a login, and a view that authenticates, replace it."""
+        return (g.get("_login_user"), g.get("flask_httpauth_user")) if has_app_context() else ()
+
     def wait(self, found: Awaitable[Identity | None]) -> Identity | None:
         """Return what an async ``identify`` gives to a sync view, on a loop as Flask makes one for an async view."""
 
@@ -145,10 +149,10 @@ class FlaskIntegration(Integration[Request]):
 
 
 def mark_dispatched(_endpoint: str | None, _values: dict[str, Any] | None) -> None:
-    """Note that the current request is dispatched; as the first of the app's ``url_value_preprocessors``.
+    """Note that the current request is dispatched; a ``url_value_preprocessor``.
 
-    Those run first of all, before anything of the app's could ask. The signal ``request_started`` comes as early, and
-    costs a request twice as much.
+    What runs earlier is answered as where no response follows: URL converters, receivers of ``request_started``, and
+    preprocessors that were registered before. A receiver of our own would cost a request twice as much.
     """
     vars(behind(request))[DISPATCHED] = True
 

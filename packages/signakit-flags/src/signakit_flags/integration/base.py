@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 from typing import TYPE_CHECKING, Any, Generic
 
 from .context import LazyUserContext
@@ -66,8 +68,12 @@ class Integration(Generic[RequestT]):
         self.options.log_problems(self.logger, missing_key=not self.in_tests())
 
     def in_tests(self) -> bool:
-        """Return whether this is a test environment, in which no key is needed."""
-        return False
+        """Return whether pytest or ``python -m unittest`` runs tests, in which no key is needed.
+
+        It decides about nothing but a line in the log: see ``may_load``. A subclass may know more.
+        """
+        main = getattr(sys.modules.get("__main__"), "__spec__", None)
+        return "PYTEST_CURRENT_TEST" in os.environ or getattr(main, "name", None) == "unittest.__main__"
 
     def may_load(self) -> bool:
         """Return whether the network may be used.
@@ -123,6 +129,20 @@ class Integration(Generic[RequestT]):
     async def aaccount(self, request: RequestT) -> Identity | None:
         """Return the user who is logged in, or None, without blocking the event loop."""
         return self.account(request)
+
+    def asked(self, request: RequestT) -> None:
+        """Note that the response of a request depends on flags from now on: called at the first question.
+
+        A framework that caches what a handler returns is told here. It may be called again.
+        """
+
+    def authenticated(self, request: RequestT) -> tuple[object, ...]:  # noqa: ARG002  # as above
+        """Return the objects by which the request knows who is logged in; at no cost, and without loading anything.
+
+        When one is replaced after ``LazyUserContext.resolve``, as by a login or by a view that authenticates, the next
+        question finds out anew who asks.
+        """
+        return ()
 
     def wait(self, found: Awaitable[Identity | None]) -> Identity | None:
         """Return what an async ``identify`` gives to sync code, which is not on an event loop.

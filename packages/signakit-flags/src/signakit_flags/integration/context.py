@@ -2,8 +2,8 @@
 
 Rules of the state:
 
-- ``_found`` holds what ``resolve`` found out, for the first question: an identity, or None for a visitor, or
-  ``_UNTOLD`` where finding out has failed.
+- ``_found`` holds what ``resolve`` found out, for the first question. It is found out anew where the request has
+  authenticated another user since.
 - ``_users`` holds who the request is from, from the first question on, and ``_contexts`` the core's context, once there
   is a config. Each list gets its one item by ``append``, which is atomic, and item 0 is the one that counts: of two
   threads, or two tasks, that ask at the same time, both go on with the first one's. No lock: a fork would copy it as it
@@ -16,6 +16,7 @@ Rules of the state:
 from __future__ import annotations
 
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .. import Explanation, SignaKitUserContext, _hook, bot_kind
@@ -24,7 +25,7 @@ from .._names import USER_AGENT
 from .._types import Step, text_or_none
 from .._user_context import check_event, check_key
 from .._values import shown_attributes
-from .identity import IdentityNotAwaited, RequestUser, no_user, request_user
+from .identity import UNANSWERED, IdentityNotAwaited, RequestUser, known_visitor, no_user, request_user
 from .response import ResponseStart, keep_private, not_kept
 
 if TYPE_CHECKING:
@@ -39,6 +40,19 @@ if TYPE_CHECKING:
     from .visitor import SetCookie
 
 _finding_out: ContextVar[LazyUserContext | None] = ContextVar("signakit_finding_out", default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Who was found out, before a question.
+
+    Attributes:
+        user: An identity; None for a visitor; ``_UNTOLD`` where finding out has failed.
+        by: What the request knew them by: see ``Integration.authenticated``.
+    """
+
+    user: Identity | RequestUser | None
+    by: tuple[object, ...]
 
 
 _UNTOUCHED = ResponseStart()
@@ -92,7 +106,7 @@ class LazyUserContext(SignaKitUserContext):
     def __init__(self, integration: Integration[Any], request: object) -> None:
         self._integration = integration
         self._request = request
-        self._found: list[Identity | RequestUser | None] = []
+        self._found: _Found | None = None
         self._users: list[RequestUser] = []
         self._contexts: list[SignaKitUserContext] = []
         self._sealed = False
@@ -124,28 +138,32 @@ class LazyUserContext(SignaKitUserContext):
     async def resolve(self) -> Self:
         """Find out who asks by awaiting, where that needs it; after that every question can be asked from sync code.
 
-        It makes no new visitor: the first question does, such as ``user_id``.
+        It makes no new visitor: the first question does, such as ``user_id``. Where another user is authenticated
+        before that question, the answer is theirs.
 
         Raises:
             asyncio.CancelledError: The request was cancelled; the next call begins anew.
         """
-        if not self._users and not self._found:
+        if not self._users and self._found_before() is None:
             found: Identity | RequestUser | None = _UNTOLD
             with _FindingOut(self, self._integration) as finding:
                 finding.begin()
                 found = await self._integration.aresolve(self._request)
-            self._found.append(found)
+            self._keep(found)
         return self
 
-    def forget_user(self) -> bool:
-        """Have the next ``resolve`` or question find out again who asks, and return True; False after a question.
+    def _keep(self, found: Identity | RequestUser | None) -> None:
+        # Asked afterwards, as finding out may load the account.
+        self._found = _Found(found, self._integration.authenticated(self._request))
 
-        For code that learns it later than ``resolve`` was awaited. After a question the user stays for the request.
-        """
-        if self._users:
-            return False
-        self._found.clear()
-        return True
+    def _found_before(self) -> _Found | None:
+        """Return what was found out; None where that is still to be done, or to be done anew."""
+        found = self._found
+        if found is None:
+            return None
+        now = self._integration.authenticated(self._request)
+        same = len(now) == len(found.by) and all(one is other for one, other in zip(now, found.by, strict=True))
+        return found if same else None
 
     def _user(self) -> RequestUser:
         users = self._users
@@ -154,9 +172,15 @@ class LazyUserContext(SignaKitUserContext):
             user = _UNTOLD
             with _FindingOut(self, integration, passes=IdentityNotAwaited) as finding:
                 finding.begin()
-                found = self._found[0] if self._found else integration.resolve(request)
+                integration.asked(request)
+                before = self._found_before()
+                found = integration.resolve(request) if before is None else before.user
                 if not isinstance(found, RequestUser):
                     user = request_user(integration, request, found, sealed=self._sealed)
+                if user is UNANSWERED:
+                    # Only for now: a framework may begin to dispatch the request later.
+                    self._keep(found)
+                    return user
             users.append(user)
         return users[0]
 
@@ -175,7 +199,8 @@ class LazyUserContext(SignaKitUserContext):
             context = client.create_user_context(user.user_id, user.attributes, is_bot=user.is_bot)
             if context is None:
                 return None
-            if context.is_bot and _by_app(user):
+            # A detector of the application's own has the last word.
+            if context.is_bot and client._bot_detector is None and _by_app(user):  # noqa: SLF001  # of the core's
                 context = client.create_user_context(user.user_id, user.attributes, is_bot=False) or context
             contexts.append(context)
         return contexts[0]
@@ -231,7 +256,7 @@ class LazyUserContext(SignaKitUserContext):
         self._sealed = True
         users = self._users
         if not users:
-            return _UNTOUCHED
+            return _UNTOUCHED if self._found is None else self._start_unasked(self._found.user)
         user = users[0]
         forced = hasattr(self, "_forced")  # by a test, without a config
         context = self._ready_context() if forced else self._context()
@@ -248,17 +273,27 @@ class LazyUserContext(SignaKitUserContext):
         cookie = policy.set_cookie(user.user_id, secure=secure)
         kept_private, public = keep_private(cache_control)
         if public:
-            self._integration.report("public", "a response that sets a visitor cookie said `public`: made it `private`")
+            self._integration.report("public", "a response that sets a visitor cookie says `public`; it is private")
         self._warn_of_lost(cookie, secure=secure, host=host)
         return ResponseStart(cookie, ("Cookie",), kept_private)
 
+    def _start_unasked(self, found: Identity | RequestUser | None) -> ResponseStart:
+        """Return the same where nothing was asked yet, and the body that follows may still ask."""
+        known: object = found
+        if found is None:
+            with _FindingOut(self, self._integration):
+                known = known_visitor(self._integration, self._request)
+        # A new visitor has no user id in such a body, so it is the same for all of them.
+        return _UNTOUCHED if known is None else ResponseStart(vary=("Cookie",))
+
     def _warn_of_lost(self, cookie: SetCookie, *, secure: bool, host: str | None) -> None:
         integration = self._integration
-        reason = not_kept(cookie, secure=secure, host=host, remedy=integration.trusts_proxy_by)
-        if reason is not None:
+        found = not_kept(cookie, secure=secure, host=host, remedy=integration.trusts_proxy_by)
+        if found is not None:
+            attribute, reason = found
             scheme = "https" if secure else "http"
             message = "browsers do not keep the visitor cookie of a response to %s://%s: %s"
-            integration.report("not kept", message, scheme, (host or "")[:100], reason)
+            integration.report(f"not kept: {attribute}", message, scheme, (host or "")[:100], reason)
 
     # --- what can be asked ------------------------------------------------------------------------------------
 

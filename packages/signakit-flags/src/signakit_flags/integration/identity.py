@@ -155,6 +155,9 @@ def no_user(reason: str) -> RequestUser:
     return RequestUser(None, {}, reason=reason)
 
 
+UNANSWERED: RequestUser = no_user("a new visitor, and no response that can set the visitor cookie")
+
+
 def resolve(integration: Integration[RequestT], request: RequestT) -> Identity | None:
     """Return the user that ``identify`` names, else the account, else None.
 
@@ -217,18 +220,23 @@ def request_user(
     cookie = integration.options.visitor_cookie
     if cookie is None:
         return no_user("an anonymous user, and the visitor cookie is switched off")
-    for value in integration.cookies(request, cookie.name):
-        # A browser sends every cookie of that name, those of a parent domain too: another one must not hide ours.
-        if is_visitor_id(value):
-            return RequestUser(value, attributes)
+    if (visitor_id := known_visitor(integration, request)) is not None:
+        return RequestUser(visitor_id, attributes)
     if sealed:
         integration.report("sealed", "flags first asked after the response has started: no visitor cookie any more")
         return no_user("a new visitor, after the response has started")
     if not integration.can_set_cookie(request):
         # An id that comes back in no cookie would be another visitor, and another exposure, at each question.
         integration.report("no response", "flags are off for new visitors where no response can set their cookie")
-        return no_user("a new visitor, and no response that can set the visitor cookie")
+        return UNANSWERED
     return RequestUser(integration.new_visitor_id(request, cookie), attributes, new_visitor=True)
+
+
+def known_visitor(integration: Integration[RequestT], request: RequestT) -> str | None:
+    """Return the id in the visitor cookie of a request, or None."""
+    cookie = integration.options.visitor_cookie
+    # A browser sends every cookie of that name, those of a parent domain too: another one must not hide ours.
+    return None if cookie is None else next(filter(is_visitor_id, integration.cookies(request, cookie.name)), None)
 
 
 def is_async(resolver: object) -> bool:

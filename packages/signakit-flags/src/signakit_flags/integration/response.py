@@ -51,8 +51,8 @@ def keep_private(cache_control: str | None) -> tuple[str | None, bool]:
     return ", ".join([*kept, "private"]), public
 
 
-def not_kept(cookie: SetCookie, *, secure: bool, host: str | None, remedy: str) -> str | None:
-    """Return why no browser keeps a cookie, and what to do; None where browsers do.
+def not_kept(cookie: SetCookie, *, secure: bool, host: str | None, remedy: str) -> tuple[str, str] | None:
+    """Return by which attribute no browser keeps a cookie, and why and what to do; None where browsers do.
 
     Args:
         cookie: The cookie.
@@ -62,8 +62,11 @@ def not_kept(cookie: SetCookie, *, secure: bool, host: str | None, remedy: str) 
     """
     name = _PORT.sub("", host or "").strip("[]").rstrip(".").lower()
     if cookie.secure and not secure and not is_loopback(name):  # browsers trust this machine without https
-        return f"it is Secure, and the request came by http; serve https, or {remedy}"
+        return "secure", f"it is Secure, and the request came by http; serve https, or {remedy}"
     domain = (cookie.domain or "").strip(".").lower()
-    if domain and name and name != domain and not name.endswith(f".{domain}"):
-        return f"its domain is {cookie.domain!r}; set the cookie's domain to the site's own, or to None"
+    # A name without a dot, and an address, are how a proxy or a health check reaches the application.
+    public = "." in name and not name.replace(".", "").isdigit()
+    if domain and public and name != domain and not name.endswith(f".{domain}"):
+        remedy = "set the cookie's domain to the site's own or to None, or have the proxy pass the host on"
+        return "domain", f"its domain is {cookie.domain!r}; {remedy}"
     return None

@@ -162,13 +162,14 @@ def test_what_is_first_asked_after_the_login_is_the_accounts(site: Site, server:
     assert site.get("/who") == site.account("ada")
 
 
-@pytest.mark.parametrize("before", [True, False], ids=["before the login", "after it"])
-def test_an_async_view_of_django_has_the_flags_of_the_user_when_it_first_awaits_them(
-    django_settings: SimpleNamespace, before: bool
+@pytest.mark.parametrize("before", ["nothing", "awaited", "asked"])
+def test_an_async_view_of_django_has_the_flags_of_the_user_when_it_first_asks(
+    django_settings: SimpleNamespace, before: str
 ) -> None:
     async def log_in(request: Any) -> HttpResponse:
-        if before:
-            await request.aflags()
+        if before != "nothing":
+            flags = await request.aflags()
+            assert before == "awaited" or flags.user_id
         await alogin(request, await get_user_model().objects.acreate_user("ada"))
         flags = await request.aflags()
         flags.track("seen")
@@ -179,7 +180,7 @@ def test_an_async_view_of_django_has_the_flags_of_the_user_when_it_first_awaits_
     browser.cookies["visitor_id"] = VISITOR
     answer = async_to_sync(browser.post)("/alog-in").content.decode()
     account = str(get_user_model().objects.get_by_natural_key("ada").pk)
-    assert answer == (VISITOR if before else account)
+    assert answer == (VISITOR if before == "asked" else account)
 
 
 def test_flags_that_a_route_of_fastapi_declares_are_those_from_before_the_login() -> None:

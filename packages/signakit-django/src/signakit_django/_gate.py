@@ -51,7 +51,7 @@ class Gate:
         return admits(flags, self._flag_key, self._variation)
 
     def refuse(self, request: Any) -> HttpResponseBase:
-        """Return what a user who is not let in gets, or raise what Django makes it of."""
+        """Return the response of a refusal, or raise ``Http404``, ``PermissionDenied`` or the view's own exception."""
         if self._redirect_to is not None:
             return redirect(self._redirect_to)
         if self._status == 404:
@@ -85,7 +85,7 @@ class Gate:
         return serve() if self.admits(flags_of(request)) else self.refuse(request)
 
     async def aserve(self, request: Any, serve: Callable[[], Any]) -> HttpResponseBase:
-        """Return the same, in an async view."""
+        """Return what ``serve`` returns, awaited, or refuse."""
         if not self.admits(await aflags_of(request)):
             return self.refuse(request)
         response: Any = serve()
@@ -104,7 +104,7 @@ class Gate:
         return self.refuse(request)
 
     async def afinish(self, request: HttpRequest, response: Awaitable[Any]) -> Any:
-        """Return the same, in an async view."""
+        """Return what ``finish`` does, for a response that is still to be awaited."""
         answer = await response
         if not forget(self, request) or answer.status_code >= 400 or self.admits(await aflags_of(request)):
             return answer

@@ -189,7 +189,7 @@ def _is_of_django(function: Any) -> bool:
 
 
 async def aidentity_of(user: Any, attributes: Mapping[str, Any] | None = None) -> Identity | None:
-    """Return the same as ``identity_of``, and load a lazy user where it may use the database."""
+    """Return the identity of one of Django's users, in async code; a lazy one is loaded in a thread."""
     if isinstance(user, LazyObject):
         return await sync_to_async(identity_of, thread_sensitive=True)(user, attributes)
     return identity_of(user, attributes)

@@ -55,7 +55,7 @@ class FlagPermission(OperationHolderMixin, BasePermission):
         """Raise the refusal, if its status is not 403.
 
         The framework asks for the message of a permission that has refused, and not for that of an operand. If
-        ``has_permission`` raised, ``|`` would never ask its other operand, and ``~`` would let nobody in.
+        ``has_permission`` raised, ``|`` would never ask its other operand, and ``~`` would let no request in.
 
         Raises:
             APIException: With ``status``.

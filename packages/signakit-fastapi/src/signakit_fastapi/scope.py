@@ -109,7 +109,7 @@ def flags_of(scope: Any) -> LazyUserContext:
 
 
 async def flags_of_user(scope: Any, given: Given | None) -> LazyUserContext:
-    """Return the flags of a request, those of the user whom the dependency of ``flags_from`` gave; see ``Given``."""
+    """Return the flags of a request, those of the user that the dependency of ``flags_from`` gave; see ``Given``."""
     flags = flags_of(scope)
     if given is None:
         return await flags.resolve()

@@ -86,7 +86,7 @@ class FlaskIntegration(Integration[Request]):
         """The app, for a request: while one is served, something holds the app."""
         app = self._weak_app()
         if app is None:
-            raise RuntimeError("the app of these flags is gone")
+            raise RuntimeError("the Flask app of these flags was freed; keep a reference to it")
         return app
 
     # --- what Flask says --------------------------------------------------------------------------------------

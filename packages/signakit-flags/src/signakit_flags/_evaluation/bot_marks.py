@@ -26,7 +26,7 @@ CRAWLER_MARKS = (
     "validator",
     "linkcheck",
     "semantic",  # text analysis
-    # Browsers that nobody looks at: automation, and editors that browse for their agents.
+    # Browsers without a person in front of them: automation, and editors that browse for their agents.
     "headless",
     "webdriver",
     "cypress/",
@@ -101,7 +101,7 @@ WORD_END = r"(?:bot|rss)s?(?![a-z])"
 # The model of a handset, where no mark counts: makers are free to say "M bot 51" or "Spider 8".
 HANDSET = r"android [\d.]+; [^;()/]*"
 
-# Somebody's mail address. A version ("ios@9.2.3") or a locale ("th-TH@calendar=gregorian") is none.
+# A mail address. A version ("ios@9.2.3") and a locale ("th-TH@calendar=gregorian") do not match.
 MAIL = r"[\w.+-]@[a-z0-9-]+\.[a-z]"
 
 # "Mozilla/5.0 (compatible; Name/1.0; ...)" is how crawlers introduce themselves. A few old browsers do too: these, in

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Generic
 
 from .context import LazyUserContext
-from .identity import Identity, IdentityNotAwaited, RequestT, aresolve, identity_of, resolve
+from .identity import Identity, IdentityNotAwaited, RequestT, aresolve, as_identity, resolve
 from .visitor import new_visitor_id
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ class Integration(Generic[RequestT]):
         return LazyUserContext(self, request)
 
     def user(self, identity: Identity | None) -> LazyUserContext:
-        """Return the flags of a user outside any request: in a task, in a command. None is no user."""
+        """Return the flags of a user outside any request: in a task, in a command. With None, flags give defaults."""
         return LazyUserContext.of(self, identity)
 
     def flags_for(self, user: UserId | Identity | None, attributes: Attributes | None = None) -> LazyUserContext:
@@ -212,7 +212,7 @@ class Integration(Generic[RequestT]):
         Raises:
             TypeError: ``user`` has another type, ``attributes`` is not a mapping, or both bring attributes.
         """
-        return self.user(identity_of(user, attributes))
+        return self.user(as_identity(user, attributes))
 
     def report(self, subject: str, message: str, *arguments: object) -> None:
         """Log a problem, once for each subject and kind of error: at ERROR with an exception, else at WARNING."""

@@ -90,7 +90,7 @@ def _text_of(user_id: object) -> str:
     raise TypeError(f"user_id must be a str, an int or a UUID, not {kind}")
 
 
-def identity_of(user: UserId | Identity | None, attributes: Attributes | None = None) -> Identity | None:
+def as_identity(user: UserId | Identity | None, attributes: Attributes | None = None) -> Identity | None:
     """Return the identity of a user outside of requests.
 
     Raises:

@@ -45,9 +45,9 @@ async def as_async_generator() -> AsyncIterator[User]:
 
 
 class AsClass:
-    def __init__(self, request: Request) -> None:
+    def __init__(self) -> None:
         self.id = 7
-        self.plan = "pro" if request.url.path == "/" else "none"
+        self.plan = "pro"
 
 
 class AsObject:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 
-class FlagPermission(OperationHolderMixin, BasePermission):  # type: ignore[misc]  # the framework has no types
+class FlagPermission(OperationHolderMixin, BasePermission):
     """Lets in the users who have a flag; asked after the authentication, in the order of ``permission_classes``.
 
     The decision sends an exposure, as ``decide`` does. While there is no config, every request is refused. It combines

@@ -187,6 +187,20 @@ def test_a_new_visitor_gets_a_cookie(flags: Callable[..., Flags]) -> None:
     assert is_visitor_id(context.user_id)
 
 
+def test_a_framework_may_say_which_id_a_new_visitor_gets(flags: Callable[..., Flags]) -> None:
+    class Shared(Flags):
+        def new_visitor_id(self, request: Request, cookie: VisitorCookie) -> str:
+            assert cookie.name == "vid"
+            return ID
+
+    bound = flags(Shared, visitor_cookie=VisitorCookie(name="vid"))
+    context = bound.context(Request(cookies={"vid": "not one"}))
+    assert context.user_id == ID
+    start = context.start_response()
+    assert start.cookie is not None
+    assert start.cookie.value == ID
+
+
 @pytest.mark.parametrize("value", ["", "admin", "1", "x" * 8_192, ID + "\x00", "\r\n", ID.upper(), "{}"])
 def test_a_cookie_that_is_not_ours_is_replaced_and_its_bytes_go_nowhere(
     client: SignaKitClient, flags: Callable[..., Flags], value: str

@@ -10,11 +10,12 @@ from asgiref.sync import async_to_sync, iscoroutinefunction
 from django.contrib.auth import get_user_model
 from django.contrib.auth.middleware import AuthenticationMiddleware, RemoteUserMiddleware
 from django.http import HttpResponse
-from django.test import AsyncClient, Client
+from django.test import AsyncClient, Client, RequestFactory
 from django.urls import path
 from django.utils.decorators import sync_and_async_middleware
 from django.utils.functional import SimpleLazyObject
 
+from signakit_django import flags_of
 from signakit_flags.integration import is_visitor_id
 from support.contract import BROWSER
 
@@ -182,3 +183,23 @@ def test_a_lazy_user_that_cannot_be_loaded_is_logged_and_the_page_is_served(
 ) -> None:
     assert ask(AUTH, f"{__name__}.lazy_user", **{"x-user": "missing"}) == ""
     assert "DoesNotExist" in caplog.text
+
+
+VISITOR = "8c1f2a52-7d0e-4a52-9a5c-0d3b8f6f2b11"
+OTHER = "0e5f6c1e-31a6-4d6e-8d0b-6a2f0f6f4a55"
+
+
+@pytest.mark.parametrize(
+    ("header", "jar", "user_id"),
+    [
+        (f"visitor_id={VISITOR}; visitor_id={OTHER}", {"visitor_id": OTHER}, VISITOR),
+        (f"visitor_id={VISITOR}", {"visitor_id": OTHER}, OTHER),
+        (f"visitor_id={VISITOR}", {}, ""),
+        ("", {"visitor_id": OTHER}, OTHER),
+    ],
+    ids=["as Django reads it", "replaced", "taken out", "put there"],
+)
+def test_what_a_middleware_makes_of_the_cookies_counts(header: str, jar: dict[str, str], user_id: str) -> None:
+    request = RequestFactory().get("/", headers={"user-agent": BROWSER}, HTTP_COOKIE=header)
+    request.COOKIES = jar
+    assert flags_of(request).user_id == user_id

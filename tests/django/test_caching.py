@@ -12,13 +12,13 @@ from django.template import engines
 from django.template.response import TemplateResponse
 from django.test import AsyncClient, Client
 from django.urls import path
-from django.utils.decorators import async_only_middleware
 from django.views.decorators.cache import cache_control, cache_page, never_cache
 from django.views.decorators.vary import vary_on_cookie
 
 from signakit_django import flag_required
 from support.configs import config, flag, whole
 from support.contract import BROWSER
+from support.django_site.middleware import FINDING_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -125,18 +125,9 @@ def test_a_cache_of_a_view_keeps_visitors_apart(settings: Any, url: str, middlew
     check_that_visitors_are_kept_apart(url)
 
 
-@async_only_middleware
-def finding_out(get_response: Any) -> Any:
-    async def middleware(request: Any) -> Any:
-        await request.aflags()
-        return await get_response(request)
-
-    return middleware
-
-
 @pytest.mark.parametrize("url", ["/cached", "/cached/template"])
 def test_a_user_who_is_found_out_outside_of_the_cache_gets_a_page_of_their_own(settings: Any, url: str) -> None:
-    settings.MIDDLEWARE = [OURS, f"{__name__}.finding_out"]
+    settings.MIDDLEWARE = [OURS, FINDING_OUT]
     ids = set()
     for _ in range(2):
         person = AsyncClient(headers={"user-agent": BROWSER})
@@ -187,7 +178,7 @@ def test_a_page_whose_user_could_not_be_told_is_not_stored(
     settings: Any, configure: Callable[..., None], awaited: bool
 ) -> None:
     configure(IDENTIFY=failing)
-    settings.MIDDLEWARE = [OURS, f"{__name__}.finding_out"] if awaited else [OURS]
+    settings.MIDDLEWARE = [OURS, FINDING_OUT] if awaited else [OURS]
     for _ in range(2):
         if awaited:
             async_to_sync(AsyncClient(headers={"user-agent": BROWSER}).get)("/cached")
@@ -197,7 +188,7 @@ def test_a_page_whose_user_could_not_be_told_is_not_stored(
 
 
 def test_a_page_that_only_finds_out_who_asks_is_stored(settings: Any) -> None:
-    settings.MIDDLEWARE = [OURS, f"{__name__}.finding_out"]
+    settings.MIDDLEWARE = [OURS, FINDING_OUT]
     for _ in range(2):
         async_to_sync(AsyncClient(headers={"user-agent": BROWSER}).get)("/cached/plain")
     assert len(asked) == 1

@@ -8,11 +8,11 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.contrib.auth import get_user_model
 from django.test import AsyncClient, Client
-from django.utils.decorators import async_only_middleware
 
 import signakit_django
 from signakit_flags.integration import is_visitor_id
 from support.contract import BROWSER
+from support.django_site.middleware import FINDING_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,18 +73,9 @@ def test_what_is_not_a_user_says_nothing_about_who_asks(ask: Callable[..., Any])
     assert is_visitor_id(ask("/text", "a-token").json()["flags"])
 
 
-@async_only_middleware
-def finding_out(get_response: Any) -> Any:
-    async def middleware(request: Any) -> Any:
-        await request.aflags()
-        return await get_response(request)
-
-    return middleware
-
-
 @pytest.mark.parametrize("path", ["/sync", "/async", "/gate", "/gate/async"])
 def test_a_middleware_that_finds_out_earlier_changes_nothing(ask: Callable[..., Any], settings: Any, path: str) -> None:
-    settings.MIDDLEWARE = [*settings.MIDDLEWARE, f"{__name__}.finding_out"]
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, FINDING_OUT]
     ada = get_user_model().objects.create_user("ada")
     answer = ask(path, "ada")
     assert answer.json()["flags"] == str(ada.pk)

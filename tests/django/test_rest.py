@@ -9,7 +9,6 @@ from asgiref.sync import async_to_sync
 from django.contrib.auth import get_user_model
 from django.core.cache import caches
 from django.test import AsyncClient, Client, RequestFactory
-from django.utils.decorators import async_only_middleware
 from django.utils.functional import SimpleLazyObject
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.request import Request
@@ -20,6 +19,7 @@ from signakit_flags.integration import is_visitor_id
 from support.configs import config, flag, rule, whole
 from support.contract import BROWSER
 from support.django_site import arest, rest
+from support.django_site.middleware import FINDING_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -149,19 +149,10 @@ def test_a_middleware_that_finds_out_who_asks_and_asks_nothing_changes_nothing(
     api: Api, settings: Any, path: str
 ) -> None:
     settings.ROOT_URLCONF = "support.django_site.arest"
-    settings.MIDDLEWARE = [*settings.MIDDLEWARE, f"{__name__}.finding_out"]
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, FINDING_OUT]
     api.browser, api._is_async = AsyncClient(headers={"user-agent": BROWSER}), True
     ada = str(api.user.pk)
     assert api.get(path).json() == {"flags": ada, "user": ada, "same": True}
-
-
-@async_only_middleware
-def finding_out(get_response: Any) -> Any:
-    async def middleware(request: Any) -> Any:
-        await request.aflags()
-        return await get_response(request)
-
-    return middleware
 
 
 # --- refusals --------------------------------------------------------------------------------------------------------

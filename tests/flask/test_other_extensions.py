@@ -12,6 +12,7 @@ import httpx
 import pytest
 from flask import Flask, jsonify
 from flask_httpauth import HTTPTokenAuth
+from flask_login import LoginManager, UserMixin, login_user
 from flask_sock import Sock
 from flask_socketio import SocketIO
 from websockets.sync.client import connect
@@ -27,6 +28,11 @@ if TYPE_CHECKING:
     from support.server import FlagServer
 
 ID = "8c1f2a52-7d0e-4a52-9a5c-0d3b8f6f2b11"
+
+
+class User(UserMixin):  # type: ignore[misc]  # Flask-Login has no types
+    def __init__(self, user_id: str) -> None:
+        self.id = user_id
 
 
 @contextmanager
@@ -127,8 +133,9 @@ def test_a_page_beside_them_makes_a_visitor(make_app: Callable[..., Flask], serv
 
 
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+@pytest.mark.parametrize("found_out_before", [False, True])
 def test_a_user_of_flask_httpauth_is_the_user_of_the_flags(
-    make_app: Callable[..., Flask], browse: Any, server: FlagServer, is_async: bool
+    make_app: Callable[..., Flask], browse: Any, server: FlagServer, is_async: bool, found_out_before: bool
 ) -> None:
     app = make_app()
     auth = HTTPTokenAuth()
@@ -148,6 +155,12 @@ def test_a_user_of_flask_httpauth_is_the_user_of_the_flags(
         return jsonify(asked())
 
     view = apage if is_async else page
+    if found_out_before:
+
+        @app.before_request
+        async def find_out() -> None:
+            await aflags()
+
     app.add_url_rule("/page", "page", auth.login_required(view))
     app.add_url_rule("/gated", "gated", auth.login_required(flag_required("switch")(view)))
     app.add_url_rule("/shut", "shut", auth.login_required(flag_required("unknown")(view)))
@@ -162,3 +175,19 @@ def test_a_user_of_flask_httpauth_is_the_user_of_the_flags(
         assert refused.status_code == 401
         assert refused.headers.get("Set-Cookie") is None
     assert set(exposed(app, server)) == {"ada"}
+
+
+def test_who_logs_in_after_an_async_view_has_found_out_who_asks_is_the_one_who_asks(
+    make_app: Callable[..., Flask], browse: Any
+) -> None:
+    app = make_app()
+    LoginManager(app).user_loader(User)
+    SignaKit(app)
+
+    @app.post("/login")
+    async def log_in() -> str:
+        found = await aflags()
+        login_user(User("ada"))
+        return (await aflags()).user_id if found is await aflags() else "another context"
+
+    assert browse(app).post("/login").text == "ada"

@@ -40,8 +40,8 @@ def flags_of(request: Any) -> SignaKitUserContext:
         request: Django's, or Django REST framework's, which is authenticated first.
 
     Returns:
-        The context, the same at each call. Anything that is not a request has no user, and gets defaults. That is
-        logged once, and so is a project whose ``MIDDLEWARE`` lacks the middleware.
+        The context, the same at each call; the middleware replaces it where it runs later. Anything that is not a
+        request has no user, and gets defaults. That is logged once, and so is a ``MIDDLEWARE`` without the middleware.
     """
     inner = http_request(request)
     if inner is not request:

@@ -370,7 +370,10 @@ def test_a_close_that_a_signal_handler_breaks_off_is_made_up_for_at_exit(server:
         program.signal(signal.SIGTERM)
         gate.open()
         assert program.end() == 0
-    assert tracked(server) == {"user": once(100)}
+    # The post in flight may be among what the handler breaks off, and is then sent again.
+    arrived = tracked(server)["user"]
+    assert set(arrived) == set(range(100))
+    assert sum(arrived.values()) <= 101
 
 
 @pytest.mark.parametrize("kind", ["TimeLimitError", "TimeoutError", "OSError"])

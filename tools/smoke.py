@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 SLOW_IMPORTS = {"asyncio", "httpx", "msgspec", "ssl"}
-OPTIONAL_MODULES = {"jinja2", "pytest_plugin", "testing"}  # the extras that they need may be absent
+OPTIONAL_MODULES = {"jinja2", "pytest_plugin", "rest", "testing"}  # the extras that they need may be absent
 
 EVERYONE_ON = {"ranges": [{"variation": "on", "start": 0, "end": 9999}]}
 HALVES = {

@@ -10,8 +10,8 @@ with them. With them, the pytest plugin of the SDK is loaded, and a plugin of `t
 - flask: `SignaKit(app)` on every app, as soon as it is made
 - fastapi: the middleware of every application, and our lifespan around its own
 
-There is no key, so flags are off. With `--key` there is one, and clients load from an emulator on this machine; it must
-get no event, as no flag is asked for.
+Without a key, flags are off. With `--key` each application has one, and clients load from an emulator on this machine.
+It must get no event, as no flag is asked for.
 
 What is left out, as none of it makes a request to an application of ours: Flask's `tests/type_check` and the suites of
 its examples, FastAPI's `scripts/tests`. A few tests of FastAPI allow no state of a lifespan but their own, and cannot
@@ -515,7 +515,7 @@ def names(text: str) -> list[str]:
     chosen = text.split(",")
     unknown = sorted({*chosen} - SUITES.keys())
     if unknown:
-        raise argparse.ArgumentTypeError(f"there is no suite {unknown[0]!r}; there are {', '.join(SUITES)}")
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is not a suite; the suites are {', '.join(SUITES)}")
     return chosen
 
 

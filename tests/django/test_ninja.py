@@ -56,7 +56,7 @@ def test_the_user_of_a_token_is_who_asks(ask: Callable[..., Any], server: FlagSe
 
 @pytest.mark.parametrize("path", ["/sync", "/async", "/gate", "/gate/async"])
 def test_a_token_that_is_not_valid_is_answered_with_401(ask: Callable[..., Any], path: str) -> None:
-    answer = ask(path, "nobody")
+    answer = ask(path, "unknown")
     assert answer.status_code == 401
     assert not answer.cookies
 

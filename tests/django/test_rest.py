@@ -160,7 +160,7 @@ def test_a_middleware_that_finds_out_who_asks_and_asks_nothing_changes_nothing(
 
 @pytest.mark.parametrize("path", ["members", "lazily", "mixin", "permitted"])
 def test_a_token_that_is_not_valid_is_answered_with_401_and_exposes_no_user(api: Api, path: str) -> None:
-    answer = api.get(path, token="nobody")
+    answer = api.get(path, token="unknown")
     assert answer.status_code == 401
     assert answer["WWW-Authenticate"] == "Name"
     assert not answer.cookies

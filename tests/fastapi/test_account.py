@@ -47,7 +47,7 @@ class LooksLikeOne:
 
 class WithIdentity(OldStyle):
     def __init__(self, identity: Any) -> None:
-        super().__init__("somebody else")
+        super().__init__("another name")
         self._id = identity
 
     @property

@@ -112,7 +112,7 @@ def test_a_message_that_is_sent_many_times_is_left_as_it_is(signakit: SignaKit) 
             return answers
 
     ours = [b"set-cookie", b"cache-control", b"vary"]
-    assert asyncio.run(run()) == [ours, ours, []], "nobody gets the cookie of somebody else"
+    assert asyncio.run(run()) == [ours, ours, []], "each visitor gets their own cookie"
     assert start["headers"] == []
 
 

@@ -367,4 +367,4 @@ def test_what_is_not_run_is_named(tmp_path: Path) -> None:
 def test_a_suite_that_does_not_exist_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         tool.main(["--only", "flask,pyramid"])
-    assert "there is no suite 'pyramid'; there are drf, flask, fastapi" in capsys.readouterr().err
+    assert "'pyramid' is not a suite; the suites are drf, flask, fastapi" in capsys.readouterr().err

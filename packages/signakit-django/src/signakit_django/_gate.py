@@ -28,7 +28,6 @@ from .request import aflags_of, flags_of, http_request
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from typing import NoReturn
 
     from django.http.response import HttpResponseBase
 
@@ -118,15 +117,12 @@ class Gate:
             forget(self, http_request(request))
             initial(request, *args, **kwargs)
             if not self.admits(flags_of(request)):
-                self._refuse_by_exception(request)
+                raise _RefusedError(self.refuse(request))
 
         def handle_exception_or_redirect(error: Exception) -> Any:
             return error.response if isinstance(error, _RefusedError) else handle_exception(error)
 
         view.initial, view.handle_exception = initial_and_gate, handle_exception_or_redirect
-
-    def _refuse_by_exception(self, request: Any) -> NoReturn:
-        raise _RefusedError(self.refuse(request))
 
 
 class _RefusedError(Exception):

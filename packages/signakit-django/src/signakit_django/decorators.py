@@ -27,7 +27,7 @@ def flag_required(
 ) -> Callable[[ViewT], ViewT]:
     """Restrict a view with a flag; for sync and async functions and class-based views.
 
-    The decision sends an exposure, as ``decide`` does. While there is no config, every request is refused. A view of
+    The decision sends an exposure, as ``decide`` does. Without a config, every request is refused. A view of
     Django REST framework authenticates first, and answers for itself to requests that it does not let in.
 
     On a method it goes by Django's ``method_decorator``: ``@method_decorator(flag_required("key"))``.

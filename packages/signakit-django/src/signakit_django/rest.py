@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class FlagPermission(OperationHolderMixin, BasePermission):
     """Lets in the users who have a flag; asked after the authentication, in the order of ``permission_classes``.
 
-    The decision sends an exposure, as ``decide`` does. While there is no config, every request is refused. It combines
+    The decision sends an exposure, as ``decide`` does. Without a config, every request is refused. It combines
     with other permissions by ``&``, ``|`` and ``~``; what such a combination refuses gets the framework's own answer,
     401 or 403, whatever ``status`` is.
 

@@ -52,7 +52,7 @@ class Given:
     attributes: AttributesOf[Any] | None
 
     def identity(self) -> Identity | None:
-        """Return the user; None where there is no id, as of a user who is not saved yet.
+        """Return the user; None without an id, as of a user who is not saved yet.
 
         Raises:
             TypeError: The dependency or ``key`` gave something that is not a user.

@@ -203,3 +203,11 @@ def test_what_a_middleware_makes_of_the_cookies_counts(header: str, jar: dict[st
     request = RequestFactory().get("/", headers={"user-agent": BROWSER}, HTTP_COOKIE=header)
     request.COOKIES = jar
     assert flags_of(request).user_id == user_id
+
+
+def test_a_lazy_token_of_a_middleware_is_not_the_user() -> None:
+    ada = get_user_model().objects.create_user("ada")
+    request = RequestFactory().get("/", headers={"user-agent": BROWSER})
+    request.user = SimpleLazyObject(lambda: ada)
+    request.auth = SimpleLazyObject(lambda: "a token")  # type: ignore[attr-defined]  # as a middleware puts it there
+    assert flags_of(request).user_id == str(ada.pk)
